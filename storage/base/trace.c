@@ -1,0 +1,32 @@
+/* One write(2) per line, so that lines of several threads never mix. */
+#include "storage/base/trace.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+TraceLevel trace_level = TRACE_INFO;
+
+void trace_line(TraceLevel level, const char *format, ...) {
+        static const char *const names[] = { "ERROR", "WARN", "INFO", "DEBUG" };
+        if (level > trace_level)
+                return;
+        struct timespec now;
+        struct tm tm;
+        clock_gettime(CLOCK_REALTIME, &now);
+        gmtime_r(&now.tv_sec, &tm);
+        char line[1024];
+        size_t used = strftime(line, sizeof(line), "%Y-%m-%dT%H:%M:%S", &tm);
+        used += (size_t)snprintf(line + used, sizeof(line) - used, ".%03ldZ %s ", now.tv_nsec / 1000000, names[level]);
+        va_list args;
+        va_start(args, format);
+        int n = vsnprintf(line + used, sizeof(line) - used, format, args);
+        va_end(args);
+        used += n > 0 ? (size_t)n : 0;
+        if (used > sizeof(line) - 1)
+                used = sizeof(line) - 1;
+        line[used++] = '\n';
+        if (write(STDERR_FILENO, line, used) < 0)
+                return; /* nobody listens; nothing better can be done */
+}

@@ -1,0 +1,42 @@
+/* The small text files beside the logs, in Kafka's formats: version, count, lines.
+ *
+ * Written to NAME.tmp, synced, renamed, directory synced. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "storage/base/str.h"
+#include "storage/base/uuid.h"
+
+/* One row of recovery-point-offset-checkpoint, log-start-offset-checkpoint or replication-offset-checkpoint. */
+typedef struct CheckpointRow {
+        const char *topic;
+        int32_t partition;
+        int64_t offset;
+} CheckpointRow;
+
+/* Replaces dir/name. 0 or -errno. */
+int checkpoint_write(const char *dir, const char *name, const CheckpointRow *rows, int32_t count);
+
+/* Calls each for every row (row->topic is valid during the call). 0, -ENOENT, -EUCLEAN (malformed), -errno. */
+int checkpoint_read(const char *dir, const char *name, void (*each)(const CheckpointRow *row, void *data), void *data);
+
+/* Replaces dir/name by text, durably. 0 or -errno. */
+int checkpoint_write_text(const char *dir, const char *name, Str text);
+
+/* partition.metadata: "version: 0" and "topic_id: ...". */
+int checkpoint_write_partition_metadata(const char *dir, const Uuid *topic_id);
+/* 0, -ENOENT, -EUCLEAN, -errno. */
+int checkpoint_read_partition_metadata(const char *dir, Uuid *ret_topic_id);
+
+/* meta.properties of a KRaft directory (version=1). */
+typedef struct MetaProperties {
+        int32_t node_id;
+        char cluster_id[64];
+        Uuid directory_id;
+} MetaProperties;
+
+int checkpoint_write_meta(const char *dir, const MetaProperties *meta);
+/* 0, -ENOENT, -EUCLEAN (malformed, or another version: *ret_reason says what, static text), -errno. */
+int checkpoint_read_meta(const char *dir, MetaProperties *ret_meta, const char **ret_reason);

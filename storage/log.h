@@ -1,0 +1,151 @@
+/* One partition's log: record batches in segments, read by offset.
+ *
+ * Everything that odradek keeps is a log of this kind: the topics' partitions, __consumer_offsets and
+ * __cluster_metadata. The directory is a Kafka partition directory: NNN.log, .index, .timeindex, .snapshot,
+ * leader-epoch-checkpoint. The rules that keep bytes safe: a batch is acknowledged only after its write
+ * succeeded; offsets never go back; what was read back passed its CRC at open or at append.
+ *
+ * Not thread-safe: all calls for one log come from one thread. Time is a parameter. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "storage/base/list.h"
+#include "storage/base/span.h"
+#include "storage/base/str.h"
+
+typedef struct Log Log;
+
+/* What a topic's configs set; the names are Kafka's topic configs. May be changed on an open log. */
+typedef struct LogConfig {
+        int64_t segment_bytes;         /* 14 .. INT32_MAX */
+        int64_t segment_ms;            /* roll by time of the first batch */
+        int64_t segment_index_bytes;   /* 4 .. : entries * 8 (offset), * 12 (time) at most */
+        int64_t index_interval_bytes;  /* between two index entries */
+        int64_t retention_ms;          /* -1: for ever */
+        int64_t retention_bytes;       /* -1: any size */
+        int64_t max_message_bytes;     /* of one batch */
+        int64_t message_timestamp_before_max_ms;
+        int64_t message_timestamp_after_max_ms;
+        int64_t producer_id_expiration_ms;
+        bool message_timestamp_log_append; /* message.timestamp.type=LogAppendTime */
+        bool cleanup_delete;               /* cleanup.policy holds "delete" */
+        bool cleanup_compact;              /* cleanup.policy holds "compact": records need keys */
+} LogConfig;
+
+#define LOG_CONFIG_INIT                                                                                          \
+        ((LogConfig){ .segment_bytes = 1 << 30, .segment_ms = 604800000, .segment_index_bytes = 10485760,        \
+                      .index_interval_bytes = 4096, .retention_ms = 604800000, .retention_bytes = -1,            \
+                      .max_message_bytes = 1048588, .message_timestamp_before_max_ms = INT64_MAX,                \
+                      .message_timestamp_after_max_ms = 3600000, .producer_id_expiration_ms = 86400000,          \
+                      .cleanup_delete = true })
+
+typedef struct LogOpen {
+        const char *path;          /* the partition directory; created (and its parent synced) when missing */
+        LogConfig config;
+        bool clean_shutdown;       /* the directory was closed properly: nothing needs recovery */
+        int64_t recovery_point;    /* all below this offset is known to be on disk; 0 when unknown */
+        int64_t log_start_offset;  /* from the checkpoint; 0 when unknown */
+        int64_t now_ms;
+} LogOpen;
+
+/* Opens or creates a log, recovering what a crash left: a torn tail is moved to a set-aside file in the directory
+ * and traced. 0; -EUCLEAN when the log is damaged below the recovery point (files stay untouched); -errno. */
+int log_open(const LogOpen *how, Log **ret_log);
+
+/* Writes and syncs all that is buffered, writes the producer snapshot, trims, closes. NULL is fine.
+ * 0, or the first -errno (the log is closed all the same). */
+int log_close(Log *log, int64_t now_ms);
+
+/* Closes without writing anything, for directories about to be deleted. */
+void log_abandon(Log *log);
+
+void log_set_config(Log *log, const LogConfig *config);
+const LogConfig *log_config(const Log *log);
+const char *log_path(const Log *log);
+
+/* First offset that can be read, and the offset the next record gets (committed appends only). */
+int64_t log_start_offset(const Log *log);
+int64_t log_end_offset(const Log *log);
+/* Bytes of all segments. */
+int64_t log_size_bytes(const Log *log);
+/* All below this offset has been synced. */
+int64_t log_recovery_point(const Log *log);
+
+typedef enum LogOrigin {
+        LOG_ORIGIN_CLIENT, /* offsets are assigned; sequences checked; keys demanded where compacted */
+        LOG_ORIGIN_BROKER, /* internal topics: offsets are assigned, no checks beyond the format */
+} LogOrigin;
+
+typedef struct LogAppend {
+        int64_t base_offset;        /* of the first record; for a duplicate, of the original */
+        int64_t last_offset;
+        int64_t log_append_time_ms; /* -1 with CreateTime */
+        bool duplicate;             /* nothing was queued: the batch is in the log already */
+        int32_t bad_record;         /* batch index of the record a positive error is about, or -1 */
+        const char *reason;         /* static text for the client with a positive error, or NULL */
+} LogAppend;
+
+/* Queues one or more whole batches (records..records+size) to be written by the next log_commit(). Checks magic,
+ * CRC, lengths, record structure, timestamps, producer epoch and sequence, then patches offsets and epoch *in place*. The
+ * bytes must stay untouched until log_commit(); the result is final only when that succeeded. Nothing is queued
+ * on error: a positive KafkaError (CORRUPT_MESSAGE, MESSAGE_TOO_LARGE, INVALID_RECORD, INVALID_TIMESTAMP,
+ * OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH, UNSUPPORTED_COMPRESSION_TYPE ...) or -errno. */
+int log_append(Log *log, uint8_t *records, size_t size, LogOrigin origin, int32_t leader_epoch, int64_t now_ms,
+               LogAppend *ret_append);
+
+/* Whether log_append() queued something that log_commit() has not written. */
+bool log_is_dirty(const Log *log);
+
+/* Writes all that is queued with one pwritev and advances the end offset; rolls segments. On -errno the file is cut back
+ * to the last good end, everything queued is forgotten (producers' sequences too), and the log goes on. */
+int log_commit(Log *log, int64_t now_ms);
+
+/* fdatasync of what is not on disk yet, advancing the recovery point. 0 or -errno. */
+int log_sync(Log *log);
+
+/* Batches from the one that holds offset on, whole ones only, at most size_max bytes; at least one when
+ * min_one. Never beyond end_offset_max (exclusive). An offset equal to the end gives an empty span. One segment at a time.
+ * 0; KAFKA_OFFSET_OUT_OF_RANGE; -errno. The span must be released; it stays readable when the segment is deleted. */
+int log_read(Log *log, int64_t offset, int64_t end_offset_max, int32_t size_max, bool min_one, FileSpan *ret_span);
+
+typedef struct LogPosition {
+        int64_t offset;       /* -1: no such record */
+        int64_t timestamp_ms; /* -1 likewise */
+        int32_t leader_epoch;
+} LogPosition;
+
+/* The first record whose timestamp is >= timestamp_ms. */
+int log_find_timestamp(Log *log, int64_t timestamp_ms, LogPosition *ret_position);
+/* The first record with the largest timestamp (ListOffsets -3). */
+int log_find_max_timestamp(Log *log, LogPosition *ret_position);
+
+/* The end offset of the largest epoch <= leader_epoch (OffsetForLeaderEpoch); epoch and offset -1 when none. */
+void log_epoch_end(const Log *log, int32_t leader_epoch, int32_t *ret_epoch, int64_t *ret_end_offset);
+/* The newest leader epoch in the log, or -1. */
+int32_t log_latest_epoch(const Log *log);
+
+/* Moves the log start offset forward and drops segments wholly below it (DeleteRecords). 0,
+ * KAFKA_OFFSET_OUT_OF_RANGE past the end, or -errno. */
+int log_advance_start(Log *log, int64_t offset, int64_t now_ms);
+
+/* Applies retention.ms and retention.bytes, and rolls by segment.ms; returns segments deleted or -errno. */
+int log_retain(Log *log, int64_t now_ms);
+
+/* An active producer, for DescribeProducers. */
+typedef struct LogProducer {
+        int64_t producer_id;
+        int16_t producer_epoch;
+        int32_t last_sequence;
+        int64_t last_timestamp_ms;
+        int32_t coordinator_epoch;
+        int64_t txn_start_offset; /* -1: none open */
+} LogProducer;
+
+/* Calls each for every producer that has not expired. */
+void log_each_producer(const Log *log, void (*each)(const LogProducer *producer, void *data), void *data);
+
+/* Removes the directory path of a closed log: renamed to NAME.ID-delete first, then unlinked. */
+int log_delete_directory(const char *path);
