@@ -1,0 +1,126 @@
+/* Every setting there is, in one table: broker properties, topic configs, flags, environment, DescribeConfigs.
+ *
+ * A row of broker/config_table.inc or topic_config_table.inc is the only place where a key is named: the parser
+ * of server.properties, --override, ODRADEK_... variables, --help, and the config APIs all walk the tables. Names,
+ * types, defaults and synonyms are those of Apache Kafka 4.3. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "storage/base/str.h"
+#include "storage/log.h"
+
+/* Numbers of DescribeConfigs' config_type. */
+typedef enum ConfigType {
+        CONFIG_TYPE_BOOLEAN = 1,
+        CONFIG_TYPE_STRING = 2,
+        CONFIG_TYPE_INT = 3,
+        CONFIG_TYPE_SHORT = 4,
+        CONFIG_TYPE_LONG = 5,
+        CONFIG_TYPE_DOUBLE = 6,
+        CONFIG_TYPE_LIST = 7,
+        CONFIG_TYPE_CLASS = 8,
+        CONFIG_TYPE_PASSWORD = 9,
+} ConfigType;
+
+/* Numbers of DescribeConfigs' config_source. */
+typedef enum ConfigSource {
+        CONFIG_SOURCE_TOPIC = 1,
+        CONFIG_SOURCE_DYNAMIC_BROKER = 2,
+        CONFIG_SOURCE_DYNAMIC_DEFAULT_BROKER = 3,
+        CONFIG_SOURCE_STATIC_BROKER = 4,
+        CONFIG_SOURCE_DEFAULT = 5,
+} ConfigSource;
+
+/* Numbers of the resource types in the config APIs and in ConfigRecord. */
+typedef enum ConfigResource {
+        CONFIG_RESOURCE_TOPIC = 2,
+        CONFIG_RESOURCE_BROKER = 4,
+        CONFIG_RESOURCE_BROKER_LOGGER = 8,
+        CONFIG_RESOURCE_CLIENT_METRICS = 16,
+        CONFIG_RESOURCE_GROUP = 32,
+} ConfigResource;
+
+typedef struct ConfigKey {
+        const char *name;
+        ConfigType type;
+        const char *default_value; /* as text; NULL: null */
+        int64_t min, max;          /* of INT, SHORT and LONG */
+        const char *valid;         /* "a,b,c": allowed values of STRING and LIST; NULL: any */
+        const char *synonym;       /* of a topic config: the broker key that gives its default; else NULL */
+        bool read_only;            /* broker keys: cannot be altered while running */
+        bool sensitive;
+        const char *documentation;
+} ConfigKey;
+
+extern const ConfigKey broker_config_keys[];
+extern const size_t broker_config_key_count;
+extern const ConfigKey topic_config_keys[];
+extern const size_t topic_config_key_count;
+
+/* The row, or NULL. */
+const ConfigKey *config_find_key(ConfigResource resource, Str name);
+
+/* Values that differ from the defaults: of the broker, of one topic. A small sorted array. */
+typedef struct ConfigEntry {
+        const ConfigKey *key;
+        char *value; /* owned */
+        ConfigSource source;
+} ConfigEntry;
+
+typedef struct ConfigMap {
+        ConfigEntry *entries;
+        int32_t count;
+} ConfigMap;
+
+#define CONFIG_MAP_INIT ((ConfigMap){ .entries = NULL, .count = 0 })
+
+/* Sets (value null: removes) a value that was validated. A map holds at most one value a key and source. 0 or -ENOMEM. */
+int config_map_set(ConfigMap *map, const ConfigKey *key, Str value, ConfigSource source);
+/* The value with the highest precedence (dynamic before static), or NULL. */
+const ConfigEntry *config_map_find(const ConfigMap *map, const ConfigKey *key);
+int config_map_copy(const ConfigMap *from, ConfigMap *ret_map);
+void config_map_deinit(ConfigMap *map);
+
+/* Checks a value as Kafka's ConfigDef does. True, or false with a message in Kafka's words for the client. */
+bool config_validate(const ConfigKey *key, Str value, char *ret_message, size_t message_size);
+
+/* One listener of the broker. */
+typedef struct Listener {
+        char host[256]; /* empty: all addresses */
+        int32_t port;   /* 0: a free one; set to the real one by net when it listens */
+        char advertised_host[256];
+        int32_t advertised_port; /* 0: as port */
+} Listener;
+
+#define LISTENERS_MAX 8
+
+typedef struct Config {
+        ConfigMap broker;      /* given values */
+        Listener listeners[LISTENERS_MAX];
+        int32_t listener_count;
+        char *data_dir;        /* absolute; owned */
+        bool ephemeral;        /* remove data_dir at exit */
+        bool exit_with_stdin;
+        bool any_replication_factor;
+        bool durable;          /* sync before each acknowledgement */
+} Config;
+
+/* Parses argv (see --help), the properties file and the environment, in rising precedence: file, environment, flags. 0 to go on; 1 when all is
+ * done (--help, --version were answered on out); 2 after a usage or configuration error was traced. */
+int config_parse(int argc, char **argv, FILE *out, Config *ret_config);
+void config_deinit(Config *config);
+
+/* Current values by name, default included; the name must be in the table (asserted), of that type. */
+int64_t config_int(const Config *config, const char *broker_key);
+bool config_bool(const Config *config, const char *broker_key);
+/* The text, or STR_NULL. Valid until the config changes. */
+Str config_str(const Config *config, const char *broker_key);
+
+/* A topic's value: its own, or its broker synonym's, or the default; *ret_source says which. */
+Str config_topic_str(const Config *config, const ConfigMap *topic, const char *topic_key, ConfigSource *ret_source);
+
+/* The settings of a topic's logs. */
+void config_topic_log(const Config *config, const ConfigMap *topic, LogConfig *ret_log_config);

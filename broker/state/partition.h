@@ -1,0 +1,48 @@
+/* A partition that this broker leads: its log, who waits for it, and the turn's unwritten appends. */
+#pragma once
+
+#include "broker/state/timer.h"
+#include "storage/base/buffer.h"
+#include "storage/base/list.h"
+#include "storage/log.h"
+
+typedef struct Topic Topic;
+
+typedef struct Partition {
+        Topic *topic;
+        int32_t index;
+        int32_t leader_epoch;
+        Log *log;          /* NULL when it could not be opened: answers KAFKA_STORAGE_ERROR */
+        ListNode dirty;    /* in state->dirty_partitions while something is queued */
+        List fetch_waits;  /* of PartitionWait */
+        int commit_error;  /* of the last state_commit() that wrote here: 0 or -errno */
+} Partition;
+
+/* One hook of a waiting fetch on one of its partitions. wake() is called after an append became readable, and when the partition
+ * goes away; it may unlink this hook and its siblings. */
+typedef struct PartitionWait PartitionWait;
+struct PartitionWait {
+        ListNode node;
+        void (*wake)(PartitionWait *wait, State *state);
+};
+
+/* Queues a client's or an internal batch; the bytes must stay until the turn's state_commit(), after which
+ * partition->commit_error says whether they were written. Returns as log_append(); KAFKA_KAFKA_STORAGE_ERROR without a log. */
+int partition_append(State *state, Partition *partition, uint8_t *records, size_t size, LogOrigin origin, LogAppend *ret_append);
+
+/* The same for a batch in a buffer, which is taken over and freed after the commit. */
+int partition_append_owned(State *state, Partition *partition, Buffer *batch, LogAppend *ret_append);
+
+/* As log_read(), up to the high watermark (or last stable offset), with errors as codes for the client. */
+int partition_read(Partition *partition, int64_t offset, int32_t size_max, bool min_one, FileSpan *ret_span);
+
+static inline int64_t partition_high_watermark(const Partition *partition) {
+        return partition->log ? log_end_offset(partition->log) : 0;
+}
+/* No transactions are open yet, so it is the high watermark. */
+static inline int64_t partition_last_stable_offset(const Partition *partition) {
+        return partition_high_watermark(partition);
+}
+static inline int64_t partition_start_offset(const Partition *partition) {
+        return partition->log ? log_start_offset(partition->log) : 0;
+}

@@ -1,0 +1,61 @@
+/* All that the broker knows, owned by one loop: no locks. It is what the logs say when they are replayed. */
+#pragma once
+
+#include "broker/config.h"
+#include "broker/state/partition.h"
+#include "broker/state/timer.h"
+#include "broker/state/topics.h"
+#include "storage/base/hashmap.h"
+#include "storage/base/heap.h"
+#include "storage/base/list.h"
+#include "storage/base/uuid.h"
+
+typedef struct Groups Groups;     /* state/groups.h */
+typedef struct Metadata Metadata; /* state/metadata.h: writer and replayer of __cluster_metadata-0 */
+
+struct State {
+        Config *config;     /* not owned */
+        int64_t now_ms;     /* wall clock, set by the loop each turn */
+        int64_t mono_ms;    /* monotonic clock, likewise */
+        char cluster_id[64];
+        Uuid directory_id;
+        int32_t node_id;
+        HashMap topics, topics_by_id;
+        Heap timers;
+        List dirty_partitions; /* Partition.dirty */
+        List commit_waits;     /* CommitWait.node, in the order of their appends */
+        List kept_buffers;     /* batches of internal topics until they are written */
+        Metadata *metadata;
+        Groups *groups;
+        int lock_fd;           /* .lock in the data directory */
+        int64_t next_producer_id, producer_ids_end; /* the block reserved in the metadata log */
+        bool failed;           /* a sync failed: no further acknowledgement; the broker exits 1 */
+};
+
+/* Opens or creates the data directory and replays it. 0; -EEXIST/-EBUSY... the exit codes are main's business:
+ * STATE_OPEN_LOCKED and STATE_OPEN_FOREIGN (traced, with the remedy) or -errno (traced). */
+enum { STATE_OPEN_LOCKED = 1, STATE_OPEN_FOREIGN = 2 };
+int state_open(Config *config, int64_t now_ms, int64_t mono_ms, State **ret_state);
+
+/* A clean stop: everything written and synced, the marker last. NULL is fine. 0 or -errno. */
+int state_close(State *state);
+
+/* Something that waits for the end of the turn's writes. done() is called by state_commit() once, after unlinking. */
+typedef struct CommitWait CommitWait;
+struct CommitWait {
+        ListNode node; /* list_remove() cancels */
+        void (*done)(CommitWait *wait, State *state);
+};
+void state_wait_commit(State *state, CommitWait *wait, void (*done)(CommitWait *wait, State *state));
+
+/* The end of a turn: one pwritev per dirty partition, then the commit waits in order, then the fetches waiting on partitions that
+ * grew. Runs until nothing is dirty. */
+void state_commit(State *state);
+
+/* Fires timers that are due at state->mono_ms. */
+void state_run_timers(State *state);
+/* When the next timer is due (monotonic ms), or -1. */
+int64_t state_next_timer_ms(const State *state);
+
+/* The next id for a producer, from a block that the metadata log has reserved. 0 or -errno. */
+int state_new_producer_id(State *state, int64_t *ret_producer_id);
