@@ -182,7 +182,7 @@ class Connection:
     """One blocking connection to a broker."""
 
     def __init__(self, host, port, client_id='test'):
-        self.sock = socket.create_connection((host, port), timeout=60)
+        self.sock = socket.create_connection((host, port), timeout=20)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.client_id, self.correlation = client_id, 0
 
