@@ -105,10 +105,10 @@ static int check_batches(const Log *log, uint8_t *records, size_t size, LogOrigi
                 BatchHeader header;
                 int64_t max;
                 int r = read_batch(records + at, size - at, append, &header);
-                if (!r && origin == LOG_ORIGIN_CLIENT && batch_size(&header) != size)
-                        r = refuse(append, KAFKA_INVALID_RECORD, "There must be exactly one record batch");
                 if (!r)
                         r = check_header(log, records + at, &header, origin, append);
+                if (!r && origin == LOG_ORIGIN_CLIENT && batch_size(&header) != size)
+                        r = refuse(append, KAFKA_INVALID_RECORD, "There must be exactly one record batch");
                 if (!r)
                         r = check_records(log, records + at, &header, origin, now_ms, append, &max);
                 if (r)

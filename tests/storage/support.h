@@ -27,7 +27,7 @@ __attribute__((unused)) static void test_setup(void) {
         strcpy(test_dir, "/tmp/storage-test-XXXXXX");
         cr_assert_not_null(mkdtemp(test_dir));
         snprintf(test_log_path, sizeof(test_log_path), "%s/topic-0", test_dir);
-        trace_level = TRACE_ERROR - 1;
+        trace_level = TRACE_ERROR;
 }
 
 __attribute__((unused)) static void test_teardown(void) {
