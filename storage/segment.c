@@ -146,28 +146,26 @@ void segment_reset(Segment *segment, const SegmentMark *mark) {
                 segment->reserved_end = mark->size;
 }
 
-static void reserve(Segment *segment, int64_t end, int64_t bytes_expected) {
+static void reserve(Segment *segment, int64_t position, int64_t end, int64_t bytes_expected) {
         if (end <= segment->reserved_end || end < RESERVE_FROM_BYTES)
                 return;
-        int64_t step = segment->size;
+        int64_t step = position;
         step = step < RESERVE_STEP_MIN ? RESERVE_STEP_MIN : step > RESERVE_STEP_MAX ? RESERVE_STEP_MAX : step;
         int64_t until = end + step;
         if (until > bytes_expected)
                 until = bytes_expected > end ? bytes_expected : end;
-        file_reserve(segment->fd, segment->size, until - segment->size);
+        file_reserve(segment->fd, position, until - position);
         segment->reserved_end = until; /* a failure is not tried again at once */
 }
 
-int segment_write(Segment *segment, struct iovec *parts, int count, int64_t bytes, int64_t bytes_expected) {
+int segment_write(Segment *segment, struct iovec *parts, int count, int64_t position, int64_t bytes,
+                  int64_t bytes_expected) {
         int fd = segment_open(segment);
         if (fd < 0)
                 return fd;
-        reserve(segment, segment->size + bytes, bytes_expected);
+        reserve(segment, position, position + bytes, bytes_expected);
         segment->unsynced = true;
-        int r = file_write_parts(fd, parts, count, segment->size);
-        if (r && file_truncate(fd, segment->size) == 0)
-                segment->reserved_end = segment->size;
-        return r;
+        return file_write_parts(fd, parts, count, position);
 }
 
 void segment_note(Segment *segment, const BatchHeader *header, int64_t index_interval_bytes) {

@@ -66,10 +66,12 @@ SegmentMark segment_mark(const Segment *segment);
 /* Cuts file and indexes back to mark. */
 void segment_reset(Segment *segment, const SegmentMark *mark);
 
-/* Writes parts at the end; segment_note() makes them count. Nothing is left behind on -errno. */
-int segment_write(Segment *segment, struct iovec *parts, int count, int64_t bytes, int64_t bytes_expected);
+/* Writes parts, bytes in all, at position. bytes_expected is how long the segment will become. 0 or -errno: then
+ * segment_reset() must follow. */
+int segment_write(Segment *segment, struct iovec *parts, int count, int64_t position, int64_t bytes,
+                  int64_t bytes_expected);
 
-/* Accounts for the next batch, already written or about to be; index_interval_bytes lie between two index entries. */
+/* Accounts for the next batch, written or about to be; index_interval_bytes lie between two index entries. */
 void segment_note(Segment *segment, const BatchHeader *header, int64_t index_interval_bytes);
 
 /* Whether the batch belongs into a new segment. */

@@ -149,8 +149,8 @@ int file_sync_directory(const char *path) {
         return r;
 }
 
-/* The directory that holds path, without what follows the last slash. */
-static int sync_parent(const char *path) {
+
+int file_sync_parent(const char *path) {
         char parent[PATH_MAX];
         const char *slash = strrchr(path, '/');
         size_t len = slash ? (size_t)(slash - path) : 0;
@@ -164,7 +164,7 @@ static int sync_parent(const char *path) {
 int file_make_directory(const char *path) {
         if (file_ops.mkdir(path, 0755) < 0)
                 return -errno;
-        return sync_parent(path);
+        return file_sync_parent(path);
 }
 
 int file_remove_directory(const char *path) {
@@ -188,5 +188,5 @@ int file_replace(const char *path, const void *data, size_t size) {
                 file_unlink(temporary);
                 return r;
         }
-        return sync_parent(path);
+        return file_sync_parent(path);
 }

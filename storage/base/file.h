@@ -54,6 +54,8 @@ int file_rename(const char *from, const char *to);
 /* 0 also when there is no such file. */
 int file_unlink(const char *path);
 int file_sync_directory(const char *path);
+/* Syncs the directory that holds path. */
+int file_sync_parent(const char *path);
 
 /* Creates the directory path and syncs its parent. 0, -EEXIST, -errno. */
 int file_make_directory(const char *path);
