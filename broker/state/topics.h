@@ -17,6 +17,7 @@ struct Topic {
         Partition **partitions; /* owned; index = partition */
         int32_t partition_count;
         ConfigMap config;       /* given values */
+        int32_t min_insync_replicas; /* of config, with its defaults */
         bool is_internal;       /* __consumer_offsets, __transaction_state */
         int64_t flush_messages; /* config flush.messages: sync once so many are not on disk */
         HashNode by_collision;  /* in state->topics_by_collision, when collision_key is set */
