@@ -2,12 +2,14 @@
 #include "broker/state/state.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "storage/base/error.h"
+#include "storage/base/file.h"
 #include "storage/base/trace.h"
 #include "storage/batch.h"
 
@@ -183,4 +185,55 @@ Test(state, durable_writes_are_synced) {
         cr_assert_eq(partition_append_owned(state, topic->partitions[0], &bytes, &result), 0);
         state_commit(state);
         cr_assert_eq(log_recovery_point(topic->partitions[0]->log), 1);
+}
+
+/* A Kafka that led the metadata log left a later epoch, and records of kinds that mean nothing here. */
+Test(state, metadata_log_of_a_kafka_is_continued) {
+        cr_assert_eq(open_state(), 0);
+        cr_assert_eq(state_close(state), 0);
+        char path[128];
+        snprintf(path, sizeof(path), "%s/__cluster_metadata-0", data_dir);
+        LogOpen how = { .path = path, .config = LOG_CONFIG_INIT, .now_ms = NOW };
+        Log *log;
+        LogAppend result;
+        BatchBuilder no_op;
+        cr_assert_eq(log_open(&how, &log), 0);
+        batch_builder_init(&no_op, 0, -1, -1, -1);
+        batch_builder_add(&no_op, NOW, STR_NULL, (Str){ "\1\24\0\0", 4 }, NULL, 0);
+        cr_assert_eq(batch_builder_finish(&no_op, 0), 0);
+        cr_assert_eq(log_append(log, no_op.out.data, no_op.out.size, LOG_ORIGIN_BROKER, 7, NOW, &result), 0);
+        cr_assert_eq(log_commit(log, NOW), 0);
+        cr_assert_eq(log_close(log, NOW), 0);
+        batch_builder_deinit(&no_op);
+        for (int i = 0; i < 2; i++) {
+                cr_assert_eq(open_state(), 0);
+                cr_assert_eq(topic_create(state, STR("a"), 1, &CONFIG_MAP_INIT, NULL), i ? KAFKA_TOPIC_ALREADY_EXISTS : 0);
+                state_abandon(state);
+                state = NULL;
+        }
+}
+
+static int fail_sync(int fd) {
+        errno = EIO;
+        return -1;
+}
+
+Test(state, a_failed_sync_ends_all_acknowledgement) {
+        config.durable = true;
+        cr_assert_eq(open_state(), 0);
+        Topic *topic;
+        cr_assert_eq(topic_create(state, STR("a"), 1, &CONFIG_MAP_INIT, &topic), 0);
+        Buffer bytes = make_batch();
+        LogAppend result;
+        cr_assert_eq(partition_append_owned(state, topic->partitions[0], &bytes, &result), 0);
+        file_ops.fdatasync = fail_sync;
+        state_commit(state);
+        file_ops = FILE_OPS_SYSTEM;
+        cr_assert(state->failed && topic->partitions[0]->commit_error < 0);
+        bytes = make_batch();
+        cr_assert_eq(partition_append_owned(state, topic->partitions[0], &bytes, &result), KAFKA_KAFKA_STORAGE_ERROR);
+        cr_assert_neq(topic_create(state, STR("b"), 1, &CONFIG_MAP_INIT, NULL), 0);
+        cr_assert_lt(state_close(state), 0);
+        cr_assert(!exists(".kafka_cleanshutdown"));
+        state = NULL;
 }
