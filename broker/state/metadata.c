@@ -76,11 +76,18 @@ void metadata_batch_add_configs(MetadataBatch *batch, ConfigResource resource, S
         }
 }
 
+/* Never older than what the log holds: a Kafka that led this log left later epochs. */
+static int32_t leader_epoch(const Log *log) {
+        int32_t latest = log_latest_epoch(log);
+        return latest > METADATA_LEADER_EPOCH ? latest : METADATA_LEADER_EPOCH;
+}
+
 /* Puts a finished batch on disk. */
 static int write_batch(State *state, Buffer *out) {
         Log *log = state->metadata->log;
         LogAppend append;
-        int r = log_append(log, out->data, out->size, LOG_ORIGIN_BROKER, METADATA_LEADER_EPOCH, state->now_ms, &append);
+        int r = log_append(log, out->data, out->size, LOG_ORIGIN_BROKER, leader_epoch(log), state->now_ms,
+                           &append);
         if (r > 0) {
                 trace_error("the metadata log refuses its own batch: %s", append.reason ? append.reason : kafka_error_name(r));
                 return -EINVAL;

@@ -8,7 +8,7 @@
 #include "broker/state/state.h"
 #include "storage/batch.h"
 
-#define METADATA_LEADER_EPOCH 1
+#define METADATA_LEADER_EPOCH 1 /* of a log that we began */
 #define METADATA_PARTITION_RECORD_VERSION 1 /* with directories; 2 needs a feature that we don't turn on */
 #define METADATA_PRODUCER_ID_BLOCK 1000
 
