@@ -79,7 +79,6 @@ static int16_t read_partition(Call *call, Pass *pass, Topic *topic, const FetchR
 static void fail_row(FetchResponsePartition *row, int16_t code) {
         row->error_code = code;
         row->high_watermark = row->last_stable_offset = row->log_start_offset = -1;
-        row->aborted_transactions_count = -1;
 }
 
 static Topic *find_topic(Call *call, const FetchRequestTopic *want, int16_t *ret_code) {

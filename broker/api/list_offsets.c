@@ -90,10 +90,11 @@ static int16_t answer_partition(Call *call, Partition *partition, const ListOffs
         return 0;
 }
 
-/* The partitions of the request seen so far: one named twice is refused in both places. */
+/* The partitions of the request: one named twice is refused, in a single row. */
 typedef struct Seen {
         HashNode node;
         int32_t times;
+        bool is_answered;
 } Seen;
 
 static Str seen_key(Call *call, Str topic, int32_t partition) {
@@ -118,9 +119,9 @@ static bool count_partitions(Call *call, HashMap *map, const ListOffsetsRequestT
         return true;
 }
 
-static bool is_twice(Call *call, const HashMap *map, Str topic, int32_t partition) {
+static Seen *find_seen(Call *call, const HashMap *map, Str topic, int32_t partition) {
         HashNode *node = hashmap_find(map, seen_key(call, topic, partition));
-        return !node || container_of(node, Seen, node)->times > 1;
+        return node ? container_of(node, Seen, node) : NULL;
 }
 
 static bool answer_topic(Call *call, const HashMap *seen, const ListOffsetsRequestTopic *want,
@@ -129,14 +130,18 @@ static bool answer_topic(Call *call, const HashMap *seen, const ListOffsetsReque
         answer->partitions = call_array(call, ListOffsetsResponsePartition, want->partitions_count);
         if (!answer->partitions)
                 return false;
-        answer->partitions_count = want->partitions_count;
         for (int32_t i = 0; i < want->partitions_count; i++) {
                 const ListOffsetsRequestPartition *p = &want->partitions[i];
-                ListOffsetsResponsePartition *row = &answer->partitions[i];
+                Seen *it = find_seen(call, seen, want->name, p->partition_index);
+                if (!it)
+                        return false;
+                if (it->is_answered)
+                        continue;
+                it->is_answered = true;
+                ListOffsetsResponsePartition *row = &answer->partitions[answer->partitions_count++];
+                Partition *partition = partition_find(call->state, want->name, p->partition_index);
                 row->partition_index = p->partition_index;
-                row->error_code = is_twice(call, seen, want->name, p->partition_index)
-                                          ? KAFKA_INVALID_REQUEST
-                                          : answer_partition(call, partition_find(call->state, want->name, p->partition_index), p, row);
+                row->error_code = it->times > 1 ? KAFKA_INVALID_REQUEST : answer_partition(call, partition, p, row);
         }
         return true;
 }
