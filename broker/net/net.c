@@ -17,6 +17,11 @@
 
 #define TURN_ROUNDS_MAX 16 /* then the sockets are asked again */
 
+static void set_clocks(State *state) {
+        state->now_ms = time_wall_ms();
+        state->mono_ms = time_monotonic_ms();
+}
+
 Call *net_take_call(Net *net) {
         ListNode *node = list_pop(&net->calls);
         if (!node)
@@ -104,8 +109,7 @@ static void close_idle(Net *net) {
 
 static void turn(Net *net) {
         State *state = net->state;
-        state->now_ms = time_wall_ms();
-        state->mono_ms = time_monotonic_ms();
+        set_clocks(state);
         state_run_timers(state);
         close_idle(net);
         while (!state->failed && !list_is_empty(&net->readable)) {
@@ -190,6 +194,7 @@ static bool refuse_one(Net *net, int listening_fd) {
 static void on_connect(struct ev_loop *loop, ev_io *io, int events) {
         Acceptor *acceptor = container_of(io, Acceptor, io);
         Net *net = acceptor->net;
+        set_clocks(net->state); /* those of the last turn may be old: the newcomer would look idle */
         for (;;) {
                 struct sockaddr_storage peer;
                 socklen_t size = sizeof(peer);
