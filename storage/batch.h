@@ -71,6 +71,9 @@ void batch_set_leader_epoch(uint8_t *data, int32_t leader_epoch);
 /* Sets LogAppendTime and the max timestamp, and computes the CRC anew. */
 void batch_set_log_append_time(uint8_t *data, int64_t timestamp_ms);
 
+/* The same with CreateTime. */
+void batch_set_max_timestamp(uint8_t *data, int64_t timestamp_ms);
+
 typedef struct RecordHeader {
         Str key, value; /* value may be null */
 } RecordHeader;

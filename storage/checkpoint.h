@@ -22,6 +22,9 @@ int checkpoint_write(const char *dir, const char *name, const CheckpointRow *row
 /* Calls each for every row (row->topic is valid during the call). 0, -ENOENT, -EUCLEAN (malformed), -errno. */
 int checkpoint_read(const char *dir, const char *name, void (*each)(const CheckpointRow *row, void *data), void *data);
 
+/* Calls each for every line after version and count; a negative result of each ends it. 0, -ENOENT, -EUCLEAN, -errno. */
+int checkpoint_read_rows(const char *dir, const char *name, int (*each)(Str line, void *data), void *data);
+
 /* Replaces dir/name by text, durably. 0 or -errno. */
 int checkpoint_write_text(const char *dir, const char *name, Str text);
 

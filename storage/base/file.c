@@ -1,0 +1,192 @@
+/* Thin wrappers over a table of system calls: everything that touches the disk passes here, so tests can fail,
+ * cut or count any operation. */
+#include "storage/base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int system_open(const char *path, int flags, mode_t mode) {
+        return open(path, flags, mode);
+}
+
+const FileOps FILE_OPS_SYSTEM = {
+        .open = system_open,
+        .close = close,
+        .pread = pread,
+        .pwritev = pwritev,
+        .fsync = fsync,
+        .fdatasync = fdatasync,
+        .ftruncate = ftruncate,
+        .fallocate = fallocate,
+        .rename = rename,
+        .unlink = unlink,
+        .mkdir = mkdir,
+        .rmdir = rmdir,
+};
+
+FileOps file_ops = {
+        .open = system_open,
+        .close = close,
+        .pread = pread,
+        .pwritev = pwritev,
+        .fsync = fsync,
+        .fdatasync = fdatasync,
+        .ftruncate = ftruncate,
+        .fallocate = fallocate,
+        .rename = rename,
+        .unlink = unlink,
+        .mkdir = mkdir,
+        .rmdir = rmdir,
+};
+
+int file_open(const char *path, int flags) {
+        int fd;
+        do {
+                fd = file_ops.open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0644);
+        } while (fd < 0 && errno == EINTR);
+        return fd < 0 ? -errno : fd;
+}
+
+void file_close(int fd) {
+        if (fd >= 0)
+                file_ops.close(fd);
+}
+
+ssize_t file_read(int fd, void *data, size_t size, int64_t position) {
+        size_t done = 0;
+        while (done < size) {
+                ssize_t got = file_ops.pread(fd, (uint8_t *)data + done, size - done, position + (int64_t)done);
+                if (got < 0 && errno == EINTR)
+                        continue;
+                if (got < 0)
+                        return -errno;
+                if (got == 0)
+                        break;
+                done += (size_t)got;
+        }
+        return (ssize_t)done;
+}
+
+int file_write_parts(int fd, struct iovec *parts, int count, int64_t position) {
+        while (count) {
+                ssize_t got = file_ops.pwritev(fd, parts, count < IOV_MAX ? count : IOV_MAX, position);
+                if (got < 0 && errno == EINTR)
+                        continue;
+                if (got < 0)
+                        return -errno;
+                if (got == 0)
+                        return -EIO;
+                position += got;
+                for (; count && (size_t)got >= parts->iov_len; parts++, count--)
+                        got -= (ssize_t)parts->iov_len;
+                if (count) {
+                        parts->iov_base = (uint8_t *)parts->iov_base + got;
+                        parts->iov_len -= (size_t)got;
+                }
+        }
+        return 0;
+}
+
+int file_write(int fd, const void *data, size_t size, int64_t position) {
+        struct iovec part = { .iov_base = (void *)data, .iov_len = size };
+        return size ? file_write_parts(fd, &part, 1, position) : 0;
+}
+
+int64_t file_size(int fd) {
+        struct stat st;
+        return fstat(fd, &st) < 0 ? -errno : st.st_size;
+}
+
+int file_stat(const char *path, int64_t *ret_size, int64_t *ret_mtime_ms) {
+        struct stat st;
+        if (stat(path, &st) < 0)
+                return -errno;
+        *ret_size = st.st_size;
+        if (ret_mtime_ms)
+                *ret_mtime_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+        return 0;
+}
+
+int file_sync(int fd) {
+        return file_ops.fsync(fd) < 0 ? -errno : 0;
+}
+
+int file_sync_data(int fd) {
+        return file_ops.fdatasync(fd) < 0 ? -errno : 0;
+}
+
+int file_truncate(int fd, int64_t size) {
+        int r;
+        do {
+                r = file_ops.ftruncate(fd, size);
+        } while (r < 0 && errno == EINTR);
+        return r < 0 ? -errno : 0;
+}
+
+void file_reserve(int fd, int64_t position, int64_t size) {
+        (void)!file_ops.fallocate(fd, FALLOC_FL_KEEP_SIZE, position, size);
+}
+
+int file_rename(const char *from, const char *to) {
+        return file_ops.rename(from, to) < 0 ? -errno : 0;
+}
+
+int file_unlink(const char *path) {
+        return file_ops.unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int file_sync_directory(const char *path) {
+        int fd = file_open(path, O_RDONLY | O_DIRECTORY);
+        if (fd < 0)
+                return fd;
+        int r = file_sync(fd);
+        file_close(fd);
+        return r;
+}
+
+
+int file_sync_parent(const char *path) {
+        char parent[PATH_MAX];
+        const char *slash = strrchr(path, '/');
+        size_t len = slash ? (size_t)(slash - path) : 0;
+        if (len >= sizeof(parent))
+                return -ENAMETOOLONG;
+        memcpy(parent, path, len);
+        parent[len] = 0;
+        return file_sync_directory(slash ? (len ? parent : "/") : ".");
+}
+
+int file_make_directory(const char *path) {
+        if (file_ops.mkdir(path, 0755) < 0)
+                return -errno;
+        return file_sync_parent(path);
+}
+
+int file_remove_directory(const char *path) {
+        return file_ops.rmdir(path) < 0 ? -errno : 0;
+}
+
+int file_replace(const char *path, const void *data, size_t size) {
+        char temporary[PATH_MAX];
+        if (snprintf(temporary, sizeof(temporary), "%s.tmp", path) >= (int)sizeof(temporary))
+                return -ENAMETOOLONG;
+        int fd = file_open(temporary, O_WRONLY | O_CREAT | O_TRUNC);
+        if (fd < 0)
+                return fd;
+        int r = file_write(fd, data, size, 0);
+        if (!r)
+                r = file_sync(fd);
+        file_close(fd);
+        if (!r)
+                r = file_rename(temporary, path);
+        if (r) {
+                file_unlink(temporary);
+                return r;
+        }
+        return file_sync_parent(path);
+}

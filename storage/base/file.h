@@ -1,0 +1,65 @@
+/* Files. The one way in which storage reaches the disk, so that tests can make the n-th operation fail.
+ *
+ * Functions retry EINTR and short transfers and return -errno. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+/* The system calls in use; tests replace members and restore FILE_OPS_SYSTEM. */
+typedef struct FileOps {
+        int (*open)(const char *path, int flags, mode_t mode);
+        int (*close)(int fd);
+        ssize_t (*pread)(int fd, void *data, size_t size, off_t position);
+        ssize_t (*pwritev)(int fd, const struct iovec *parts, int count, off_t position);
+        int (*fsync)(int fd);
+        int (*fdatasync)(int fd);
+        int (*ftruncate)(int fd, off_t size);
+        int (*fallocate)(int fd, int mode, off_t position, off_t size);
+        int (*rename)(const char *from, const char *to);
+        int (*unlink)(const char *path);
+        int (*mkdir)(const char *path, mode_t mode);
+        int (*rmdir)(const char *path);
+} FileOps;
+
+extern const FileOps FILE_OPS_SYSTEM;
+extern FileOps file_ops;
+
+/* An fd (O_CLOEXEC | O_NOFOLLOW are added; mode 0644) or -errno. */
+int file_open(const char *path, int flags);
+/* NULL-like fds (< 0) are fine. Errors are ignored: what had to be durable was synced before. */
+void file_close(int fd);
+
+/* Bytes read, less than size only at the end of the file, or -errno. */
+ssize_t file_read(int fd, void *data, size_t size, int64_t position);
+
+/* Writes all parts at position, which may be changed on the way. 0 or -errno. */
+int file_write_parts(int fd, struct iovec *parts, int count, int64_t position);
+int file_write(int fd, const void *data, size_t size, int64_t position);
+
+/* The size of an open file or -errno. */
+int64_t file_size(int fd);
+/* The size and, unless NULL, mtime of path: 0 or -errno. */
+int file_stat(const char *path, int64_t *ret_size, int64_t *ret_mtime_ms);
+
+int file_sync(int fd);      /* fsync */
+int file_sync_data(int fd); /* fdatasync */
+int file_truncate(int fd, int64_t size);
+/* Reserves extents without changing the size; failure is harmless. */
+void file_reserve(int fd, int64_t position, int64_t size);
+
+int file_rename(const char *from, const char *to);
+/* 0 also when there is no such file. */
+int file_unlink(const char *path);
+int file_sync_directory(const char *path);
+/* Syncs the directory that holds path. */
+int file_sync_parent(const char *path);
+
+/* Creates the directory path and syncs its parent. 0, -EEXIST, -errno. */
+int file_make_directory(const char *path);
+int file_remove_directory(const char *path);
+
+/* Replaces path by data: written to path.tmp, synced, renamed, directory synced. 0 or -errno. */
+int file_replace(const char *path, const void *data, size_t size);

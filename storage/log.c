@@ -1,0 +1,312 @@
+/* The life of a log: open, commit, roll, sync, close. Checks of what is appended are in log_append.c, lookups in
+ * log_read.c. */
+#include "storage/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "storage/base/file.h"
+#include "storage/base/trace.h"
+#include "storage/log_internal.h"
+
+#define COMMIT_PARTS_MAX 512 /* batches in one system call */
+
+int log_open(const LogOpen *how, Log **ret_log) {
+        Log *log = calloc(1, sizeof(*log));
+        if (!log)
+                return -ENOMEM;
+        log->config = how->config;
+        log->snapshot_offset = -1;
+        log->path = strdup(how->path);
+        int r = log->path ? log_load(log, how) : -ENOMEM;
+        if (r) {
+                log_abandon(log);
+                return r;
+        }
+        *ret_log = log;
+        return 0;
+}
+
+void log_abandon(Log *log) {
+        if (!log)
+                return;
+        for (int32_t i = 0; i < log->segment_count; i++)
+                segment_unref(log->segments[i]);
+        free(log->segments);
+        free(log->queue);
+        producers_deinit(&log->producers);
+        epochs_deinit(&log->epochs);
+        free(log->path);
+        free(log);
+}
+
+static int write_snapshot(Log *log, int64_t offset) {
+        char path[SEGMENT_PATH_MAX];
+        segment_path(log->path, offset, "snapshot", path);
+        int r = producers_write_snapshot(&log->producers, offset, path);
+        if (!r)
+                log->snapshot_offset = offset;
+        return r;
+}
+
+int log_close(Log *log, int64_t now_ms) {
+        if (!log)
+                return 0;
+        int first = log_commit(log, now_ms);
+        int r = segment_flush(log_active(log));
+        first = first ? first : r;
+        log_active(log)->sealed = true; /* its indexes are to be synced too */
+        r = log_sync(log);
+        first = first ? first : r;
+        if (log->end_offset > log->snapshot_offset && log->size_bytes) {
+                r = write_snapshot(log, log->end_offset);
+                first = first ? first : r;
+        }
+        log_abandon(log);
+        return first;
+}
+
+void log_set_config(Log *log, const LogConfig *config) {
+        log->config = *config;
+}
+
+const LogConfig *log_config(const Log *log) {
+        return &log->config;
+}
+
+const char *log_path(const Log *log) {
+        return log->path;
+}
+
+int64_t log_start_offset(const Log *log) {
+        return log->start_offset;
+}
+
+int64_t log_end_offset(const Log *log) {
+        return log->end_offset;
+}
+
+int64_t log_size_bytes(const Log *log) {
+        return log->size_bytes;
+}
+
+int64_t log_recovery_point(const Log *log) {
+        return log->recovery_point;
+}
+
+bool log_is_dirty(const Log *log) {
+        return log->queue_count > 0;
+}
+
+int32_t log_segment_index(const Log *log, int64_t offset) {
+        int32_t low = 0, high = log->segment_count - 1;
+        while (low < high) {
+                int32_t middle = low + (high - low + 1) / 2;
+                if (log->segments[middle]->base_offset <= offset)
+                        low = middle;
+                else
+                        high = middle - 1;
+        }
+        return low;
+}
+
+int log_push_segment(Log *log, Segment *segment) {
+        if (log->segment_count == log->segment_capacity) {
+                int32_t capacity = log->segment_capacity ? log->segment_capacity * 2 : 1;
+                Segment **segments = realloc(log->segments, (size_t)capacity * sizeof(*segments));
+                if (!segments)
+                        return -ENOMEM;
+                log->segments = segments;
+                log->segment_capacity = capacity;
+        }
+        log->segments[log->segment_count++] = segment;
+        return 0;
+}
+
+int log_add_segment(Log *log, int64_t base_offset, int64_t now_ms) {
+        Segment *segment;
+        int r = segment_create(log->path, base_offset, now_ms, &segment);
+        if (r)
+                return r;
+        r = log_push_segment(log, segment);
+        if (r) {
+                segment_delete(segment);
+                segment_unref(segment);
+        }
+        return r;
+}
+
+void log_seal_segments(Log *log, int32_t first) {
+        for (int32_t i = first; i < log->segment_count - 1; i++) {
+                /* what fails here is derived data: it is built again from the log when needed */
+                int r = segment_seal(log->segments[i]);
+                int r2 = write_snapshot(log, log->segments[i + 1]->base_offset);
+                if (r || r2)
+                        trace_warn("%s: indexes of the segment at %" PRId64 " were not saved: %s", log->path,
+                                   log->segments[i]->base_offset, strerror(r ? -r : -r2));
+        }
+}
+
+static void forget_recent(Log *log) {
+        memset(log->recent, 0, sizeof(log->recent));
+}
+
+int log_drop_segments(Log *log, int32_t count) {
+        int first = 0;
+        assert(count < log->segment_count);
+        forget_recent(log);
+        for (int32_t i = 0; i < count; i++) {
+                int r = segment_delete(log->segments[i]);
+                first = first ? first : r;
+                log->size_bytes -= log->segments[i]->size;
+                segment_unref(log->segments[i]);
+        }
+        log->segment_count -= count;
+        memmove(log->segments, log->segments + count, (size_t)log->segment_count * sizeof(*log->segments));
+        return first;
+}
+
+static bool is_full(const Log *log, const BatchHeader *header, int64_t now_ms) {
+        return segment_is_full(log_active(log), header, log->config.segment_bytes, log->config.segment_ms,
+                               log->config.segment_index_bytes, now_ms);
+}
+
+/* Writes queued batches from first on to the active segment, as many as belong there and fit one call. Returns
+ * their number or -errno. */
+static int write_run(Log *log, uint32_t first, int64_t now_ms) {
+        struct iovec parts[COMMIT_PARTS_MAX];
+        Segment *segment = log_active(log);
+        int64_t position = segment->size;
+        int count = 0;
+        while (first + (uint32_t)count < log->queue_count && count < COMMIT_PARTS_MAX) {
+                const QueuedBatch *batch = &log->queue[first + (uint32_t)count];
+                if (count && is_full(log, &batch->header, now_ms))
+                        break;
+                parts[count++] = (struct iovec){ .iov_base = (void *)batch->data, .iov_len = batch_size(&batch->header) };
+                segment_note(segment, &batch->header, log->config.index_interval_bytes);
+        }
+        int64_t bytes = segment->size - position;
+        int r = segment_write(segment, parts, count, position, bytes, log->config.segment_bytes);
+        if (r)
+                return r;
+        log->size_bytes += bytes;
+        log->recent[log->recent_next++ % LOG_RECENT_COUNT] = (RecentWrite){
+                .offset = log->queue[first].header.base_offset, .position = position, .segment = segment };
+        return count;
+}
+
+/* Begins the epochs of queued batches. 0 or -errno. */
+static int begin_epochs(Log *log) {
+        bool changed = false;
+        for (uint32_t i = 0; i < log->queue_count; i++) {
+                const BatchHeader *header = &log->queue[i].header;
+                if (header->partition_leader_epoch > epochs_latest(&log->epochs))
+                        changed |= epochs_begin(&log->epochs, header->partition_leader_epoch, header->base_offset);
+        }
+        return changed ? epochs_write(&log->epochs, log->path) : 0;
+}
+
+static int write_queue(Log *log, int64_t now_ms) {
+        for (uint32_t i = 0; i < log->queue_count;) {
+                if (is_full(log, &log->queue[i].header, now_ms)) {
+                        int r = log_add_segment(log, log->queue[i].header.base_offset, now_ms);
+                        if (r)
+                                return r;
+                }
+                int written = write_run(log, i, now_ms);
+                if (written < 0)
+                        return written;
+                i += (uint32_t)written;
+        }
+        return 0;
+}
+
+static void empty_queue(Log *log) {
+        log->queue_count = 0;
+        if (log->queue_capacity > LOG_QUEUE_KEPT) {
+                free(log->queue);
+                log->queue = NULL;
+                log->queue_capacity = 0;
+        }
+}
+
+static void undo_commit(Log *log, int32_t segment_count, const SegmentMark *mark, int64_t size_bytes) {
+        forget_recent(log);
+        while (log->segment_count > segment_count) {
+                Segment *segment = log->segments[--log->segment_count];
+                segment_delete(segment);
+                segment_unref(segment);
+        }
+        segment_reset(log_active(log), mark);
+        log->size_bytes = size_bytes;
+        producers_revert(&log->producers, 0);
+        if (epochs_cut_end(&log->epochs, log->end_offset))
+                epochs_write(&log->epochs, log->path); /* an epoch too many in the file is dropped at open */
+        log->next_offset = log->end_offset;
+        log->next_epoch = epochs_latest(&log->epochs);
+}
+
+int log_commit(Log *log, int64_t now_ms) {
+        if (!log->queue_count)
+                return 0;
+        Segment *active = log_active(log);
+        int r = log->failure ? log->failure : segment_load_indexes(active, log->config.index_interval_bytes);
+        segment_first_timestamp(active);
+        int32_t segment_count = log->segment_count;
+        int64_t size_bytes = log->size_bytes;
+        SegmentMark mark = segment_mark(active);
+        if (!r)
+                r = begin_epochs(log);
+        if (!r)
+                r = write_queue(log, now_ms);
+        if (r) {
+                undo_commit(log, segment_count, &mark, size_bytes);
+        } else {
+                log->end_offset = log->next_offset;
+                log_seal_segments(log, segment_count - 1);
+                producers_keep(&log->producers);
+        }
+        empty_queue(log);
+        return r;
+}
+
+int log_sync(Log *log) {
+        if (log->failure)
+                return log->failure;
+        int64_t end_offset = log->end_offset;
+        for (int32_t i = log->segment_count; i-- > 0;) {
+                int r = segment_sync(log->segments[i]);
+                if (r)
+                        return log->failure = r;
+                if (log->segments[i]->base_offset <= log->recovery_point)
+                        break;
+        }
+        log->recovery_point = end_offset;
+        return 0;
+}
+
+void log_epoch_end(const Log *log, int32_t leader_epoch, int32_t *ret_epoch, int64_t *ret_end_offset) {
+        epochs_end(&log->epochs, leader_epoch, log->end_offset, ret_epoch, ret_end_offset);
+}
+
+int32_t log_latest_epoch(const Log *log) {
+        return epochs_latest(&log->epochs);
+}
+
+void log_each_producer(const Log *log, void (*each)(const LogProducer *producer, void *data), void *data) {
+        HASHMAP_FOREACH(&log->producers.map, node) {
+                const Producer *producer = container_of(node, Producer, node);
+                const ProducerState *state = &producer->state;
+                each(&(LogProducer){ .producer_id = producer->id,
+                                     .producer_epoch = state->epoch,
+                                     .last_sequence = producer_last_sequence(state),
+                                     .last_timestamp_ms = state->last_timestamp_ms,
+                                     .coordinator_epoch = state->coordinator_epoch,
+                                     .txn_start_offset = state->txn_start_offset },
+                     data);
+        }
+}

@@ -1,0 +1,194 @@
+/* What may enter a log. A batch that was let in is served to every consumer for years: each record is walked once,
+ * here, so nobody has to doubt it later. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "storage/base/error.h"
+#include "storage/compress.h"
+#include "storage/log_internal.h"
+
+static int refuse(LogAppend *append, int error, const char *reason) {
+        append->reason = reason;
+        return error;
+}
+
+static int check_record(const LogConfig *config, const Record *record, LogOrigin origin, int64_t now_ms,
+                        LogAppend *append) {
+        if (origin != LOG_ORIGIN_CLIENT)
+                return 0;
+        if (config->cleanup_compact && str_is_null(record->key))
+                return refuse(append, KAFKA_INVALID_RECORD, "Compacted topic cannot accept message without key");
+        if (config->message_timestamp_log_append || record->timestamp_ms == -1)
+                return 0;
+        __int128 ahead_ms = (__int128)record->timestamp_ms - now_ms;
+        if (ahead_ms > config->message_timestamp_after_max_ms || -ahead_ms > config->message_timestamp_before_max_ms)
+                return refuse(append, KAFKA_INVALID_TIMESTAMP, "Timestamp of a record is out of range");
+        return 0;
+}
+
+/* Walks the records; the largest timestamp among them goes to *ret_max. */
+static int check_records(const Log *log, const uint8_t *data, const BatchHeader *header, LogOrigin origin,
+                         int64_t now_ms, LogAppend *append, int64_t *ret_max) {
+        BatchReader reader;
+        Record record;
+        int64_t max = -1;
+        int r = batch_reader_init(&reader, data, header, LOG_INFLATE_BYTES_MAX);
+        if (r > 0)
+                append->reason = "The records do not decompress within bounds";
+        while (!r) {
+                int step = batch_reader_next(&reader, &record);
+                if (step == 0)
+                        break;
+                if (step != 1) {
+                        r = refuse(append, step, "A record is malformed");
+                        append->bad_record = reader.index < header->record_count ? reader.index : -1;
+                        break;
+                }
+                r = check_record(&log->config, &record, origin, now_ms, append);
+                if (r)
+                        append->bad_record = reader.index - 1;
+                else if (record.timestamp_ms > max)
+                        max = record.timestamp_ms;
+        }
+        batch_reader_deinit(&reader);
+        *ret_max = max;
+        return r;
+}
+
+static int check_header(const Log *log, const uint8_t *data, const BatchHeader *header, LogOrigin origin,
+                        LogAppend *append) {
+        bool client = origin == LOG_ORIGIN_CLIENT;
+        if (client && header->base_offset != 0)
+                return refuse(append, KAFKA_INVALID_RECORD, "The base offset of the batch should be 0");
+        if (client && (int64_t)batch_size(header) > log->config.max_message_bytes)
+                return refuse(append, KAFKA_MESSAGE_TOO_LARGE, "The batch is larger than max.message.bytes");
+        if (client && (int64_t)batch_size(header) > log->config.segment_bytes)
+                return refuse(append, KAFKA_RECORD_LIST_TOO_LARGE, "The batch is larger than segment.bytes");
+        if (!batch_check_crc(data, header))
+                return refuse(append, KAFKA_CORRUPT_MESSAGE, "The batch's CRC is wrong");
+        if (header->record_count <= 0 || header->last_offset_delta < 0 ||
+            header->record_count - 1 != header->last_offset_delta)
+                return refuse(append, KAFKA_INVALID_RECORD, "Record count and offset range of the batch do not match");
+        if (batch_compression(header) >= CODEC_COUNT)
+                return refuse(append, KAFKA_UNSUPPORTED_COMPRESSION_TYPE, "Unknown compression type");
+        if (client && header->attributes & BATCH_CONTROL)
+                return refuse(append, KAFKA_INVALID_RECORD, "Clients are not allowed to write control records");
+        if (client && header->producer_id >= 0 && header->base_sequence < 0)
+                return refuse(append, KAFKA_INVALID_RECORD, "Invalid sequence number in a batch with producer id");
+        return 0;
+}
+
+static int read_batch(const uint8_t *data, size_t size, LogAppend *append, BatchHeader *ret_header) {
+        int r = batch_read_header(data, size, ret_header);
+        if (r == KAFKA_UNSUPPORTED_FOR_MESSAGE_FORMAT)
+                return refuse(append, KAFKA_INVALID_RECORD, "Only record batches of magic 2 are accepted");
+        return r ? refuse(append, KAFKA_CORRUPT_MESSAGE, "The batch's length is wrong") : 0;
+}
+
+/* Patches the timestamp where the topic says so, or the producer got it wrong. */
+static void stamp(const Log *log, uint8_t *data, BatchHeader *header, int64_t max, int64_t now_ms) {
+        bool log_append = log->config.message_timestamp_log_append;
+        if (log_append)
+                batch_set_log_append_time(data, now_ms);
+        else if (header->max_timestamp != max || header->attributes & BATCH_TIMESTAMP_LOG_APPEND)
+                batch_set_max_timestamp(data, max);
+        else
+                return;
+        batch_read_header(data, batch_size(header), header);
+}
+
+static int check_batches(const Log *log, uint8_t *records, size_t size, LogOrigin origin, int64_t now_ms,
+                         LogAppend *append) {
+        if (size == 0)
+                return refuse(append, KAFKA_INVALID_RECORD, "There is no record batch");
+        for (size_t at = 0; at < size;) {
+                BatchHeader header;
+                int64_t max;
+                int r = read_batch(records + at, size - at, append, &header);
+                if (!r)
+                        r = check_header(log, records + at, &header, origin, append);
+                if (!r && origin == LOG_ORIGIN_CLIENT && batch_size(&header) != size)
+                        r = refuse(append, KAFKA_INVALID_RECORD, "There must be exactly one record batch");
+                if (!r)
+                        r = check_records(log, records + at, &header, origin, now_ms, append, &max);
+                if (r)
+                        return r;
+                stamp(log, records + at, &header, max, now_ms);
+                at += batch_size(&header);
+        }
+        return 0;
+}
+
+static int queue_batch(Log *log, uint8_t *data, BatchHeader *header, int32_t leader_epoch) {
+        if (log->queue_count == log->queue_capacity) {
+                uint32_t capacity = log->queue_capacity ? log->queue_capacity * 2 : LOG_QUEUE_KEPT;
+                QueuedBatch *queue = realloc(log->queue, capacity * sizeof(*queue));
+                if (!queue)
+                        return -ENOMEM;
+                log->queue = queue;
+                log->queue_capacity = capacity;
+        }
+        header->base_offset = log->next_offset;
+        header->partition_leader_epoch = leader_epoch;
+        int r = producers_update(&log->producers, header, data, true);
+        if (r)
+                return r;
+        batch_set_base_offset(data, header->base_offset);
+        batch_set_leader_epoch(data, leader_epoch);
+        log->queue[log->queue_count++] = (QueuedBatch){ .data = data, .header = *header };
+        log->next_offset = batch_next_offset(header);
+        return 0;
+}
+
+static int queue_batches(Log *log, uint8_t *records, size_t size, int32_t leader_epoch) {
+        uint32_t queued = log->queue_count, undo = log->producers.undo_count;
+        int64_t next_offset = log->next_offset;
+        int r = 0;
+        for (size_t at = 0; !r && at < size;) {
+                BatchHeader header;
+                batch_read_header(records + at, size - at, &header);
+                r = queue_batch(log, records + at, &header, leader_epoch);
+                at += batch_size(&header);
+        }
+        if (r) {
+                log->queue_count = queued;
+                log->next_offset = next_offset;
+                producers_revert(&log->producers, undo);
+        }
+        return r;
+}
+
+/* Producer epoch and sequence of a client's one batch. *ret_append is the original's when it is a duplicate. */
+static int check_producer(const Log *log, const uint8_t *records, size_t size, LogAppend *append) {
+        BatchHeader header;
+        batch_read_header(records, size, &header);
+        if (header.producer_id < 0)
+                return 0;
+        append->duplicate =
+                producers_find_duplicate(&log->producers, &header, &append->base_offset, &append->last_offset);
+        return append->duplicate ? 0 : producers_check(&log->producers, &header);
+}
+
+int log_append(Log *log, uint8_t *records, size_t size, LogOrigin origin, int32_t leader_epoch, int64_t now_ms,
+               LogAppend *ret_append) {
+        bool log_append_time = log->config.message_timestamp_log_append;
+        *ret_append = (LogAppend){ .base_offset = -1, .last_offset = -1, .bad_record = -1,
+                                   .log_append_time_ms = log_append_time ? now_ms : -1 };
+        if (log->failure)
+                return log->failure;
+        if (leader_epoch < log->next_epoch)
+                return refuse(ret_append, KAFKA_FENCED_LEADER_EPOCH, "The leader epoch is older than the log's");
+        int r = check_batches(log, records, size, origin, now_ms, ret_append);
+        if (!r && origin == LOG_ORIGIN_CLIENT)
+                r = check_producer(log, records, size, ret_append);
+        if (r || ret_append->duplicate)
+                return r;
+        int64_t base_offset = log->next_offset;
+        r = queue_batches(log, records, size, leader_epoch);
+        if (r)
+                return r;
+        log->next_epoch = leader_epoch;
+        ret_append->base_offset = base_offset;
+        ret_append->last_offset = log->next_offset - 1;
+        return 0;
+}

@@ -1,0 +1,72 @@
+/* What the files of one log's implementation share; nobody else includes this. */
+#pragma once
+
+#include "storage/batch.h"
+#include "storage/epochs.h"
+#include "storage/log.h"
+#include "storage/producers.h"
+#include "storage/segment.h"
+
+#define LOG_RECENT_COUNT 4
+#define LOG_QUEUE_KEPT 8 /* room that an idle log keeps */
+#define LOG_INFLATE_BYTES_MAX (256 << 20) /* of one compressed batch */
+
+typedef struct QueuedBatch {
+        const uint8_t *data;
+        BatchHeader header; /* offsets and epoch assigned */
+} QueuedBatch;
+
+/* Where a commit began: consumers that keep up ask for just these offsets. */
+typedef struct RecentWrite {
+        int64_t offset, position;
+        const Segment *segment; /* NULL: unused */
+} RecentWrite;
+
+struct Log {
+        char *path;
+        LogConfig config;
+        Segment **segments; /* by base offset; the last is active */
+        int32_t segment_count, segment_capacity;
+        int64_t start_offset;
+        int64_t end_offset;  /* committed */
+        int64_t next_offset; /* queued batches included */
+        int64_t recovery_point;
+        int64_t size_bytes;
+        int64_t snapshot_offset; /* of the newest producer snapshot, or -1 */
+        int32_t next_epoch;      /* newest, queued batches included */
+        int failure;             /* the first failed sync; final */
+        QueuedBatch *queue;
+        uint32_t queue_count, queue_capacity;
+        Producers producers;
+        Epochs epochs;
+        RecentWrite recent[LOG_RECENT_COUNT];
+        uint32_t recent_next;
+};
+
+static inline Segment *log_active(const Log *log) {
+        return log->segments[log->segment_count - 1];
+}
+
+/* The index of the last segment whose base offset is <= offset (0 when none is). */
+int32_t log_segment_index(const Log *log, int64_t offset);
+
+/* Appends an opened segment to the array; 0 or -ENOMEM. */
+int log_push_segment(Log *log, Segment *segment);
+
+/* Starts a new active segment at base_offset; the one before is not sealed yet. 0 or -errno. */
+int log_add_segment(Log *log, int64_t base_offset, int64_t now_ms);
+
+/* Seals the segments from first up to the active one, and takes the producer snapshot of each roll. */
+void log_seal_segments(Log *log, int32_t first);
+
+/* Drops the count oldest segments, files included. 0 or the first -errno. */
+int log_drop_segments(Log *log, int32_t count);
+
+/* Finds the segments and snapshots in the directory, recovers what needs it, and loads the derived state. 0; -EUCLEAN;
+ * -errno. */
+int log_load(Log *log, const LogOpen *how);
+
+/* Checks the segments from the recovery point on, sets a torn tail aside. Sets end_offset. 0; -EUCLEAN; -errno. */
+int log_recover(Log *log, int64_t recovery_point);
+/* Finds the end of a log that was closed properly. 0; -EUCLEAN; -errno. */
+int log_find_end(Log *log);

@@ -1,0 +1,398 @@
+/* A segment knows its file and its indexes, and nothing of offsets to come: log.c decides what is written where. */
+#include "storage/segment.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "storage/base/file.h"
+
+#define RESERVE_FROM_BYTES (64 << 10) /* small logs take what they need */
+#define RESERVE_STEP_MIN (1 << 20)
+#define RESERVE_STEP_MAX (32 << 20)
+
+void segment_path(const char *dir, int64_t base_offset, const char *suffix, char ret_path[static SEGMENT_PATH_MAX]) {
+        snprintf(ret_path, SEGMENT_PATH_MAX, "%s/%020" PRId64 ".%s", dir, base_offset, suffix);
+}
+
+Segment *segment_new(const char *dir, int64_t base_offset, int64_t size) {
+        Segment *segment = calloc(1, sizeof(*segment));
+        if (!segment)
+                return NULL;
+        *segment = (Segment){
+                .dir = dir,
+                .refs = 1,
+                .fd = -1,
+                .base_offset = base_offset,
+                .size = size,
+                .first_timestamp = SEGMENT_TIMESTAMP_UNKNOWN,
+                .max_timestamp = SEGMENT_TIMESTAMP_UNKNOWN,
+                .max_timestamp_offset = base_offset,
+                .offsets = INDEX_INIT(INDEX_OFFSET),
+                .times = INDEX_INIT(INDEX_TIME),
+        };
+        if (size == 0) {
+                segment->max_timestamp = -1;
+                segment->indexes_loaded = true;
+        }
+        return segment;
+}
+
+int segment_create(const char *dir, int64_t base_offset, int64_t now_ms, Segment **ret_segment) {
+        char path[SEGMENT_PATH_MAX];
+        segment_path(dir, base_offset, "log", path);
+        Segment *segment = segment_new(dir, base_offset, 0);
+        if (!segment)
+                return -ENOMEM;
+        segment->created_ms = now_ms;
+        int fd = file_open(path, O_RDWR | O_CREAT | O_EXCL);
+        if (fd < 0) {
+                segment_unref(segment);
+                return fd;
+        }
+        segment->fd = fd;
+        int r = file_sync_directory(dir);
+        if (r) {
+                file_unlink(path);
+                segment_unref(segment);
+                return r;
+        }
+        *ret_segment = segment;
+        return 0;
+}
+
+Segment *segment_ref(Segment *segment) {
+        segment->refs++;
+        return segment;
+}
+
+void segment_unref(void *owner) {
+        Segment *segment = owner;
+        if (!segment || --segment->refs)
+                return;
+        if (segment->map)
+                munmap((void *)segment->map, segment->map_size);
+        index_deinit(&segment->offsets);
+        index_deinit(&segment->times);
+        file_close(segment->fd);
+        free(segment);
+}
+
+int segment_open(Segment *segment) {
+        if (segment->fd < 0) {
+                char path[SEGMENT_PATH_MAX];
+                segment_path(segment->dir, segment->base_offset, "log", path);
+                int fd = file_open(path, O_RDWR);
+                if (fd < 0)
+                        return fd;
+                segment->fd = fd;
+        }
+        return segment->fd;
+}
+
+void segment_map(Segment *segment, int64_t bytes_expected) {
+        if (segment->map || segment_open(segment) < 0)
+                return;
+        int64_t size = segment->sealed || bytes_expected < segment->size ? segment->size : bytes_expected;
+        void *map = size ? mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED, segment->fd, 0) : MAP_FAILED;
+        if (map == MAP_FAILED)
+                return;
+        madvise(map, (size_t)size, MADV_RANDOM);
+        segment->map = map;
+        segment->map_size = (size_t)size;
+}
+
+int segment_delete(Segment *segment) {
+        static const char *const suffixes[] = { "log", "index", "timeindex", "txnindex", "snapshot" };
+        int first = 0;
+        for (size_t i = 0; i < sizeof(suffixes) / sizeof(*suffixes); i++) {
+                char path[SEGMENT_PATH_MAX], deleted[SEGMENT_PATH_MAX + 8];
+                segment_path(segment->dir, segment->base_offset, suffixes[i], path);
+                snprintf(deleted, sizeof(deleted), "%s.deleted", path);
+                int r = file_rename(path, deleted);
+                if (!r)
+                        r = file_unlink(deleted);
+                if (r && r != -ENOENT && !first)
+                        first = r;
+        }
+        return first;
+}
+
+SegmentMark segment_mark(const Segment *segment) {
+        return (SegmentMark){
+                .size = segment->size,
+                .first_timestamp = segment->first_timestamp,
+                .max_timestamp = segment->max_timestamp,
+                .max_timestamp_offset = segment->max_timestamp_offset,
+                .indexed_position = segment->indexed_position,
+                .offset_count = segment->offsets.count,
+                .time_count = segment->times.count,
+        };
+}
+
+void segment_reset(Segment *segment, const SegmentMark *mark) {
+        segment->size = mark->size;
+        segment->first_timestamp = mark->first_timestamp;
+        segment->max_timestamp = mark->max_timestamp;
+        segment->max_timestamp_offset = mark->max_timestamp_offset;
+        segment->indexed_position = mark->indexed_position;
+        index_truncate(&segment->offsets, mark->offset_count);
+        index_truncate(&segment->times, mark->time_count);
+        if (segment->fd >= 0 && file_truncate(segment->fd, mark->size) == 0)
+                segment->reserved_end = mark->size;
+}
+
+static void reserve(Segment *segment, int64_t position, int64_t end, int64_t bytes_expected) {
+        if (end <= segment->reserved_end || end < RESERVE_FROM_BYTES)
+                return;
+        int64_t step = position;
+        step = step < RESERVE_STEP_MIN ? RESERVE_STEP_MIN : step > RESERVE_STEP_MAX ? RESERVE_STEP_MAX : step;
+        int64_t until = end + step;
+        if (until > bytes_expected)
+                until = bytes_expected > end ? bytes_expected : end;
+        file_reserve(segment->fd, position, until - position);
+        segment->reserved_end = until; /* a failure is not tried again at once */
+}
+
+int segment_write(Segment *segment, struct iovec *parts, int count, int64_t position, int64_t bytes,
+                  int64_t bytes_expected) {
+        int fd = segment_open(segment);
+        if (fd < 0)
+                return fd;
+        reserve(segment, position, position + bytes, bytes_expected);
+        segment->unsynced = true;
+        return file_write_parts(fd, parts, count, position);
+}
+
+void segment_note(Segment *segment, const BatchHeader *header, int64_t index_interval_bytes) {
+        int64_t last_offset = batch_last_offset(header);
+        if (segment->size == 0)
+                segment->first_timestamp = header->max_timestamp;
+        if (header->max_timestamp > segment->max_timestamp) {
+                segment->max_timestamp = header->max_timestamp;
+                segment->max_timestamp_offset = last_offset;
+        }
+        if (segment->size - segment->indexed_position > index_interval_bytes) {
+                index_add_position(&segment->offsets, (uint32_t)(last_offset - segment->base_offset),
+                                   (uint32_t)segment->size);
+                index_add_timestamp(&segment->times, segment->max_timestamp,
+                                    (uint32_t)(segment->max_timestamp_offset - segment->base_offset));
+                segment->indexed_position = segment->size;
+        }
+        segment->size += (int64_t)batch_size(header);
+}
+
+bool segment_is_full(const Segment *segment, const BatchHeader *header, int64_t segment_bytes, int64_t segment_ms,
+                     int64_t index_bytes, int64_t now_ms) {
+        if (segment->size == 0)
+                return false;
+        int64_t first = segment->first_timestamp;
+        int64_t waited_ms = first >= 0 ? header->max_timestamp - first : now_ms - segment->created_ms;
+        return segment->size + (int64_t)batch_size(header) > segment_bytes || waited_ms > segment_ms ||
+               batch_last_offset(header) - segment->base_offset > INT32_MAX ||
+               segment->offsets.count >= index_bytes / INDEX_OFFSET ||
+               segment->times.count + 1 >= index_bytes / INDEX_TIME;
+}
+
+int segment_flush(Segment *segment) {
+        if (segment->fd >= 0 && segment->reserved_end > segment->size && file_truncate(segment->fd, segment->size) == 0)
+                segment->reserved_end = segment->size;
+        if (!segment->indexes_loaded || segment->size == 0)
+                return 0; /* not written since it was opened */
+        index_add_timestamp(&segment->times, segment->max_timestamp,
+                            (uint32_t)(segment->max_timestamp_offset - segment->base_offset));
+        char path[SEGMENT_PATH_MAX];
+        segment_path(segment->dir, segment->base_offset, "index", path);
+        int r = index_flush(&segment->offsets, path);
+        segment_path(segment->dir, segment->base_offset, "timeindex", path);
+        int r2 = index_flush(&segment->times, path);
+        return r ? r : r2;
+}
+
+int segment_seal(Segment *segment) {
+        int r = segment_flush(segment);
+        segment->sealed = true;
+        if (!r && segment->size) { /* from now on the files serve */
+                index_deinit(&segment->offsets);
+                index_deinit(&segment->times);
+                segment->indexes_loaded = false;
+        }
+        return r;
+}
+
+static int sync_index(const Segment *segment, const char *suffix) {
+        char path[SEGMENT_PATH_MAX];
+        segment_path(segment->dir, segment->base_offset, suffix, path);
+        int fd = file_open(path, O_RDONLY);
+        if (fd < 0)
+                return fd == -ENOENT ? 0 : fd;
+        int r = file_sync_data(fd);
+        file_close(fd);
+        return r;
+}
+
+int segment_sync(Segment *segment) {
+        if (!segment->unsynced)
+                return 0;
+        int fd = segment_open(segment);
+        if (fd < 0)
+                return fd;
+        int r = file_sync_data(fd);
+        if (!r && segment->sealed)
+                r = sync_index(segment, "index");
+        if (!r && segment->sealed)
+                r = sync_index(segment, "timeindex");
+        if (!r)
+                segment->unsynced = false;
+        return r;
+}
+
+int segment_rebuild_indexes(Segment *segment, int64_t index_interval_bytes) {
+        int64_t end = segment->size;
+        index_deinit(&segment->offsets);
+        index_deinit(&segment->times);
+        segment->offsets.changed = segment->times.changed = true;
+        segment->size = segment->indexed_position = 0;
+        segment->max_timestamp = -1;
+        segment->max_timestamp_offset = segment->base_offset;
+        int r = 0;
+        while (!r && segment->size < end) {
+                BatchHeader header;
+                int64_t at = segment->size;
+                segment->size = end;
+                r = segment_read_header(segment, at, &header);
+                segment->size = at;
+                if (!r)
+                        segment_note(segment, &header, index_interval_bytes);
+        }
+        segment->size = end;
+        segment->indexes_loaded = r == 0;
+        return r;
+}
+
+/* The last entry of a sealed time index is the segment's maximum; in an active one the batches after the last
+ * indexed position may hold a larger timestamp. */
+static int scan_max_timestamp(Segment *segment) {
+        uint32_t relative = 0;
+        segment->max_timestamp = -1;
+        segment->max_timestamp_offset = segment->base_offset;
+        if (index_last_timestamp(&segment->times, &segment->max_timestamp, &relative))
+                segment->max_timestamp_offset = segment->base_offset + relative;
+        int64_t position = index_last_position(&segment->offsets);
+        segment->indexed_position = position;
+        while (!segment->sealed && position < segment->size) {
+                BatchHeader header;
+                int r = segment_read_header(segment, position, &header);
+                if (r)
+                        return r;
+                if (header.max_timestamp > segment->max_timestamp) {
+                        segment->max_timestamp = header.max_timestamp;
+                        segment->max_timestamp_offset = batch_last_offset(&header);
+                }
+                position += (int64_t)batch_size(&header);
+        }
+        return 0;
+}
+
+int segment_load_indexes(Segment *segment, int64_t index_interval_bytes) {
+        if (segment->indexes_loaded)
+                return 0;
+        char path[SEGMENT_PATH_MAX];
+        segment_path(segment->dir, segment->base_offset, "index", path);
+        int r = index_load(&segment->offsets, path, segment->size, segment->sealed);
+        segment_path(segment->dir, segment->base_offset, "timeindex", path);
+        if (!r)
+                r = index_load(&segment->times, path, segment->size, segment->sealed);
+        if (!r)
+                r = scan_max_timestamp(segment);
+        if (!r) {
+                segment->indexes_loaded = true;
+                return 0;
+        }
+        r = segment_rebuild_indexes(segment, index_interval_bytes);
+        return r ? r : segment->sealed ? (segment_flush(segment), 0) : 0;
+}
+
+int segment_read_header(Segment *segment, int64_t position, BatchHeader *ret_header) {
+        uint8_t bytes[BATCH_HEADER_BYTES];
+        const uint8_t *at = bytes;
+        if (position + BATCH_HEADER_BYTES > segment->size)
+                return -EUCLEAN;
+        if ((uint64_t)position + BATCH_HEADER_BYTES <= segment->map_size) {
+                at = segment->map + position;
+        } else {
+                int fd = segment_open(segment);
+                ssize_t got = fd < 0 ? fd : file_read(fd, bytes, sizeof(bytes), position);
+                if (got != sizeof(bytes))
+                        return got < 0 ? (int)got : -EUCLEAN;
+        }
+        int r = batch_read_header(at, BATCH_HEADER_BYTES, ret_header);
+        if ((r && r != -EAGAIN) || (int64_t)batch_size(ret_header) > segment->size - position)
+                return -EUCLEAN;
+        return 0;
+}
+
+int segment_find(Segment *segment, int64_t offset, int64_t *ret_position) {
+        assert(segment->indexes_loaded);
+        int64_t relative = offset - segment->base_offset, position = 0;
+        if (relative > 0)
+                position = index_position_of(&segment->offsets, relative > INT32_MAX ? INT32_MAX : (uint32_t)relative);
+        while (position < segment->size) {
+                BatchHeader header;
+                int r = segment_read_header(segment, position, &header);
+                if (r)
+                        return r;
+                if (batch_last_offset(&header) >= offset)
+                        break;
+                position += (int64_t)batch_size(&header);
+        }
+        *ret_position = position;
+        return 0;
+}
+
+int segment_find_boundary(Segment *segment, int64_t from, int64_t limit, int64_t *ret_position) {
+        assert(segment->indexes_loaded);
+        if (limit >= segment->size) {
+                *ret_position = segment->size;
+                return 0;
+        }
+        int64_t position = index_position_before(&segment->offsets, (uint32_t)limit);
+        if (position < from)
+                position = from;
+        for (;;) {
+                BatchHeader header;
+                int r = segment_read_header(segment, position, &header);
+                if (r)
+                        return r;
+                if (position + (int64_t)batch_size(&header) > limit)
+                        break;
+                position += (int64_t)batch_size(&header);
+        }
+        *ret_position = position;
+        return 0;
+}
+
+int64_t segment_max_timestamp(Segment *segment, int64_t index_interval_bytes) {
+        if (segment->max_timestamp != SEGMENT_TIMESTAMP_UNKNOWN)
+                return segment->max_timestamp;
+        char path[SEGMENT_PATH_MAX];
+        uint32_t relative;
+        segment_path(segment->dir, segment->base_offset, "timeindex", path);
+        if (segment->sealed && index_peek_timestamp(path, &segment->max_timestamp, &relative)) {
+                segment->max_timestamp_offset = segment->base_offset + relative;
+                return segment->max_timestamp;
+        }
+        return segment_load_indexes(segment, index_interval_bytes) == 0 ? segment->max_timestamp : -1;
+}
+
+int64_t segment_first_timestamp(Segment *segment) {
+        BatchHeader header;
+        if (segment->first_timestamp == SEGMENT_TIMESTAMP_UNKNOWN && segment->size &&
+            segment_read_header(segment, 0, &header) == 0)
+                segment->first_timestamp = header.max_timestamp;
+        return segment->first_timestamp >= 0 ? segment->first_timestamp : -1;
+}

@@ -1,0 +1,108 @@
+/* One .log file and its indexes. The last segment of a log is active: it alone is written.
+ *
+ * Readers hold references, so a file that was deleted stays readable until the last span is released. The
+ * descriptor, the mapping and the indexes come lazily: an idle segment is this struct and nothing else. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "storage/batch.h"
+#include "storage/index.h"
+
+#define SEGMENT_PATH_MAX 4096
+#define SEGMENT_TIMESTAMP_UNKNOWN INT64_MIN
+
+typedef struct Segment {
+        const char *dir; /* the log's, valid while the log is open */
+        int refs;
+        int fd; /* -1: not opened yet */
+        int64_t base_offset;
+        int64_t size;         /* true end of the batches */
+        int64_t reserved_end; /* extents are there up to here */
+        int64_t created_ms;
+        int64_t first_timestamp;      /* largest in the first batch; SEGMENT_TIMESTAMP_UNKNOWN */
+        int64_t max_timestamp;        /* -1: none; SEGMENT_TIMESTAMP_UNKNOWN: in the time index */
+        int64_t max_timestamp_offset; /* last offset of its batch */
+        int64_t indexed_position;     /* of the batch last indexed, 0 at first */
+        Index offsets, times;
+        bool sealed;         /* no longer written */
+        bool indexes_loaded; /* offsets and times hold all there is */
+        bool unsynced;       /* written since the last sync */
+        const uint8_t *map;
+        size_t map_size;
+} Segment;
+
+/* dir/NNN.suffix; "log", "index", "timeindex", "snapshot" ... */
+void segment_path(const char *dir, int64_t base_offset, const char *suffix, char ret_path[static SEGMENT_PATH_MAX]);
+
+/* A segment over a file that exists and has size bytes. NULL without memory. */
+Segment *segment_new(const char *dir, int64_t base_offset, int64_t size);
+
+/* Creates the file (it must not exist) and makes its name durable. 0 or -errno. */
+int segment_create(const char *dir, int64_t base_offset, int64_t now_ms, Segment **ret_segment);
+
+Segment *segment_ref(Segment *segment);
+/* Also a FileSpan's release. NULL is fine. */
+void segment_unref(void *segment);
+
+/* The descriptor, opened if need be, or -errno. */
+int segment_open(Segment *segment);
+
+/* Maps the file for reading; bytes_expected is how long it will become. No mapping is no error. */
+void segment_map(Segment *segment, int64_t bytes_expected);
+
+/* Renames the files to NNN.*.deleted and unlinks them. 0 or -errno; the segment still has to be released. */
+int segment_delete(Segment *segment);
+
+/* What a failed commit goes back to. */
+typedef struct SegmentMark {
+        int64_t size, first_timestamp, max_timestamp, max_timestamp_offset, indexed_position;
+        uint32_t offset_count, time_count;
+} SegmentMark;
+
+SegmentMark segment_mark(const Segment *segment);
+/* Cuts file and indexes back to mark. */
+void segment_reset(Segment *segment, const SegmentMark *mark);
+
+/* Writes parts, bytes in all, at position. bytes_expected is how long the segment will become. 0 or -errno: then
+ * segment_reset() must follow. */
+int segment_write(Segment *segment, struct iovec *parts, int count, int64_t position, int64_t bytes,
+                  int64_t bytes_expected);
+
+/* Accounts for the next batch, written or about to be; index_interval_bytes lie between two index entries. */
+void segment_note(Segment *segment, const BatchHeader *header, int64_t index_interval_bytes);
+
+/* Whether the batch belongs into a new segment. */
+bool segment_is_full(const Segment *segment, const BatchHeader *header, int64_t segment_bytes, int64_t segment_ms,
+                     int64_t index_bytes, int64_t now_ms);
+
+/* Writes the indexes, with the largest timestamp as the last entry, and gives back reserved extents. 0 or -errno;
+ * after an error they are rebuilt when next needed. */
+int segment_seal(Segment *segment);
+/* The same for an active segment whose log closes. */
+int segment_flush(Segment *segment);
+
+/* Syncs data and indexes. 0 or -errno. */
+int segment_sync(Segment *segment);
+
+/* Makes the indexes available: from their files if these are sane, otherwise from the log. 0 or -errno. */
+int segment_load_indexes(Segment *segment, int64_t index_interval_bytes);
+/* Builds them from the log. 0; -EUCLEAN when the log has a hole; -errno. */
+int segment_rebuild_indexes(Segment *segment, int64_t index_interval_bytes);
+
+/* The header of the batch at position. 0; -EUCLEAN when there is no whole batch; -errno. */
+int segment_read_header(Segment *segment, int64_t position, BatchHeader *ret_header);
+
+/* The first batch whose last offset is >= offset: its position, or the segment's size when all are below. 0 or -errno.
+ * The indexes must be loaded. */
+int segment_find(Segment *segment, int64_t offset, int64_t *ret_position);
+
+/* The largest batch boundary in [from, limit]; from is one. 0 or -errno. */
+int segment_find_boundary(Segment *segment, int64_t from, int64_t limit, int64_t *ret_position);
+
+/* Largest timestamp in the segment, or -1. */
+int64_t segment_max_timestamp(Segment *segment, int64_t index_interval_bytes);
+/* Largest timestamp of the first batch, or -1. */
+int64_t segment_first_timestamp(Segment *segment);

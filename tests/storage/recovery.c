@@ -1,0 +1,257 @@
+/* What a crash leaves, and what the log makes of it. */
+#include "tests/storage/support.h"
+
+#include "storage/log_internal.h"
+
+TestSuite(recovery, .init = test_setup, .fini = test_teardown);
+
+static int count_files(const char *pattern) {
+        char command[256], line[32] = "";
+        snprintf(command, sizeof(command), "ls %s | grep -c -- '%s'", test_log_path, pattern);
+        FILE *out = popen(command, "r");
+        cr_assert(fgets(line, sizeof(line), out));
+        pclose(out);
+        return atoi(line);
+}
+
+Test(recovery, killed_log_keeps_every_committed_record) {
+        LogOpen how = how_to_open();
+        how.config.segment_bytes = 20000;
+        Log *log = open_log(how);
+        append_many(log, 500);
+        log_abandon(log);
+        log = open_log(how);
+        int64_t first, last;
+        cr_assert_eq(log_end_offset(log), 500);
+        cr_assert_eq(log_recovery_point(log), 500);
+        for (int64_t offset = 0; offset < 500; offset += 9) {
+                read_from(log, offset, 1, true, &first, &last);
+                cr_assert_eq(first, offset);
+        }
+        cr_assert_eq(count_files("torn"), 0);
+        assert_ok(log_close(log, NOW));
+}
+
+Test(recovery, tail_torn_at_any_byte_is_set_aside) {
+        for (int cut = 1; cut < 190; cut += 3) {
+                LogOpen how = how_to_open();
+                Log *log = open_log(how);
+                append_many(log, 3);
+                log_abandon(log);
+                int64_t size = size_of(log_file(0, "log")), whole = size / 3;
+                cr_assert_eq(truncate(log_file(0, "log"), size - (cut < whole ? cut : whole - 1)), 0);
+                log = open_log(how);
+                cr_assert_eq(log_end_offset(log), 2);
+                cr_assert_eq(count_files("torn"), 1);
+                append_many(log, 1);
+                log_abandon(log);
+                log = open_log(how);
+                cr_assert_eq(log_end_offset(log), 3);
+                cr_assert_eq(count_files("torn"), 1, "a second recovery is a no-op");
+                log_abandon(log);
+                assert_ok(log_delete_directory(test_log_path));
+        }
+}
+
+Test(recovery, bad_crc_above_the_recovery_point_cuts_there) {
+        LogOpen how = how_to_open();
+        how.config.segment_bytes = 2000;
+        Log *log = open_log(how);
+        append_many(log, 50);
+        int64_t base = log->segments[1]->base_offset;
+        log_abandon(log);
+        flip_byte(log_file(base, "log"), -1);
+        log = open_log(how);
+        cr_assert_gt(log_end_offset(log), base);
+        cr_assert_eq(log->segment_count, 2);
+        cr_assert_gt(count_files("torn"), 1);
+        append_many(log, 10);
+        int64_t first, last;
+        for (int64_t offset = 0; offset < log_end_offset(log); offset++) {
+                read_from(log, offset, 1, true, &first, &last);
+                cr_assert_eq(first, offset);
+        }
+        assert_ok(log_close(log, NOW));
+}
+
+Test(recovery, damage_below_the_recovery_point_is_refused_and_left_alone) {
+        LogOpen how = how_to_open();
+        Log *log = open_log(how);
+        append_many(log, 20);
+        log_abandon(log);
+        int64_t size = size_of(log_file(0, "log"));
+        how.recovery_point = 20;
+        cr_assert_eq(truncate(log_file(0, "log"), size - 1), 0);
+        cr_assert_eq(log_open(&how, &log), -EUCLEAN);
+        cr_assert_eq(size_of(log_file(0, "log")), size - 1);
+        how.recovery_point = 5;
+        flip_byte(log_file(0, "log"), size / 20 * 3 + 9);
+        cr_assert_eq(log_open(&how, &log), -EUCLEAN);
+        cr_assert_eq(size_of(log_file(0, "log")), size - 1);
+        cr_assert_eq(count_files("torn"), 0);
+}
+
+Test(recovery, torn_tail_after_a_clean_stop_is_damage) {
+        LogOpen how = how_to_open();
+        Log *log = open_log(how);
+        append_many(log, 20);
+        assert_ok(log_close(log, NOW));
+        how.clean_shutdown = true;
+        cr_assert_eq(truncate(log_file(0, "log"), size_of(log_file(0, "log")) - 1), 0);
+        cr_assert_eq(log_open(&how, &log), -EUCLEAN);
+}
+
+Test(recovery, missing_derived_files_are_built_again) {
+        LogOpen how = how_to_open();
+        how.config.segment_bytes = 30000;
+        Log *log = open_log(how);
+        for (int i = 0; i < 400; i++)
+                append(log, TEST_BATCH(.timestamp_ms = NOW + i, .value_bytes = 100, .producer_id = 4, .producer_epoch = 0, .base_sequence = i));
+        assert_ok(log_close(log, NOW));
+        char command[256];
+        snprintf(command, sizeof(command), "cd %s && mkdir ../kept && mv *.index *.timeindex ../kept && rm *.snapshot leader*", test_log_path);
+        cr_assert_eq(system(command), 0);
+        log = open_log(how);
+        LogAppend result;
+        assert_ok(try_append(log, TEST_BATCH(.value_bytes = 100, .timestamp_ms = NOW + 399, .producer_id = 4, .producer_epoch = 0, .base_sequence = 399), &result));
+        cr_assert(result.duplicate && result.base_offset == 399);
+        assert_ok(log_close(log, NOW));
+        snprintf(command, sizeof(command), "cd %s && for f in *.index *.timeindex; do cmp $f ../kept/$f || exit 1; done", test_log_path);
+        cr_assert_eq(system(command), 0);
+}
+
+Test(recovery, sealed_indexes_lost_after_a_clean_stop_are_built_again) {
+        LogOpen how = how_to_open();
+        how.config.segment_bytes = 30000;
+        Log *log = open_log(how);
+        append_many(log, 400);
+        assert_ok(log_close(log, NOW));
+        char command[256];
+        snprintf(command, sizeof(command), "cd %s && rm *.index && for f in *.timeindex; do echo x > $f; done", test_log_path);
+        cr_assert_eq(system(command), 0);
+        how.clean_shutdown = true;
+        log = open_log(how);
+        int64_t first, last;
+        for (int64_t offset = 0; offset < 400; offset += 3) {
+                read_from(log, offset, 1, true, &first, &last);
+                cr_assert_eq(first, offset);
+        }
+        LogPosition position;
+        assert_ok(log_find_timestamp(log, NOW + 100, &position));
+        cr_assert_eq(position.offset, 100);
+        assert_ok(log_close(log, NOW));
+}
+
+Test(recovery, snapshot_ahead_of_the_log_is_dropped) {
+        LogOpen how = how_to_open();
+        Log *log = open_log(how);
+        TestBatch batch = TEST_BATCH(.producer_id = 4, .producer_epoch = 0, .base_sequence = 0);
+        append(log, batch);
+        batch.base_sequence = 1;
+        append(log, batch);
+        assert_ok(log_close(log, NOW));
+        cr_assert_eq(truncate(log_file(0, "log"), size_of(log_file(0, "log")) - 1), 0);
+        log = open_log(how);
+        cr_assert_eq(log_end_offset(log), 1);
+        LogAppend result;
+        assert_ok(try_append(log, batch, &result));
+        cr_assert_not(result.duplicate);
+        assert_ok(log_close(log, NOW));
+}
+
+Test(recovery, log_that_ends_below_its_start_goes_on_there) {
+        LogOpen how = how_to_open();
+        Log *log = open_log(how);
+        append_many(log, 5);
+        log_abandon(log);
+        how.log_start_offset = 100;
+        log = open_log(how);
+        cr_assert_eq(log_start_offset(log), 100);
+        cr_assert_eq(log_end_offset(log), 100);
+        append_many(log, 1);
+        cr_assert_eq(log_end_offset(log), 101);
+        assert_ok(log_close(log, NOW));
+}
+
+Test(recovery, restarts_without_writes_change_nothing) {
+        LogOpen how = how_to_open();
+        Log *log = open_log(how);
+        append_many(log, 100);
+        assert_ok(log_close(log, NOW));
+        how.clean_shutdown = true;
+        char command[256];
+        snprintf(command, sizeof(command), "cp -r %s %s/before", test_log_path, test_dir);
+        cr_assert_eq(system(command), 0);
+        for (int i = 0; i < 2; i++)
+                assert_ok(log_close(open_log(how), NOW));
+        snprintf(command, sizeof(command), "diff -r %s %s/before", test_log_path, test_dir);
+        cr_assert_eq(system(command), 0);
+}
+
+/* Fails the n-th operation that changes the disk, and all after it: the process died there. */
+static int operations_left;
+
+static bool dead(void) {
+        return operations_left-- <= 0 ? (errno = EIO, true) : false;
+}
+
+static ssize_t dying_pwritev(int fd, const struct iovec *parts, int count, off_t position) {
+        return dead() ? -1 : pwritev(fd, parts, count, position);
+}
+static int dying_fsync(int fd) {
+        return dead() ? -1 : fsync(fd);
+}
+static int dying_fdatasync(int fd) {
+        return dead() ? -1 : fdatasync(fd);
+}
+static int dying_ftruncate(int fd, off_t size) {
+        return dead() ? -1 : ftruncate(fd, size);
+}
+static int dying_rename(const char *from, const char *to) {
+        return dead() ? -1 : rename(from, to);
+}
+static int dying_unlink(const char *path) {
+        return dead() ? -1 : unlink(path);
+}
+static int dying_open(const char *path, int flags, mode_t mode) {
+        return flags & O_CREAT && dead() ? -1 : open(path, flags, mode);
+}
+
+Test(recovery, death_at_every_operation_loses_nothing_acknowledged, .timeout = 120) {
+        for (int n = 0;; n++) {
+                LogOpen how = how_to_open();
+                how.config.segment_bytes = 600;
+                operations_left = n;
+                file_ops.open = dying_open;
+                file_ops.pwritev = dying_pwritev;
+                file_ops.fsync = dying_fsync;
+                file_ops.fdatasync = dying_fdatasync;
+                file_ops.ftruncate = dying_ftruncate;
+                file_ops.rename = dying_rename;
+                file_ops.unlink = dying_unlink;
+                Log *log = NULL;
+                int64_t acknowledged = 0;
+                LogAppend result;
+                if (log_open(&how, &log) == 0) {
+                        for (int i = 0; i < 12; i++)
+                                if (try_append(log, TEST_BATCH(.value_bytes = 100), &result) == 0)
+                                        acknowledged = result.last_offset + 1;
+                        log_sync(log);
+                        log_abandon(log);
+                }
+                bool alive = operations_left > 0;
+                file_ops = FILE_OPS_SYSTEM;
+                log = open_log(how);
+                cr_assert_geq(log_end_offset(log), acknowledged, "operation %d", n);
+                int64_t first, last;
+                for (int64_t offset = 0; offset < acknowledged; offset++) {
+                        read_from(log, offset, 1, true, &first, &last);
+                        cr_assert_eq(first, offset);
+                }
+                append_many(log, 1);
+                assert_ok(log_close(log, NOW));
+                assert_ok(log_delete_directory(test_log_path));
+                if (alive)
+                        break;
+        }
+}
