@@ -1,6 +1,6 @@
 /* Every setting there is, in one table: broker properties, topic configs, flags, environment, DescribeConfigs.
  *
- * A row of broker/config_table.inc or topic_config_table.inc is the only place where a key is named: the parser
+ * A row of config_broker_keys.c or config_topic_keys.c is the only place where a key is named: the parser
  * of server.properties, --override, ODRADEK_... variables, --help, and the config APIs all walk the tables. Names,
  * types, defaults and synonyms are those of Apache Kafka 4.3. */
 #pragma once
@@ -121,6 +121,15 @@ Str config_str(const Config *config, const char *broker_key);
 
 /* A topic's value: its own, or its broker synonym's, or the default; *ret_source says which. */
 Str config_topic_str(const Config *config, const ConfigMap *topic, const char *topic_key, ConfigSource *ret_source);
+
+/* The broker's given value that a topic config falls back to (log.retention.ms, .minutes, .hours for retention.ms), or NULL. */
+const ConfigEntry *config_topic_synonym(const Config *config, const ConfigKey *topic_key);
+
+/* Takes the next item, without blanks around it, off a comma-separated list; false at its end. */
+bool config_next_item(Str *list, Str *ret_item);
+
+/* The known broker key that looks most like name, or NULL. */
+const char *config_suggest(const char *name);
 
 /* The settings of a topic's logs. */
 void config_topic_log(const Config *config, const ConfigMap *topic, LogConfig *ret_log_config);

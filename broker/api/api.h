@@ -4,12 +4,7 @@
 #include "broker/api/call.h"
 
 struct Api {
-        int16_t key;
-        int16_t version_min, version_max;  /* served */
-        int16_t version_advertised_min;    /* what ApiVersions says, where lower (Produce) */
-        const MessageSchema *request, *response;
-        uint16_t request_size; /* of the C struct */
-        bool zero_copy;        /* the request's bytes outlive the call (until the commit): they are not copied. Produce only. */
+        const MessageSchema *request, *response; /* key, name and served versions stand there */
         void (*handle)(Call *call);
 };
 
@@ -18,19 +13,57 @@ extern const Api api_table[];
 extern const size_t api_count;
 const Api *api_find(int16_t key);
 
+/* The lowest version in ApiVersions: the lowest served one, but 0 for Produce, without which librdkafka before 2.11.1
+ * does not compress. */
+int16_t api_advertised_min(const Api *api);
+
+/* Answers ApiVersions of an unknown version: error 35 and the range of key 18. The header's version is 0. */
+void api_versions_refuse(Call *call);
+
 typedef enum DispatchResult {
         DISPATCH_DONE,   /* call->is_done */
         DISPATCH_PARKED, /* on_done() will be called */
         DISPATCH_CLOSE,  /* malformed, unknown API or version: close the connection */
 } DispatchResult;
 
-/* Whether the frame's API may be handled while earlier requests of the same connection still wait for the turn's commit (Produce
- * behind Produce). */
+/* Whether the frame's API may be handled while earlier requests of the same connection still wait for the turn's
+ * commit (Produce behind Produce). */
 bool api_can_pipeline(Str frame);
 
-/* Decodes the frame (without its length prefix) into an initialised call (state, client_host, listener, on_done, owner set; call zeroed
- * otherwise) and handles it. For zero_copy APIs the frame must stay, and may be changed, until the call is done; others are copied. */
+/* Decodes the frame (without its length prefix) into an initialised call (state, client_host, listener, on_done,
+ * owner set; all else zero) and handles it. A Produce's frame must stay, and is changed, until its call is done; others
+ * are copied. */
 DispatchResult api_dispatch(Call *call, uint8_t *frame, size_t size);
 
 /* Cancels a parked call (connection closed) and frees what the call holds. */
 void call_deinit(Call *call);
+
+/* Handlers, one file each. */
+void api_produce(Call *call);
+void api_fetch(Call *call);
+void api_list_offsets(Call *call);
+void api_metadata(Call *call);
+void api_offset_commit(Call *call);
+void api_offset_fetch(Call *call);
+void api_find_coordinator(Call *call);
+void api_join_group(Call *call);
+void api_heartbeat(Call *call);
+void api_leave_group(Call *call);
+void api_sync_group(Call *call);
+void api_describe_groups(Call *call);
+void api_list_groups(Call *call);
+void api_api_versions(Call *call);
+void api_create_topics(Call *call);
+void api_delete_topics(Call *call);
+void api_delete_records(Call *call);
+void api_init_producer_id(Call *call);
+void api_offset_for_leader_epoch(Call *call);
+void api_describe_configs(Call *call);
+void api_alter_configs(Call *call);
+void api_create_partitions(Call *call);
+void api_delete_groups(Call *call);
+void api_incremental_alter_configs(Call *call);
+void api_offset_delete(Call *call);
+void api_describe_cluster(Call *call);
+void api_list_config_resources(Call *call);
+void api_describe_topic_partitions(Call *call);

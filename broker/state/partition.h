@@ -16,7 +16,16 @@ typedef struct Partition {
         ListNode dirty;    /* in state->dirty_partitions while something is queued */
         List fetch_waits;  /* of PartitionWait */
         int commit_error;  /* of the last state_commit() that wrote here: 0 or -errno */
+        ListNode grown;    /* in a state_commit()'s list of partitions whose waiting fetches are to be woken */
+        bool is_deleted;   /* set before the last wake(): the partition goes away after it */
+        int64_t recovery_point, checkpoint_start_offset; /* as the checkpoint files said at start-up */
 } Partition;
+
+/* A batch that must stay until it is written; in state->kept_buffers. */
+typedef struct KeptBuffer {
+        ListNode node;
+        Buffer bytes;
+} KeptBuffer;
 
 /* One hook of a waiting fetch on one of its partitions. wake() is called after an append became readable, and when the partition
  * goes away; it may unlink this hook and its siblings. */
@@ -30,11 +39,27 @@ struct PartitionWait {
  * partition->commit_error says whether they were written. Returns as log_append(); KAFKA_KAFKA_STORAGE_ERROR without a log. */
 int partition_append(State *state, Partition *partition, uint8_t *records, size_t size, LogOrigin origin, LogAppend *ret_append);
 
-/* The same for a batch in a buffer, which is taken over and freed after the commit. */
+/* The same for a batch in a buffer, which is taken over (emptied here, also on error) and freed after the commit. */
 int partition_append_owned(State *state, Partition *partition, Buffer *batch, LogAppend *ret_append);
 
 /* As log_read(), up to the high watermark (or last stable offset), with errors as codes for the client. */
 int partition_read(Partition *partition, int64_t offset, int32_t size_max, bool min_one, FileSpan *ret_span);
+
+/* Moves the start of the log forward (DeleteRecords); offset -1 means the high watermark. The new start goes to the checkpoint
+ * with state_checkpoint_starts(). 0 or a code for the client. */
+int partition_delete_records(State *state, Partition *partition, int64_t offset);
+
+/* Wakes every waiting fetch once. */
+void partition_wake(State *state, Partition *partition);
+
+/* For state/ only: a partition without a log; one whose directory is made, or found again; the end. */
+int partition_new(Topic *topic, int32_t index, int32_t leader_epoch, Partition **ret_partition);
+int partition_create_log(State *state, Partition *partition);
+/* Damage is traced and leaves log NULL with result 0; -errno where no log could be opened at all. */
+int partition_open_log(State *state, Partition *partition, bool clean_shutdown);
+/* Forgets the log and removes its directory. */
+void partition_delete_log(State *state, Partition *partition);
+void partition_free(Partition *partition);
 
 static inline int64_t partition_high_watermark(const Partition *partition) {
         return partition->log ? log_end_offset(partition->log) : 0;

@@ -20,7 +20,7 @@ struct State {
         char cluster_id[64];
         Uuid directory_id;
         int32_t node_id;
-        HashMap topics, topics_by_id;
+        HashMap topics, topics_by_id, topics_by_collision;
         Heap timers;
         List dirty_partitions; /* Partition.dirty */
         List commit_waits;     /* CommitWait.node, in the order of their appends */
@@ -29,6 +29,8 @@ struct State {
         Groups *groups;
         int lock_fd;           /* .lock in the data directory */
         int64_t next_producer_id, producer_ids_end; /* the block reserved in the metadata log */
+        Timer checkpoint_timer; /* runs while the checkpoint files are older than the logs */
+        Timer retention_timer;
         bool failed;           /* a sync failed: no further acknowledgement; the broker exits 1 */
 };
 
@@ -39,6 +41,9 @@ int state_open(Config *config, int64_t now_ms, int64_t mono_ms, State **ret_stat
 
 /* A clean stop: everything written and synced, the marker last. NULL is fine. 0 or -errno. */
 int state_close(State *state);
+
+/* As a crash would leave it: frees everything, writes nothing. For tests, and for a broker that failed. */
+void state_abandon(State *state);
 
 /* Something that waits for the end of the turn's writes. done() is called by state_commit() once, after unlinking. */
 typedef struct CommitWait CommitWait;
@@ -59,3 +64,17 @@ int64_t state_next_timer_ms(const State *state);
 
 /* The next id for a producer, from a block that the metadata log has reserved. 0 or -errno. */
 int state_new_producer_id(State *state, int64_t *ret_producer_id);
+
+/* Replaces the broker's dynamic configs (CONFIG_SOURCE_DYNAMIC_BROKER, or with cluster_default
+ * CONFIG_SOURCE_DYNAMIC_DEFAULT_BROKER) by those in config, whose entries' own sources don't matter; the map stays the
+ * caller's. Written to the metadata log, applied to all logs. 0 or -errno. */
+int state_set_broker_config(State *state, bool cluster_default, const ConfigMap *config);
+
+/* Makes the logs' start offsets durable: once after a DeleteRecords. 0 or -errno. */
+int state_checkpoint_starts(State *state);
+
+/* What groups.c does for us: the replay of __consumer_offsets at start-up (after all topics are open; 0 or -errno),
+ * its end, and forgetting the offsets committed for a topic (which is out of the maps already). */
+int groups_open(State *state);
+void groups_close(State *state);
+void groups_topic_deleted(State *state, const Topic *topic);

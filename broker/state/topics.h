@@ -17,11 +17,18 @@ struct Topic {
         Partition **partitions; /* owned; index = partition */
         int32_t partition_count;
         ConfigMap config;       /* given values */
+        int32_t min_insync_replicas; /* of config, with its defaults */
         bool is_internal;       /* __consumer_offsets, __transaction_state */
+        int64_t flush_messages; /* config flush.messages: sync once so many are not on disk */
+        HashNode by_collision;  /* in state->topics_by_collision, when collision_key is set */
+        char *collision_key;    /* owned: the name with '.' written as '_', where it holds either; else NULL */
 };
 
 #define TOPIC_NAME_OFFSETS "__consumer_offsets"
+#define TOPIC_NAME_TRANSACTIONS "__transaction_state"
 #define TOPIC_NAME_METADATA "__cluster_metadata"
+#define TOPIC_NAME_LENGTH_MAX 249
+#define TOPIC_PARTITIONS_MAX 1000000 /* of one topic in the metadata log: a bound on what a replay believes */
 
 Topic *topic_find(const State *state, Str name);
 Topic *topic_find_id(const State *state, const Uuid *id);
@@ -30,6 +37,11 @@ Partition *partition_find(const State *state, Str topic, int32_t index);
 static inline Partition *topic_partition(const Topic *topic, int32_t index) {
         return index >= 0 && index < topic->partition_count ? topic->partitions[index] : NULL;
 }
+
+/* Whether Kafka keeps state of its own in a topic of that name. */
+bool topic_name_is_internal(Str name);
+/* Whether the name may be part of a path: length and characters. */
+bool topic_name_is_valid(Str name);
 
 /* 0, or KAFKA_INVALID_TOPIC_EXCEPTION with a message in Kafka's words (static or in ret_message). */
 int topic_validate_name(const State *state, Str name, char *ret_message, size_t message_size);
@@ -45,3 +57,15 @@ int topic_set_config(State *state, Topic *topic, ConfigMap *config);
 /* Creates on first use, as auto.create.topics.enable allows: with num.partitions. 0, KAFKA_UNKNOWN_TOPIC_OR_PARTITION,
  * KAFKA_INVALID_TOPIC_EXCEPTION, -errno. */
 int topic_auto_create(State *state, Str name, Topic **ret_topic);
+
+/* Derives the settings of the topic's logs from its configs, and the broker's, anew. */
+void topic_apply_config(State *state, Topic *topic);
+
+/* For the replay of the metadata log: what its records say. 0, -EUCLEAN where they contradict, -ENOMEM. */
+int topic_replay(State *state, Str name, const Uuid *id);
+int topic_replay_partition(State *state, const Uuid *id, int32_t index, int32_t leader_epoch);
+int topic_replay_config(State *state, Str topic, Str name, Str value);
+void topic_replay_remove(State *state, const Uuid *id);
+
+/* Takes the topic out of all maps and frees it, with what is left open of its logs. NULL is fine. */
+void topic_free(State *state, Topic *topic);

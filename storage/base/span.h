@@ -3,6 +3,8 @@
 
 #include <stdint.h>
 
+#include "storage/base/buffer.h"
+
 typedef struct FileSpan {
         int fd;              /* -1: no bytes */
         int64_t position;    /* byte offset in the file */
@@ -19,3 +21,6 @@ static inline void file_span_release(FileSpan *span) {
                 span->release(span->owner);
         *span = FILE_SPAN_INIT;
 }
+
+/* Appends the span's bytes to out. 0 or -errno. */
+int file_span_copy(const FileSpan *span, Buffer *out);

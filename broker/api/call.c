@@ -1,0 +1,63 @@
+/* Replies and errors of one request. */
+#include "broker/api/call.h"
+
+#include <errno.h>
+
+#include "broker/api/api.h"
+#include "storage/base/endian.h"
+#include "storage/base/trace.h"
+
+static void finish(Call *call) {
+        call->is_done = true;
+        call->cancel = NULL;
+        if (call->on_done)
+                call->on_done(call);
+}
+
+/* KIP-511: the header of an ApiVersions response is always v0, since the client cannot know better yet. */
+static bool has_tagged_header(const Call *call) {
+        return call->api->response != &ApiVersionsResponse_message &&
+               message_is_flexible(call->api->response, call_version(call));
+}
+
+void call_reply(Call *call, const void *response) {
+        Reply *reply = &call->reply;
+        uint8_t *head = buffer_extend(&reply->bytes, 8);
+        if (head && has_tagged_header(call))
+                buffer_append(&reply->bytes, "", 1);
+        int r = codec_encode(call->api->response, call_version(call), response, reply);
+        size_t size = reply_size(reply);
+        if (!head || r < 0 || size > INT32_MAX) {
+                call_close(call);
+                return;
+        }
+        store_be32(reply->bytes.data, (uint32_t)(size - 4));
+        store_be32(reply->bytes.data + 4, (uint32_t)call->header.correlation_id);
+        finish(call);
+}
+
+void call_finish_silently(Call *call) {
+        call->no_reply = true;
+        finish(call);
+}
+
+void call_close(Call *call) {
+        call->close = true;
+        reply_deinit(&call->reply);
+        call_finish_silently(call);
+}
+
+int16_t call_code(Call *call, int result) {
+        if (result >= 0)
+                return (int16_t)result;
+        trace_error("%s of %s failed: %s", call->api->request->name, call->client_host, strerror(-result));
+        return result == -ENOMEM || result == -EINVAL ? KAFKA_UNKNOWN_SERVER_ERROR : KAFKA_KAFKA_STORAGE_ERROR;
+}
+
+void call_deinit(Call *call) {
+        if (call->cancel)
+                call->cancel(call);
+        call->cancel = NULL;
+        reply_deinit(&call->reply);
+        arena_deinit(&call->arena);
+}

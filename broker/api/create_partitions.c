@@ -1,0 +1,91 @@
+/* CreatePartitions: v0-3
+ * Grows topics; they never shrink. v2 is flexible; v3 differs in nothing here. */
+#include "broker/api/api.h"
+#include "broker/api/names.h"
+
+#define REQUEST_PARTITIONS_MAX 10000 /* Kafka's bound on the partitions of one request */
+
+static int16_t check_assignments(Call *call, const CreatePartitionsRequestTopic *want, int32_t added, Str *ret_message) {
+        if (want->assignments_count < 0)
+                return 0;
+        if (want->assignments_count != added) {
+                *ret_message = arena_printf(&call->arena,
+                        "Attempted to add %d additional partition(s), but only %d assignment(s) were specified.", added,
+                        want->assignments_count);
+                return KAFKA_INVALID_REPLICA_ASSIGNMENT;
+        }
+        for (int32_t i = 0; i < added; i++) {
+                const CreatePartitionsRequestAssignment *assignment = &want->assignments[i];
+                if (assignment->broker_ids_count == 0) {
+                        *ret_message = STR("The manual partition assignment includes an empty replica list.");
+                        return KAFKA_INVALID_REPLICA_ASSIGNMENT;
+                }
+                for (int32_t j = 0; j < assignment->broker_ids_count; j++) {
+                        int32_t id = assignment->broker_ids[j];
+                        if (id == call->state->node_id && j == 0)
+                                continue;
+                        *ret_message = arena_printf(&call->arena, id == call->state->node_id
+                                ? "The manual partition assignment includes the broker %d more than once."
+                                : "The manual partition assignment includes broker %d, but no such broker is registered.", id);
+                        return KAFKA_INVALID_REPLICA_ASSIGNMENT;
+                }
+        }
+        return 0;
+}
+
+static int16_t grow(Call *call, const CreatePartitionsRequestTopic *want, int64_t *left, Str *ret_message) {
+        const CreatePartitionsRequest *request = call->request;
+        Topic *topic = topic_find(call->state, want->name);
+        if (!topic)
+                return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+        if (want->count == topic->partition_count) {
+                *ret_message = arena_printf(&call->arena, "Topic already has %d partition(s).", topic->partition_count);
+                return KAFKA_INVALID_PARTITIONS;
+        }
+        if (want->count < topic->partition_count) {
+                *ret_message = arena_printf(&call->arena,
+                        "The topic %s currently has %d partition(s); %d would not be an increase.", topic->name,
+                        topic->partition_count, want->count);
+                return KAFKA_INVALID_PARTITIONS;
+        }
+        int32_t added = want->count - topic->partition_count;
+        int16_t code = check_assignments(call, want, added, ret_message);
+        if (code)
+                return code;
+        if (added > *left) {
+                *ret_message = STR("Unable to perform excessively large batch operation.");
+                return KAFKA_POLICY_VIOLATION;
+        }
+        *left -= added;
+        return request->validate_only ? 0 : call_code(call, topic_add_partitions(call->state, topic, want->count));
+}
+
+void api_create_partitions(Call *call) {
+        const CreatePartitionsRequest *request = call->request;
+        CreatePartitionsResponse response = CreatePartitionsResponse_INIT;
+        response.results = call_array(call, CreatePartitionsResponseResult, request->topics_count);
+        int64_t left = REQUEST_PARTITIONS_MAX;
+        Names names;
+        names_init(&names, call);
+        bool ok = response.results != NULL;
+        for (int32_t i = 0; ok && i < request->topics_count; i++)
+                ok = names_add(&names, request->topics[i].name);
+        for (int32_t i = 0; ok && i < request->topics_count; i++) {
+                const CreatePartitionsRequestTopic *want = &request->topics[i];
+                if (!names_take(&names, want->name))
+                        continue;
+                CreatePartitionsResponseResult *row = &response.results[response.results_count++];
+                row->name = want->name;
+                if (names_count(&names, want->name) > 1) {
+                        row->error_code = KAFKA_INVALID_REQUEST;
+                        row->error_message = STR("Duplicate topic name.");
+                } else {
+                        row->error_code = grow(call, want, &left, &row->error_message);
+                }
+        }
+        names_deinit(&names);
+        if (ok)
+                call_reply(call, &response);
+        else
+                call_close(call);
+}

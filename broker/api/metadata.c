@@ -1,0 +1,116 @@
+/* Metadata: v0-13
+ * The broker, and the topics with their partitions. v0 takes an empty list for all topics, later ones null; v1 adds the controller;
+ * v2 the cluster id; v4 says whether missing topics may be made; v5 offline replicas; v7 leader epochs; v8 authorized operations
+ * (the cluster's only up to v10); v9 is flexible; v10 answers with topic ids; v12 asks by them; v13 adds a top-level error. */
+#include "broker/api/api.h"
+#include "broker/api/cluster.h"
+#include "broker/api/names.h"
+
+#define VERSION_TOPIC_IDS 12
+
+/* A node and a one-element array of nodes look alike. A partition whose log can't be used keeps its leader: its clients learn
+ * the reason when they ask for records. */
+static bool fill_partitions(Call *call, const Topic *topic, MetadataResponseTopic *row) {
+        int32_t *node = &call->state->node_id;
+        row->partitions = call_array(call, MetadataResponsePartition, topic->partition_count);
+        if (!row->partitions)
+                return false;
+        row->partitions_count = topic->partition_count;
+        for (int32_t i = 0; i < topic->partition_count; i++) {
+                MetadataResponsePartition *partition = &row->partitions[i];
+                partition->partition_index = i;
+                partition->leader_id = *node;
+                partition->leader_epoch = topic->partitions[i]->leader_epoch;
+                partition->replica_nodes = partition->isr_nodes = partition->offline_replicas = node;
+                partition->replica_nodes_count = partition->isr_nodes_count = 1;
+                partition->offline_replicas_count = topic->partitions[i]->log ? 0 : 1;
+        }
+        return true;
+}
+
+static bool fill_topic(Call *call, const Topic *topic, MetadataResponseTopic *row) {
+        const MetadataRequest *request = call->request;
+        row->name = str_of(topic->name);
+        row->topic_id = topic->id;
+        row->is_internal = topic->is_internal;
+        if (request->include_topic_authorized_operations)
+                row->topic_authorized_operations = AUTHORIZED_OPERATIONS_TOPIC;
+        return fill_partitions(call, topic, row);
+}
+
+static bool fill_all(Call *call, MetadataResponse *response) {
+        const HashMap *topics = &call->state->topics;
+        response->topics = call_array(call, MetadataResponseTopic, topics->count);
+        if (!response->topics)
+                return false;
+        HASHMAP_FOREACH(topics, node)
+                if (!fill_topic(call, container_of(node, Topic, by_name), &response->topics[response->topics_count++]))
+                        return false;
+        return true;
+}
+
+/* The topic that one row of the request means, made if that is allowed, or the code why there is none. */
+static int16_t find_topic(Call *call, const MetadataRequestTopic *want, Topic **ret_topic) {
+        const MetadataRequest *request = call->request;
+        bool by_id = !uuid_is_zero(&want->topic_id);
+        if (call_version(call) < VERSION_TOPIC_IDS ? by_id || str_is_null(want->name) : !by_id && str_is_null(want->name))
+                return KAFKA_INVALID_REQUEST;
+        *ret_topic = by_id ? topic_find_id(call->state, &want->topic_id) : topic_find(call->state, want->name);
+        if (*ret_topic)
+                return 0;
+        if (by_id)
+                return KAFKA_UNKNOWN_TOPIC_ID;
+        if (request->allow_auto_topic_creation)
+                return call_code(call, topic_auto_create(call->state, want->name, ret_topic));
+        return topic_name_is_valid(want->name) ? KAFKA_UNKNOWN_TOPIC_OR_PARTITION : KAFKA_INVALID_TOPIC_EXCEPTION;
+}
+
+static bool fill_one(Call *call, Names *seen, const MetadataRequestTopic *want, MetadataResponse *response) {
+        bool by_id = !uuid_is_zero(&want->topic_id);
+        Str key = by_id ? uuid_key(&want->topic_id) : want->name;
+        if (!names_add(seen, key))
+                return false;
+        if (names_count(seen, key) > 1)
+                return true;
+        Topic *topic = NULL;
+        MetadataResponseTopic *row = &response->topics[response->topics_count++];
+        row->error_code = find_topic(call, want, &topic);
+        if (row->error_code == 0)
+                return fill_topic(call, topic, row);
+        row->topic_id = want->topic_id;
+        row->name = by_id ? STR_NULL : want->name;
+        row->is_internal = !by_id && topic_name_is_internal(want->name);
+        return true;
+}
+
+static bool fill_named(Call *call, MetadataResponse *response) {
+        const MetadataRequest *request = call->request;
+        response->topics = call_array(call, MetadataResponseTopic, request->topics_count);
+        if (!response->topics)
+                return false;
+        Names seen;
+        names_init(&seen, call);
+        bool ok = true;
+        for (int32_t i = 0; ok && i < request->topics_count; i++)
+                ok = fill_one(call, &seen, &request->topics[i], response);
+        names_deinit(&seen);
+        return ok;
+}
+
+void api_metadata(Call *call) {
+        const MetadataRequest *request = call->request;
+        State *state = call->state;
+        MetadataResponse response = MetadataResponse_INIT;
+        MetadataResponseBroker broker = { .node_id = state->node_id, .host = cluster_host(call), .port = cluster_port(call) };
+        response.brokers = &broker;
+        response.brokers_count = 1;
+        response.cluster_id = str_of(state->cluster_id);
+        response.controller_id = state->node_id;
+        if (request->include_cluster_authorized_operations)
+                response.cluster_authorized_operations = AUTHORIZED_OPERATIONS_CLUSTER;
+        bool all = request->topics_count < 0 || (call_version(call) == 0 && request->topics_count == 0);
+        if (all ? fill_all(call, &response) : fill_named(call, &response))
+                call_reply(call, &response);
+        else
+                call_close(call);
+}

@@ -1,0 +1,21 @@
+/* How often each name occurs in a request: Kafka refuses, or merges, what is named twice. */
+#pragma once
+
+#include "broker/api/call.h"
+
+typedef struct Names {
+        Arena *arena; /* the call's */
+        HashMap map;
+} Names;
+
+static inline void names_init(Names *names, Call *call) {
+        *names = (Names){ .arena = &call->arena, .map = HASHMAP_INIT };
+}
+
+/* Counts one more occurrence (of any bytes that live as long as the call); false without memory. */
+bool names_add(Names *names, Str name);
+/* How often it was added. */
+int32_t names_count(const Names *names, Str name);
+/* True the first time it is asked for a name that was added. */
+bool names_take(Names *names, Str name);
+void names_deinit(Names *names);

@@ -1,0 +1,184 @@
+/* Produce: v3-13 (advertised from 0)
+ * Appends record batches. The answer waits for the turn's write: base offsets are final only then.
+ * v5 adds log_start_offset; v8 record_errors and error_message (KIP-467); v9 is flexible; v10 the current leader (KIP-951), which
+ * is always this node; v13 names topics by id (KIP-516). */
+#include "broker/api/api.h"
+
+typedef struct Appended {
+        Partition *partition;
+        ProduceResponsePartitionResponse *row;
+        int64_t base_offset;
+} Appended;
+
+typedef struct Produce {
+        CommitWait wait;
+        Call *call;
+        ProduceResponse response;
+        Appended *appended; /* one for each partition of the request that was queued */
+        int32_t appended_count;
+        bool has_error;
+} Produce;
+
+static void fail_row(Produce *p, ProduceResponsePartitionResponse *row, int16_t code) {
+        row->error_code = code;
+        row->base_offset = -1;
+        row->log_append_time_ms = -1;
+        row->log_start_offset = -1;
+        p->has_error = true;
+}
+
+static void answer(Produce *p) {
+        const ProduceRequest *request = p->call->request;
+        if (request->acks != 0)
+                call_reply(p->call, &p->response);
+        else if (p->has_error)
+                call_close(p->call); /* the only way to tell a client that waits for nothing */
+        else
+                call_finish_silently(p->call);
+}
+
+static void on_commit(CommitWait *wait, State *state) {
+        Produce *p = container_of(wait, Produce, wait);
+        for (int32_t i = 0; i < p->appended_count; i++) {
+                Appended *a = &p->appended[i];
+                if (a->partition->commit_error) {
+                        fail_row(p, a->row, KAFKA_KAFKA_STORAGE_ERROR);
+                        continue;
+                }
+                a->row->base_offset = a->base_offset;
+                a->row->log_start_offset = partition_start_offset(a->partition);
+        }
+        answer(p);
+}
+
+static void cancel(Call *call) {
+        Produce *p = call->park;
+        list_remove(&p->wait.node);
+}
+
+static void explain(Call *call, ProduceResponsePartitionResponse *row, const LogAppend *append) {
+        if (append->reason)
+                row->error_message = str_of(append->reason);
+        if (append->bad_record < 0)
+                return;
+        row->record_errors = call_array(call, ProduceResponseRecordError, 1);
+        if (!row->record_errors)
+                return;
+        row->record_errors_count = 1;
+        row->record_errors[0].batch_index = append->bad_record;
+        row->record_errors[0].batch_index_error_message = row->error_message;
+        row->error_message = STR("One or more records have been rejected due to invalid timestamp or missing key");
+}
+
+static void append_one(Produce *p, Topic *topic, const ProduceRequestPartitionData *data,
+                       ProduceResponsePartitionResponse *row) {
+        Partition *partition = topic_partition(topic, data->index);
+        const ProduceRequest *request = p->call->request;
+        LogAppend append = { .log_append_time_ms = -1, .bad_record = -1 };
+        if (!partition) {
+                fail_row(p, row, KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
+                return;
+        }
+        if (topic->is_internal) {
+                fail_row(p, row, KAFKA_INVALID_TOPIC_EXCEPTION);
+                return;
+        }
+        if (request->acks == -1 && topic->min_insync_replicas > 1) {
+                fail_row(p, row, KAFKA_NOT_ENOUGH_REPLICAS);
+                return;
+        }
+        Str records = data->records.bytes;
+        int r = partition_append(p->call->state, partition, (uint8_t *)(uintptr_t)records.data, records.len,
+                                 LOG_ORIGIN_CLIENT, &append);
+        if (r) {
+                fail_row(p, row, call_code(p->call, r));
+                explain(p->call, row, &append);
+                return;
+        }
+        row->log_append_time_ms = append.log_append_time_ms;
+        p->appended[p->appended_count++] = (Appended){ partition, row, append.base_offset };
+}
+
+static int append_topic(Produce *p, const ProduceRequestTopicData *data, ProduceResponseResponse *answer_topic) {
+        bool by_id = call_version(p->call) >= 13;
+        Topic *topic = by_id ? topic_find_id(p->call->state, &data->topic_id) : topic_find(p->call->state, data->name);
+        answer_topic->name = data->name;
+        answer_topic->topic_id = data->topic_id;
+        answer_topic->partition_responses = call_array(p->call, ProduceResponsePartitionResponse, data->partition_data_count);
+        answer_topic->partition_responses_count = data->partition_data_count;
+        if (!answer_topic->partition_responses)
+                return KAFKA_UNKNOWN_SERVER_ERROR;
+        for (int32_t i = 0; i < data->partition_data_count; i++) {
+                ProduceResponsePartitionResponse *row = &answer_topic->partition_responses[i];
+                row->index = data->partition_data[i].index;
+                row->base_offset = -1;
+                if (!topic)
+                        fail_row(p, row, by_id ? KAFKA_UNKNOWN_TOPIC_ID : KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
+                else
+                        append_one(p, topic, &data->partition_data[i], row);
+        }
+        return 0;
+}
+
+/* Codes that concern the whole request are repeated for every partition. */
+static int16_t check_request(const ProduceRequest *request) {
+        if (request->acks < -1 || request->acks > 1)
+                return KAFKA_INVALID_REQUIRED_ACKS;
+        return 0;
+}
+
+static void refuse_all(Produce *p, const ProduceRequest *request, int16_t code) {
+        for (int32_t i = 0; i < request->topic_data_count; i++) {
+                const ProduceRequestTopicData *data = &request->topic_data[i];
+                ProduceResponseResponse *topic = &p->response.responses[i];
+                topic->name = data->name;
+                topic->topic_id = data->topic_id;
+                topic->partition_responses = call_array(p->call, ProduceResponsePartitionResponse, data->partition_data_count);
+                if (!topic->partition_responses)
+                        continue;
+                topic->partition_responses_count = data->partition_data_count;
+                for (int32_t j = 0; j < data->partition_data_count; j++) {
+                        topic->partition_responses[j].index = data->partition_data[j].index;
+                        fail_row(p, &topic->partition_responses[j], code);
+                }
+        }
+}
+
+static int32_t count_partitions(const ProduceRequest *request) {
+        int32_t count = 0;
+        for (int32_t i = 0; i < request->topic_data_count; i++)
+                count += request->topic_data[i].partition_data_count;
+        return count;
+}
+
+void api_produce(Call *call) {
+        const ProduceRequest *request = call->request;
+        Produce *p = arena_alloc(&call->arena, sizeof(*p));
+        if (!p) {
+                call_close(call);
+                return;
+        }
+        *p = (Produce){ .call = call, .response = ProduceResponse_INIT };
+        p->appended = arena_alloc_array(&call->arena, (size_t)count_partitions(request), sizeof(Appended));
+        p->response.responses = call_array(call, ProduceResponseResponse, request->topic_data_count);
+        p->response.responses_count = request->topic_data_count;
+        if (!p->appended || !p->response.responses) {
+                call_close(call);
+                return;
+        }
+        int16_t code = check_request(request);
+        if (code)
+                refuse_all(p, request, code);
+        for (int32_t i = 0; !code && i < request->topic_data_count; i++)
+                if (append_topic(p, &request->topic_data[i], &p->response.responses[i])) {
+                        call_close(call);
+                        return;
+                }
+        if (p->appended_count == 0) {
+                answer(p);
+                return;
+        }
+        call->park = p;
+        call->cancel = cancel;
+        state_wait_commit(call->state, &p->wait, on_commit);
+}

@@ -1,0 +1,294 @@
+/* The loop: what wakes it, and the turn that follows. */
+#include "broker/net/net.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "broker/net/connection.h"
+#include "storage/base/time.h"
+#include "storage/base/trace.h"
+
+#define TURN_ROUNDS_MAX 16 /* then the sockets are asked again */
+
+static void set_clocks(State *state) {
+        state->now_ms = time_wall_ms();
+        state->mono_ms = time_monotonic_ms();
+}
+
+Call *net_take_call(Net *net) {
+        ListNode *node = list_pop(&net->calls);
+        if (!node)
+                return calloc(1, sizeof(Call));
+        net->calls_count--;
+        Call *call = container_of(node, Call, node);
+        memset(call, 0, sizeof(*call));
+        return call;
+}
+
+void net_give_call(Net *net, Call *call) {
+        call_deinit(call);
+        if (net->calls_count == NET_CALLS_KEPT) {
+                free(call);
+                return;
+        }
+        net->calls_count++;
+        list_prepend(&net->calls, &call->node);
+}
+
+static void free_retired(Net *net) {
+        for (InBlock *block = net->retired, *next; block; block = next) {
+                next = block->next;
+                free(block);
+        }
+        net->retired = NULL;
+        for (ListNode *node; (node = list_pop(&net->dead));)
+                free(container_of(node, Connection, active));
+}
+
+/* Closing a connection may cancel calls whose end leads to new appends: until nothing is left to write. */
+static void end_round(Net *net) {
+        State *state = net->state;
+        do {
+                state_commit(state);
+                if (state->failed)
+                        break; /* nothing that is not surely kept may be acknowledged */
+                for (ListNode *node; (node = list_pop(&net->active));)
+                        connection_settle(container_of(node, Connection, active));
+        } while (!list_is_empty(&state->dirty_partitions) || !list_is_empty(&state->commit_waits));
+        free_retired(net);
+        net->area_used = 0;
+}
+
+static void on_timer(struct ev_loop *loop, ev_timer *timer, int events) {
+        container_of(timer, Net, timer)->timer_due_ms = -1;
+}
+
+static void arm_timer(Net *net) {
+        int64_t due_ms = state_next_timer_ms(net->state);
+        if (due_ms == net->timer_due_ms)
+                return;
+        net->timer_due_ms = due_ms;
+        ev_timer_stop(net->loop, &net->timer);
+        if (due_ms < 0)
+                return;
+        int64_t wait_ms = due_ms - time_monotonic_ms();
+        ev_now_update(net->loop);
+        ev_timer_set(&net->timer, wait_ms > 0 ? (double)wait_ms / 1000 : 0, 0);
+        ev_timer_start(net->loop, &net->timer);
+}
+
+static void on_idle_timer(struct ev_loop *loop, ev_timer *timer, int events) {
+        container_of(timer, Net, idle_timer)->idle_due_ms = -1;
+}
+
+/* The list is in order of age, so one timer for its head does, and touching a connection costs no timer. */
+static void close_idle(Net *net) {
+        if (net->idle_due_ms >= 0 || net->idle_ms_max < 0)
+                return;
+        for (ListNode *node; (node = list_first(&net->connections));) {
+                Connection *c = container_of(node, Connection, by_age);
+                int64_t left_ms = c->last_active_ms + net->idle_ms_max - net->state->mono_ms;
+                if (left_ms > 0) {
+                        net->idle_due_ms = c->last_active_ms + net->idle_ms_max;
+                        ev_now_update(net->loop);
+                        ev_timer_set(&net->idle_timer, (double)left_ms / 1000 + 0.001, 0);
+                        ev_timer_start(net->loop, &net->idle_timer);
+                        return;
+                }
+                trace_debug("closing the idle connection of %s", c->host + 1);
+                connection_close(c);
+        }
+}
+
+static void turn(Net *net) {
+        State *state = net->state;
+        set_clocks(state);
+        state_run_timers(state);
+        close_idle(net);
+        while (!state->failed && !list_is_empty(&net->readable)) {
+                if (NET_AREA_BYTES - net->area_used < CONNECTION_TAIL_BYTES + NET_PIECE_BYTES)
+                        end_round(net);
+                ListNode *node = list_pop(&net->readable);
+                if (node)
+                        connection_read(container_of(node, Connection, readable));
+        }
+        end_round(net);
+        for (int round = 0; round < TURN_ROUNDS_MAX && !list_is_empty(&net->resumable) && !state->failed; round++) {
+                List again;
+                list_init(&again);
+                for (ListNode *node; (node = list_pop(&net->resumable));)
+                        list_append(&again, node);
+                for (ListNode *node; (node = list_pop(&again));)
+                        connection_resume(container_of(node, Connection, resumable));
+                end_round(net);
+        }
+        arm_timer(net);
+}
+
+void net_run(Net *net) {
+        while (!net->stop && !net->state->failed) {
+                ev_run(net->loop, list_is_empty(&net->resumable) ? EVRUN_ONCE : EVRUN_NOWAIT);
+                turn(net);
+        }
+}
+
+void net_stop(Net *net) {
+        ev_async_send(net->loop, &net->wake);
+}
+
+static void on_wake(struct ev_loop *loop, ev_async *wake, int events) {
+        container_of(wake, Net, wake)->stop = true;
+}
+
+static void on_sigterm(struct ev_loop *loop, ev_signal *signal, int events) {
+        container_of(signal, Net, sigterm)->stop = true;
+}
+
+static void on_sigint(struct ev_loop *loop, ev_signal *signal, int events) {
+        container_of(signal, Net, sigint)->stop = true;
+}
+
+static void on_stdin(struct ev_loop *loop, ev_io *io, int events) {
+        char bytes[512];
+        ssize_t n = read(STDIN_FILENO, bytes, sizeof(bytes));
+        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+                container_of(io, Net, stdin_io)->stop = true;
+}
+
+static void pause_accepting(Net *net) {
+        net->paused = true;
+        for (int i = 0; i < net->acceptor_count; i++)
+                ev_io_stop(net->loop, &net->acceptors[i].io);
+}
+
+void net_resume_accepting(Net *net) {
+        if (!net->paused)
+                return;
+        net->paused = false;
+        for (int i = 0; i < net->acceptor_count; i++)
+                ev_io_start(net->loop, &net->acceptors[i].io);
+}
+
+/* Without a free descriptor a waiting client would wake us for ever: it is taken with the reserved one and let go. */
+static bool refuse_one(Net *net, int listening_fd) {
+        trace_warn("out of file descriptors with %lld connections: refusing one; raise ulimit -n",
+                   (long long)net->connection_count);
+        if (net->reserve_fd >= 0)
+                close(net->reserve_fd);
+        int fd = accept4(listening_fd, NULL, NULL, SOCK_CLOEXEC);
+        if (fd >= 0)
+                close(fd);
+        net->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (net->reserve_fd < 0 && net->connection_count > 0)
+                pause_accepting(net);
+        return fd >= 0 && net->reserve_fd >= 0;
+}
+
+static void on_connect(struct ev_loop *loop, ev_io *io, int events) {
+        Acceptor *acceptor = container_of(io, Acceptor, io);
+        Net *net = acceptor->net;
+        set_clocks(net->state); /* those of the last turn may be old: the newcomer would look idle */
+        for (;;) {
+                struct sockaddr_storage peer;
+                socklen_t size = sizeof(peer);
+                if (net->connection_count >= net->connections_max) {
+                        pause_accepting(net);
+                        return;
+                }
+                int one = 1, fd = accept4(io->fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+                if (fd < 0 && (errno == EMFILE || errno == ENFILE) && refuse_one(net, io->fd))
+                        continue;
+                if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
+                        continue;
+                if (fd < 0)
+                        return;
+                (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+                (void)connection_new(net, fd, acceptor->listener, &peer);
+        }
+}
+
+static void start_watchers(Net *net, const NetOptions *options) {
+        ev_init(&net->timer, on_timer);
+        ev_init(&net->idle_timer, on_idle_timer);
+        ev_async_init(&net->wake, on_wake);
+        ev_async_start(net->loop, &net->wake);
+        ev_signal_init(&net->sigterm, on_sigterm, SIGTERM);
+        ev_signal_init(&net->sigint, on_sigint, SIGINT);
+        if (options->handle_signals) {
+                ev_signal_start(net->loop, &net->sigterm);
+                ev_signal_start(net->loop, &net->sigint);
+        }
+        ev_io_init(&net->stdin_io, on_stdin, STDIN_FILENO, EV_READ);
+        if (net->state->config->exit_with_stdin)
+                ev_io_start(net->loop, &net->stdin_io);
+}
+
+static void init_lists(Net *net) {
+        list_init(&net->readable);
+        list_init(&net->active);
+        list_init(&net->resumable);
+        list_init(&net->dead);
+        list_init(&net->connections);
+        list_init(&net->calls);
+}
+
+int net_new(State *state, const NetOptions *options, Net **ret_net) {
+        Net *net = calloc(1, sizeof(*net));
+        if (!net)
+                return -ENOMEM;
+        init_lists(net);
+        net->state = state;
+        net->timer_due_ms = net->idle_due_ms = -1;
+        net->connections_max = config_int(state->config, "max.connections");
+        net->idle_ms_max = config_int(state->config, "connections.max.idle.ms");
+        net->frame_bytes_max = config_int(state->config, "socket.request.max.bytes");
+        net->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        net->area = mmap(NULL, NET_AREA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        net->loop = ev_loop_new(EVFLAG_AUTO);
+        if (net->area == MAP_FAILED || !net->loop) {
+                trace_error("no memory, or no file descriptors, for the event loop");
+                net_free(net);
+                return -ENOMEM;
+        }
+        (void)madvise(net->area, NET_AREA_BYTES, MADV_NOHUGEPAGE); /* only the pages in use */
+        start_watchers(net, options);
+        *ret_net = net;
+        return 0;
+}
+
+void net_accept(Net *net, const ListenerSet *set) {
+        for (int i = 0; i < set->count; i++) {
+                Acceptor *acceptor = &net->acceptors[net->acceptor_count++];
+                acceptor->net = net;
+                acceptor->listener = set->sockets[i].listener;
+                ev_io_init(&acceptor->io, on_connect, set->sockets[i].fd, EV_READ);
+                ev_io_start(net->loop, &acceptor->io);
+        }
+}
+
+void net_free(Net *net) {
+        if (!net)
+                return;
+        net->acceptor_count = 0;
+        for (ListNode *node; (node = list_first(&net->connections));)
+                connection_close(container_of(node, Connection, by_age));
+        if (net->loop)
+                state_commit(net->state); /* appends whose calls were cancelled still point into our blocks */
+        free_retired(net);
+        for (ListNode *node; (node = list_pop(&net->calls));)
+                free(container_of(node, Call, node));
+        if (net->loop)
+                ev_loop_destroy(net->loop);
+        if (net->area && net->area != MAP_FAILED)
+                munmap(net->area, NET_AREA_BYTES);
+        if (net->reserve_fd >= 0)
+                close(net->reserve_fd);
+        free(net);
+}

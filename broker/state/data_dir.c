@@ -1,0 +1,329 @@
+/* The data directory around the logs, laid out as Kafka's (KRaft). */
+#include "broker/state/data_dir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "broker/state/metadata.h"
+#include "storage/base/trace.h"
+#include "storage/checkpoint.h"
+
+#define META_NAME "meta.properties"
+#define MARKER_NAME ".kafka_cleanshutdown"
+#define RECOVERY_NAME "recovery-point-offset-checkpoint"
+#define START_NAME "log-start-offset-checkpoint"
+#define REPLICATION_NAME "replication-offset-checkpoint"
+
+static int entry_path(const State *state, const char *name, char path[static PATH_MAX]) {
+        return snprintf(path, PATH_MAX, "%s/%s", state->config->data_dir, name) < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+static int sync_dir(const char *path) {
+        int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        int r = fsync(fd) ? -errno : 0;
+        close(fd);
+        return r;
+}
+
+/* mkdir -p. A directory that is new is made durable by syncing its parent. */
+static int make_dirs(const char *dir) {
+        char path[PATH_MAX];
+        size_t size = strlen(dir);
+        if (size == 0 || size >= sizeof(path))
+                return size ? -ENAMETOOLONG : -EINVAL;
+        memcpy(path, dir, size + 1);
+        for (size_t i = 1; i <= size; i++) {
+                if (path[i] != '/' && path[i] != '\0')
+                        continue;
+                path[i] = '\0';
+                if (mkdir(path, 0755) == 0) {
+                        char *slash = strrchr(path, '/');
+                        char kept = 0;
+                        if (slash && slash != path) {
+                                kept = *slash;
+                                *slash = '\0';
+                        }
+                        int r = sync_dir(!slash ? "." : slash == path ? "/" : path);
+                        if (kept)
+                                *slash = kept;
+                        if (r)
+                                return r;
+                } else if (errno != EEXIST) {
+                        return -errno;
+                }
+                path[i] = i < size ? '/' : '\0';
+        }
+        return 0;
+}
+
+/* Names that a directory which was never ours may hold, or that our own first start may have left. */
+static bool is_harmless(const char *name) {
+        static const char *const names[] = { ".", "..", ".lock", "lost+found", META_NAME ".tmp" };
+        for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+                if (strcmp(name, names[i]) == 0)
+                        return true;
+        return false;
+}
+
+/* 1 when nothing of anybody's is in the directory, 0 when something is, -errno. */
+static int is_empty(const char *path) {
+        DIR *dir = opendir(path);
+        if (!dir)
+                return -errno;
+        int empty = 1;
+        for (struct dirent *entry; empty && (entry = readdir(dir));)
+                empty = is_harmless(entry->d_name);
+        closedir(dir);
+        return empty;
+}
+
+static int32_t configured_node_id(const Config *config, bool *ret_given) {
+        static const char *const names[] = { "node.id", "broker.id" };
+        for (size_t i = 0; i < 2; i++) {
+                const ConfigKey *key = config_find_key(CONFIG_RESOURCE_BROKER, str_of(names[i]));
+                const ConfigEntry *entry = key ? config_map_find(&config->broker, key) : NULL;
+                int64_t value;
+                if (entry && str_to_int64(str_of(entry->value), 0, INT32_MAX, &value)) {
+                        *ret_given = true;
+                        return (int32_t)value;
+                }
+        }
+        *ret_given = false;
+        return 1;
+}
+
+static int foreign(const State *state, const char *what) {
+        trace_error("'%s' %s; name an empty or new directory, or the directory of an earlier run, as the data directory",
+                    state->config->data_dir, what);
+        return STATE_OPEN_FOREIGN;
+}
+
+/* Looks before anything is written, so that a directory of somebody else stays as it is. */
+static int check_ownership(State *state) {
+        MetaProperties meta;
+        const char *reason = NULL;
+        int r = checkpoint_read_meta(state->config->data_dir, &meta, &reason);
+        if (r == -EUCLEAN) {
+                char what[256];
+                snprintf(what, sizeof(what), "has a " META_NAME " that cannot be used (%s)", reason ? reason : "malformed");
+                return foreign(state, what);
+        }
+        if (r != -ENOENT)
+                return r;
+        r = is_empty(state->config->data_dir);
+        if (r == 0)
+                return foreign(state, "is not empty and has no " META_NAME ", so it is not a broker's data directory");
+        return r < 0 ? r : 0;
+}
+
+/* flock() keeps other brokers of this kind out, the open-file lock a Kafka, which uses the POSIX kind. */
+static int lock_dir(State *state) {
+        char path[PATH_MAX];
+        int r = entry_path(state, ".lock", path);
+        if (r)
+                return r;
+        state->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+        if (state->lock_fd < 0)
+                return -errno;
+        struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+        if (flock(state->lock_fd, LOCK_EX | LOCK_NB) == 0 && fcntl(state->lock_fd, F_OFD_SETLK, &whole) == 0)
+                return 0;
+        if (errno != EWOULDBLOCK && errno != EACCES && errno != EAGAIN)
+                return -errno;
+        trace_error("data directory '%s' is in use by another broker; stop that one, or name another directory",
+                    state->config->data_dir);
+        return STATE_OPEN_LOCKED;
+}
+
+static int read_or_write_meta(State *state) {
+        const char *dir = state->config->data_dir, *reason = NULL;
+        MetaProperties meta;
+        bool given;
+        int32_t node_id = configured_node_id(state->config, &given);
+        int r = checkpoint_read_meta(dir, &meta, &reason);
+        if (r == -ENOENT) {
+                Uuid cluster_id = uuid_random();
+                meta = (MetaProperties){ .node_id = node_id, .directory_id = uuid_random() };
+                uuid_to_text(&cluster_id, meta.cluster_id);
+                r = checkpoint_write_meta(dir, &meta);
+        }
+        if (r)
+                return r == -EUCLEAN ? STATE_OPEN_FOREIGN : r;
+        if (given && meta.node_id != node_id) {
+                trace_error("data directory '%s' belongs to node %d, but node.id is %d; set node.id=%d, or name another directory",
+                            dir, meta.node_id, node_id, meta.node_id);
+                return STATE_OPEN_FOREIGN;
+        }
+        state->node_id = meta.node_id;
+        state->directory_id = meta.directory_id;
+        memcpy(state->cluster_id, meta.cluster_id, sizeof(state->cluster_id));
+        return 0;
+}
+
+int data_dir_open(State *state) {
+        int r = make_dirs(state->config->data_dir);
+        if (r == 0)
+                r = check_ownership(state);
+        if (r == 0)
+                r = lock_dir(state);
+        if (r == 0)
+                r = read_or_write_meta(state);
+        if (r < 0)
+                trace_error("cannot open data directory '%s': %s", state->config->data_dir, strerror(-r));
+        return r;
+}
+
+void data_dir_close(State *state) {
+        if (state->lock_fd >= 0)
+                close(state->lock_fd);
+        state->lock_fd = -1;
+}
+
+int data_dir_take_marker(State *state, bool *ret_clean_shutdown) {
+        char path[PATH_MAX];
+        int r = entry_path(state, MARKER_NAME, path);
+        if (r)
+                return r;
+        bool clean = unlink(path) == 0;
+        if (!clean && errno != ENOENT)
+                return -errno;
+        if (clean)
+                r = sync_dir(state->config->data_dir);
+        *ret_clean_shutdown = clean;
+        return r;
+}
+
+int data_dir_write_marker(State *state) {
+        return checkpoint_write_text(state->config->data_dir, MARKER_NAME, STR("{\"version\":0,\"brokerEpoch\":-1}"));
+}
+
+static void note_metadata(const CheckpointRow *row, void *data) {
+        if (row->partition == 0 && row->offset >= 0 && strcmp(row->topic, TOPIC_NAME_METADATA) == 0)
+                *(int64_t *)data = row->offset;
+}
+
+static void note_recovery(const CheckpointRow *row, void *data) {
+        Partition *partition = partition_find(data, str_of(row->topic), row->partition);
+        if (partition && row->offset >= 0)
+                partition->recovery_point = row->offset;
+}
+
+static void note_start(const CheckpointRow *row, void *data) {
+        Partition *partition = partition_find(data, str_of(row->topic), row->partition);
+        if (partition && row->offset >= 0)
+                partition->checkpoint_start_offset = row->offset;
+}
+
+static int read_checkpoint(State *state, const char *name, void (*each)(const CheckpointRow *row, void *data), void *data) {
+        int r = checkpoint_read(state->config->data_dir, name, each, data);
+        if (r == -EUCLEAN)
+                trace_warn("'%s/%s' is malformed: passing over it", state->config->data_dir, name);
+        return r == -ENOENT || r == -EUCLEAN ? 0 : r;
+}
+
+int data_dir_read_metadata_checkpoint(State *state, int64_t *ret_recovery_point) {
+        *ret_recovery_point = 0;
+        return read_checkpoint(state, RECOVERY_NAME, note_metadata, ret_recovery_point);
+}
+
+int data_dir_read_checkpoints(State *state) {
+        int r = read_checkpoint(state, RECOVERY_NAME, note_recovery, state);
+        return r ? r : read_checkpoint(state, START_NAME, note_start, state);
+}
+
+/* Offsets of a partition that is not served stay what they were. */
+static int64_t recovery_offset(const Partition *partition) {
+        return partition->log ? log_recovery_point(partition->log) : partition->recovery_point;
+}
+
+static int64_t start_offset(const Partition *partition) {
+        return partition->log ? log_start_offset(partition->log) : partition->checkpoint_start_offset;
+}
+
+static int64_t end_offset(const Partition *partition) {
+        return partition->log ? log_end_offset(partition->log) : partition->recovery_point;
+}
+
+/* One file: a row for every partition whose offset is at least offset_min; with the metadata log's own row if asked. */
+static int write_checkpoint(State *state, const char *name, int64_t (*offset_of)(const Partition *partition),
+                            int64_t offset_min, bool with_metadata) {
+        size_t capacity = 1;
+        HASHMAP_FOREACH(&state->topics, node)
+                capacity += (size_t)container_of(node, Topic, by_name)->partition_count;
+        CheckpointRow *rows = malloc(capacity * sizeof(*rows));
+        if (!rows)
+                return -ENOMEM;
+        int32_t count = 0;
+        if (with_metadata)
+                rows[count++] = (CheckpointRow){ TOPIC_NAME_METADATA, 0, metadata_recovery_point(state) };
+        HASHMAP_FOREACH(&state->topics, node) {
+                Topic *topic = container_of(node, Topic, by_name);
+                for (int32_t i = 0; i < topic->partition_count; i++) {
+                        int64_t offset = offset_of(topic->partitions[i]);
+                        if (offset >= offset_min)
+                                rows[count++] = (CheckpointRow){ topic->name, i, offset };
+                }
+        }
+        int r = checkpoint_write(state->config->data_dir, name, rows, count);
+        free(rows);
+        return r;
+}
+
+int data_dir_write_start_checkpoint(State *state) {
+        return write_checkpoint(state, START_NAME, start_offset, 1, false);
+}
+
+int data_dir_write_checkpoints(State *state) {
+        int r = write_checkpoint(state, RECOVERY_NAME, recovery_offset, 0, true);
+        if (r == 0)
+                r = data_dir_write_start_checkpoint(state);
+        if (r == 0)
+                r = write_checkpoint(state, REPLICATION_NAME, end_offset, 0, false);
+        return r;
+}
+
+static bool ends_with(const char *name, const char *tail) {
+        size_t size = strlen(name), tail_size = strlen(tail);
+        return size > tail_size && strcmp(name + size - tail_size, tail) == 0;
+}
+
+static void check_entry(State *state, const char *name) {
+        char path[PATH_MAX];
+        struct stat st;
+        const char *dash = strrchr(name, '-');
+        if (name[0] == '.' || !dash || entry_path(state, name, path) || lstat(path, &st) || !S_ISDIR(st.st_mode))
+                return;
+        if (ends_with(name, "-delete")) {
+                int r = log_delete_directory(path);
+                if (r)
+                        trace_warn("cannot remove '%s': %s", path, strerror(-r));
+                return;
+        }
+        int64_t index;
+        Str topic = { name, (size_t)(dash - name) };
+        if (!str_to_int64(str_of(dash + 1), 0, INT32_MAX, &index) || strcmp(name, TOPIC_NAME_METADATA "-0") == 0)
+                return;
+        if (!partition_find(state, topic, (int32_t)index)) {
+                char escaped[NAME_MAX + 1];
+                trace_warn("stray partition directory '%s': no topic of the metadata log owns it; it is left alone",
+                           str_escape(str_of(name), escaped, sizeof(escaped)));
+        }
+}
+
+void data_dir_check_strays(State *state) {
+        DIR *dir = opendir(state->config->data_dir);
+        if (!dir)
+                return;
+        for (struct dirent *entry; (entry = readdir(dir));)
+                check_entry(state, entry->d_name);
+        closedir(dir);
+}

@@ -1,0 +1,25 @@
+/* The data directory around the logs: whose it is, its lock, its marker, its checkpoint files. */
+#pragma once
+
+#include "broker/state/state.h"
+
+/* Makes the directory or checks that it is ours, locks it, and reads or writes meta.properties: sets state's lock_fd, ids. 0,
+ * STATE_OPEN_LOCKED, STATE_OPEN_FOREIGN or -errno, traced. */
+int data_dir_open(State *state);
+/* Unlocks. */
+void data_dir_close(State *state);
+
+/* Whether the last stop was clean; the marker is gone for good when this returns 0. */
+int data_dir_take_marker(State *state, bool *ret_clean_shutdown);
+int data_dir_write_marker(State *state);
+
+/* The recovery point of the metadata log, needed before its replay; 0 when unknown. */
+int data_dir_read_metadata_checkpoint(State *state, int64_t *ret_recovery_point);
+/* Gives every partition what the checkpoint files say of it. A file that cannot be read means recovery from the start. */
+int data_dir_read_checkpoints(State *state);
+/* Writes the checkpoint files. 0 or -errno. */
+int data_dir_write_checkpoints(State *state);
+int data_dir_write_start_checkpoint(State *state);
+
+/* Finishes deletions that a crash cut short, and warns of partition directories that no topic owns. */
+void data_dir_check_strays(State *state);

@@ -1,0 +1,300 @@
+/* Writing and replaying __consumer_offsets. */
+#include "broker/state/journal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "broker/protocol/codec.h"
+#include "broker/protocol/messages.h"
+#include "storage/base/endian.h"
+#include "storage/base/error.h"
+#include "storage/base/trace.h"
+
+#define GROUP_VALUE_VERSION 3
+#define OFFSET_VALUE_VERSION 3
+#define READ_BYTES (4 * 1024 * 1024)
+#define INFLATE_BYTES_MAX ((size_t)64 * 1024 * 1024)
+
+/* Java's String.hashCode over UTF-16, made non-negative as Kafka does. */
+int32_t journal_partition_index(Str group_id, int32_t partition_count) {
+        uint32_t hash = 0;
+        for (size_t i = 0; i < group_id.len;) {
+                const uint8_t *p = (const uint8_t *)group_id.data + i;
+                size_t left = group_id.len - i, size = *p < 0x80 ? 1 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : 4;
+                if (size > left)
+                        size = 1;
+                uint32_t rune = size == 1 ? *p : size == 2 ? *p & 0x1fu : size == 3 ? *p & 0x0fu : *p & 0x07u;
+                for (size_t k = 1; k < size; k++)
+                        rune = rune << 6 | (p[k] & 0x3f);
+                if (rune >= 0x10000) {
+                        hash = hash * 31 + (0xd800 + ((rune - 0x10000) >> 10));
+                        rune = 0xdc00 + ((rune - 0x10000) & 0x3ff);
+                }
+                hash = hash * 31 + rune;
+                i += size;
+        }
+        return (int32_t)((hash & 0x7fffffff) % (uint32_t)partition_count);
+}
+
+static void encode_versioned(const MessageSchema *message, int16_t version, const void *value, Reply *out) {
+        uint8_t *head = buffer_extend(&out->bytes, 2);
+        if (head)
+                store_be16(head, (uint16_t)version);
+        if (codec_encode(message, version, value, out) < 0)
+                out->bytes.failed = true;
+}
+
+static Str slice_of(const Reply *reply) {
+        return (Str){ .data = (const char *)reply->bytes.data, .len = reply->bytes.size };
+}
+
+static void add_record(Journal *journal, Reply *key, Reply *value) {
+        journal->batch.out.failed |= key->bytes.failed || (value && value->bytes.failed);
+        if (!journal->batch.out.failed)
+                batch_builder_add(&journal->batch, journal->now_ms, slice_of(key), value ? slice_of(value) : STR_NULL, NULL, 0);
+        reply_deinit(key);
+        if (value)
+                reply_deinit(value);
+}
+
+void journal_begin(Journal *journal, int64_t now_ms) {
+        journal->now_ms = now_ms;
+        batch_builder_init(&journal->batch, 0, -1, -1, -1);
+}
+
+static void encode_offset_key(Str group_id, Str topic, int32_t partition, Reply *out) {
+        OffsetCommitKey key = { .group = group_id, .topic = topic, .partition = partition };
+        encode_versioned(&OffsetCommitKey_message, 1, &key, out);
+}
+
+void journal_add_offset(Journal *journal, Str group_id, const CommittedOffset *offset) {
+        Reply key = REPLY_INIT, value = REPLY_INIT;
+        OffsetCommitValue body = OffsetCommitValue_INIT;
+        body.offset = offset->offset;
+        body.leader_epoch = offset->leader_epoch;
+        body.metadata = str_of(offset->metadata);
+        body.commit_timestamp = offset->commit_timestamp_ms;
+        body.expire_timestamp = offset->expire_timestamp_ms;
+        encode_offset_key(group_id, str_of(offset->topic), offset->partition, &key);
+        encode_versioned(&OffsetCommitValue_message, offset->expire_timestamp_ms >= 0 ? 1 : OFFSET_VALUE_VERSION, &body, &value);
+        add_record(journal, &key, &value);
+}
+
+void journal_add_offset_tombstone(Journal *journal, Str group_id, Str topic, int32_t partition) {
+        Reply key = REPLY_INIT;
+        encode_offset_key(group_id, topic, partition, &key);
+        add_record(journal, &key, NULL);
+}
+
+static void encode_group_key(Str group_id, Reply *out) {
+        GroupMetadataKey key = { .group = group_id };
+        encode_versioned(&GroupMetadataKey_message, 2, &key, out);
+}
+
+void journal_add_group_tombstone(Journal *journal, Str group_id) {
+        Reply key = REPLY_INIT;
+        encode_group_key(group_id, &key);
+        add_record(journal, &key, NULL);
+}
+
+void journal_add_group(Journal *journal, const Group *group) {
+        Reply key = REPLY_INIT, value = REPLY_INIT;
+        GroupMetadataValue body = GroupMetadataValue_INIT;
+        GroupMetadataValueMember *members = calloc((size_t)group->member_count + 1, sizeof(*members));
+        int32_t count = 0;
+        if (!members) {
+                journal->batch.out.failed = true;
+                return;
+        }
+        LIST_FOREACH(&group->members, node) {
+                const Member *member = container_of(node, Member, node);
+                const MemberProtocol *protocol = group->protocol ? member_protocol(member, group->protocol) : NULL;
+                members[count++] = (GroupMetadataValueMember){
+                        .member_id = str_of(member->id),
+                        .group_instance_id = str_of(member->instance_id),
+                        .client_id = str_of(member->client_id),
+                        .client_host = str_of(member->client_host),
+                        .rebalance_timeout = member->rebalance_timeout_ms,
+                        .session_timeout = member->session_timeout_ms,
+                        .subscription = protocol ? protocol->metadata : STR(""),
+                        .assignment = str_is_null(member->assignment) ? STR("") : member->assignment,
+                };
+        }
+        body.protocol_type = group->protocol_type ? str_of(group->protocol_type) : STR("");
+        body.generation = group->generation;
+        body.protocol = str_of(group->protocol);
+        body.leader = group->leader ? str_of(group->leader->id) : STR_NULL;
+        body.current_state_timestamp = group->state_since_ms;
+        body.members = members;
+        body.members_count = count;
+        encode_group_key(str_of(group->id), &key);
+        encode_versioned(&GroupMetadataValue_message, GROUP_VALUE_VERSION, &body, &value);
+        add_record(journal, &key, &value);
+        free(members);
+}
+
+static void on_commit(CommitWait *wait, State *state) {
+        JournalWrite *write = container_of(wait, JournalWrite, wait);
+        write->done(write, state, write->partition->commit_error ? KAFKA_COORDINATOR_NOT_AVAILABLE : 0);
+}
+
+int journal_append(State *state, Journal *journal, Str group_id, JournalWrite *write,
+                   void (*done)(JournalWrite *write, State *state, int16_t code)) {
+        LogAppend append;
+        int r = groups_ensure_topic(state);
+        Topic *topic = topic_find(state, STR(TOPIC_NAME_OFFSETS));
+        if (!r && !topic)
+                r = KAFKA_COORDINATOR_NOT_AVAILABLE;
+        if (!r)
+                r = batch_builder_finish(&journal->batch, 0);
+        if (!r) {
+                Partition *partition = topic->partitions[journal_partition_index(group_id, topic->partition_count)];
+                r = partition_append_owned(state, partition, &journal->batch.out, &append);
+                if (!r && write) {
+                        write->partition = partition;
+                        write->done = done;
+                        state_wait_commit(state, &write->wait, on_commit);
+                }
+        }
+        batch_builder_deinit(&journal->batch);
+        return r;
+}
+
+/* ---- replay */
+
+static int decode_versioned(const MessageSchema *message, Str bytes, Arena *arena, void *ret_value) {
+        if (bytes.len < 2)
+                return KAFKA_INVALID_REQUEST;
+        int16_t version = (int16_t)load_be16(bytes.data);
+        if (version < message->version_min || version > message->version_max)
+                return KAFKA_UNSUPPORTED_VERSION;
+        return codec_decode(message, version, (Str){ .data = bytes.data + 2, .len = bytes.len - 2 }, arena, ret_value, NULL);
+}
+
+static int replay_offset(State *state, Str key_bytes, Str value_bytes, Arena *arena) {
+        OffsetCommitKey key;
+        OffsetCommitValue value;
+        int r = codec_decode(&OffsetCommitKey_message, 1, (Str){ key_bytes.data + 2, key_bytes.len - 2 }, arena, &key, NULL);
+        if (r)
+                return r;
+        if (str_is_null(value_bytes)) {
+                Group *group = group_find(state, key.group);
+                if (group)
+                        offset_forget(group, key.topic, key.partition);
+                return 0;
+        }
+        if ((r = decode_versioned(&OffsetCommitValue_message, value_bytes, arena, &value)))
+                return r;
+        Group *group = group_get(state, key.group);
+        return group ? offset_store(group, key.topic, key.partition, value.offset, value.leader_epoch, value.metadata,
+                                    value.commit_timestamp, value.expire_timestamp)
+                     : -ENOMEM;
+}
+
+static int replay_members(Group *group, const GroupMetadataValue *value) {
+        for (int32_t i = 0; i < value->members_count; i++) {
+                const GroupMetadataValueMember *m = &value->members[i];
+                Member *member = group_add_replayed(group, m->member_id, m->group_instance_id, m->client_id, m->client_host,
+                                                    m->session_timeout,
+                                                    m->rebalance_timeout < 0 ? m->session_timeout : m->rebalance_timeout,
+                                                    value->protocol, m->subscription, m->assignment);
+                if (!member)
+                        return -ENOMEM;
+                if (str_equal(m->member_id, value->leader))
+                        group->leader = member;
+        }
+        return 0;
+}
+
+static int replay_group(State *state, Str key_bytes, Str value_bytes, Arena *arena) {
+        GroupMetadataKey key;
+        GroupMetadataValue value;
+        int r = codec_decode(&GroupMetadataKey_message, 2, (Str){ key_bytes.data + 2, key_bytes.len - 2 }, arena, &key, NULL);
+        if (r)
+                return r;
+        Group *group = str_is_null(value_bytes) ? group_find(state, key.group) : group_get(state, key.group);
+        if (str_is_null(value_bytes)) {
+                if (group) {
+                        group_clear_members(group);
+                        if (!group->offsets.count)
+                                group_free(state, group);
+                }
+                return 0;
+        }
+        if ((r = decode_versioned(&GroupMetadataValue_message, value_bytes, arena, &value)) || !group)
+                return r ? r : -ENOMEM;
+        group_clear_members(group);
+        group_set_text(&group->protocol_type, value.protocol_type.len ? value.protocol_type : STR_NULL);
+        group_set_text(&group->protocol, value.protocol);
+        group->generation = value.generation;
+        group->state_since_ms = value.current_state_timestamp;
+        group->state = value.members_count ? GROUP_STABLE : GROUP_EMPTY;
+        return replay_members(group, &value);
+}
+
+static int replay_record(State *state, const Record *record) {
+        Arena arena = ARENA_INIT(0);
+        int r = 0;
+        if (record->key.len >= 2 && record->key.data) {
+                int16_t kind = (int16_t)load_be16(record->key.data);
+                if (kind == 0 || kind == 1)
+                        r = replay_offset(state, record->key, record->value, &arena);
+                else if (kind == 2)
+                        r = replay_group(state, record->key, record->value, &arena);
+        }
+        arena_deinit(&arena);
+        if (r > 0) {
+                trace_warn("%s: a record at offset %lld is not understood and was skipped", TOPIC_NAME_OFFSETS, (long long)record->offset);
+                r = 0;
+        }
+        return r;
+}
+
+static int replay_batch(State *state, const uint8_t *data, const BatchHeader *header) {
+        BatchReader reader;
+        Record record;
+        int r = header->attributes & BATCH_CONTROL ? 0 : batch_reader_init(&reader, data, header, INFLATE_BYTES_MAX);
+        if (header->attributes & BATCH_CONTROL)
+                return 0;
+        while (r >= 0 && (r = batch_reader_next(&reader, &record)) == 1)
+                if ((r = replay_record(state, &record)) < 0)
+                        break;
+        batch_reader_deinit(&reader);
+        return r < 0 ? r : 0;
+}
+
+static int replay_partition(State *state, Partition *partition) {
+        int64_t offset = partition_start_offset(partition), end = partition_high_watermark(partition);
+        int r = 0;
+        while (!r && offset < end) {
+                FileSpan span;
+                BatchHeader header;
+                Buffer copy = BUFFER_INIT;
+                if ((r = partition_read(partition, offset, READ_BYTES, true, &span)))
+                        return r < 0 ? r : -EIO;
+                r = file_span_copy(&span, &copy);
+                file_span_release(&span);
+                size_t at = 0;
+                while (!r && at < copy.size && batch_read_header(copy.data + at, copy.size - at, &header) == 0) {
+                        r = replay_batch(state, copy.data + at, &header);
+                        at += batch_size(&header);
+                        offset = batch_next_offset(&header);
+                }
+                buffer_deinit(&copy);
+                if (!r && at == 0)
+                        return -EIO;
+        }
+        return r;
+}
+
+int journal_replay(State *state) {
+        Topic *topic = topic_find(state, STR(TOPIC_NAME_OFFSETS));
+        for (int32_t i = 0; topic && i < topic->partition_count; i++) {
+                if (!topic->partitions[i]->log)
+                        continue;
+                int r = replay_partition(state, topic->partitions[i]);
+                if (r)
+                        return r;
+        }
+        return 0;
+}

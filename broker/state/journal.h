@@ -1,0 +1,40 @@
+/* __consumer_offsets: its one writer and its one replayer.
+ *
+ * Keys and values are Kafka's own (OffsetCommitKey 1, GroupMetadataKey 2, ...), each with a version number in front; a
+ * group's records all live in one partition. */
+#pragma once
+
+#include "broker/state/groups.h"
+#include "storage/batch.h"
+
+/* The partition that holds the group's records, as Kafka computes it; 0 <= result < partition_count. */
+int32_t journal_partition_index(Str group_id, int32_t partition_count);
+
+/* Records that wait for the commit of the turn. done() gets 0 or a positive code. */
+typedef struct JournalWrite JournalWrite;
+struct JournalWrite {
+        CommitWait wait;
+        Partition *partition;
+        void (*done)(JournalWrite *write, State *state, int16_t code);
+};
+
+/* A batch under construction: begin, add, append (which ends it). */
+typedef struct Journal {
+        BatchBuilder batch;
+        int64_t now_ms;
+} Journal;
+
+void journal_begin(Journal *journal, int64_t now_ms);
+void journal_add_offset(Journal *journal, Str group_id, const CommittedOffset *offset);
+void journal_add_offset_tombstone(Journal *journal, Str group_id, Str topic, int32_t partition);
+/* The group with its members and their assignments, or (no members) as an empty one. */
+void journal_add_group(Journal *journal, const Group *group);
+void journal_add_group_tombstone(Journal *journal, Str group_id);
+
+/* Queues the batch, which is taken over; write->done() is called after the commit (write may be NULL). 0; a positive code or -errno, and then
+ * done() is not called. */
+int journal_append(State *state, Journal *journal, Str group_id, JournalWrite *write,
+                   void (*done)(JournalWrite *write, State *state, int16_t code));
+
+/* Puts every record of __consumer_offsets into memory. 0 or -errno. */
+int journal_replay(State *state);

@@ -1,0 +1,221 @@
+/* Writing, reading and replaying the metadata log. */
+#include "broker/state/metadata.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "broker/protocol/codec.h"
+#include "broker/protocol/messages.h"
+#include "broker/state/metadata_replay.h"
+#include "storage/base/error.h"
+#include "storage/base/trace.h"
+#include "storage/base/varint.h"
+
+#define READ_BYTES (1 << 20)
+
+struct Metadata {
+        Log *log;
+};
+
+void metadata_batch_init(MetadataBatch *batch, const State *state) {
+        *batch = (MetadataBatch){ .now_ms = state->now_ms };
+        batch_builder_init(&batch->builder, 0, -1, -1, -1);
+}
+
+void metadata_batch_deinit(MetadataBatch *batch) {
+        batch_builder_deinit(&batch->builder);
+}
+
+void metadata_batch_add(MetadataBatch *batch, const MessageSchema *message, int16_t version, const void *record) {
+        uint8_t frame[3 * VARINT_BYTES_MAX];
+        size_t size = varuint_write(frame, 1);
+        size += varuint_write(frame + size, (uint64_t)message->key);
+        size += varuint_write(frame + size, (uint64_t)version);
+        Reply reply = REPLY_INIT;
+        buffer_append(&reply.bytes, frame, size);
+        int r = codec_encode(message, version, record, &reply);
+        if (r == 0 && reply.bytes.failed)
+                r = -ENOMEM;
+        if (r == 0)
+                batch_builder_add(&batch->builder, batch->now_ms, STR_NULL,
+                                  (Str){ (const char *)reply.bytes.data, reply.bytes.size }, NULL, 0);
+        else if (batch->error == 0)
+                batch->error = r;
+        reply_deinit(&reply);
+}
+
+static const ConfigEntry *find_entry(const ConfigMap *map, const ConfigKey *key, ConfigSource source) {
+        for (int32_t i = 0; i < map->count; i++)
+                if (map->entries[i].key == key && map->entries[i].source == source)
+                        return &map->entries[i];
+        return NULL;
+}
+
+void metadata_batch_add_configs(MetadataBatch *batch, ConfigResource resource, Str resource_name, ConfigSource source,
+                                const ConfigMap *from, const ConfigMap *to) {
+        ConfigRecord record = { .resource_type = (int8_t)resource, .resource_name = resource_name };
+        for (int32_t i = 0; i < from->count; i++) {
+                const ConfigEntry *entry = &from->entries[i];
+                if (entry->source != source || find_entry(to, entry->key, source))
+                        continue;
+                record.name = str_of(entry->key->name);
+                record.value = STR_NULL;
+                metadata_batch_add(batch, &ConfigRecord_message, 0, &record);
+        }
+        for (int32_t i = 0; i < to->count; i++) {
+                const ConfigEntry *entry = &to->entries[i];
+                const ConfigEntry *old = find_entry(from, entry->key, source);
+                if (entry->source != source || (old && str_equal(str_of(old->value), str_of(entry->value))))
+                        continue;
+                record.name = str_of(entry->key->name);
+                record.value = str_of(entry->value);
+                metadata_batch_add(batch, &ConfigRecord_message, 0, &record);
+        }
+}
+
+/* Never older than what the log holds: a Kafka that led this log left later epochs. */
+static int32_t leader_epoch(const Log *log) {
+        int32_t latest = log_latest_epoch(log);
+        return latest > METADATA_LEADER_EPOCH ? latest : METADATA_LEADER_EPOCH;
+}
+
+/* Puts a finished batch on disk. */
+static int write_batch(State *state, Buffer *out) {
+        Log *log = state->metadata->log;
+        LogAppend append;
+        int r = log_append(log, out->data, out->size, LOG_ORIGIN_BROKER, leader_epoch(log), state->now_ms,
+                           &append);
+        if (r > 0) {
+                trace_error("the metadata log refuses its own batch: %s", append.reason ? append.reason : kafka_error_name(r));
+                return -EINVAL;
+        }
+        if (r == 0)
+                r = log_commit(log, state->now_ms);
+        if (r < 0)
+                return r;
+        r = log_sync(log);
+        if (r < 0) {
+                trace_error("cannot sync the metadata log: %s", strerror(-r));
+                state->failed = true;
+        }
+        return r;
+}
+
+int metadata_batch_write(State *state, MetadataBatch *batch) {
+        int r = batch->error;
+        if (r == 0 && state->failed)
+                r = -EIO;
+        if (r == 0 && batch->builder.header.record_count > 0) {
+                r = batch_builder_finish(&batch->builder, 0);
+                if (r == 0)
+                        r = write_batch(state, &batch->builder.out);
+        }
+        metadata_batch_deinit(batch);
+        return r;
+}
+
+/* What a formatted Kafka directory starts with: the lowest feature levels that carry what is served, so that every Kafka 4.x can
+ * adopt the directory. */
+static int write_bootstrap(State *state) {
+        static const FeatureLevelRecord levels[] = {
+                { .name = { "metadata.version", 16 }, .feature_level = 25 }, /* 4.0 */
+                { .name = { "group.version", 13 }, .feature_level = 1 },
+                { .name = { "transaction.version", 19 }, .feature_level = 2 },
+        };
+        MetadataBatch batch;
+        metadata_batch_init(&batch, state);
+        metadata_batch_add(&batch, &BeginTransactionRecord_message, 0,
+                           &(BeginTransactionRecord){ .name = STR("Bootstrap records") });
+        for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
+                metadata_batch_add(&batch, &FeatureLevelRecord_message, 0, &levels[i]);
+        metadata_batch_add(&batch, &EndTransactionRecord_message, 0, &EndTransactionRecord_INIT);
+        return metadata_batch_write(state, &batch);
+}
+
+/* Replays the batches of one span; *offset moves past them. */
+static int replay_span(MetadataReplay *replay, const FileSpan *span, int64_t *offset) {
+        uint8_t *copy = NULL;
+        const uint8_t *data = span->map;
+        if (!data) {
+                data = copy = malloc((size_t)span->size);
+                if (!copy)
+                        return -ENOMEM;
+                ssize_t n = pread(span->fd, copy, (size_t)span->size, span->position);
+                if (n != span->size) {
+                        int r = n < 0 ? -errno : -EIO;
+                        free(copy);
+                        return r;
+                }
+        }
+        int64_t from = *offset;
+        int r = metadata_replay_bytes(replay, data, (size_t)span->size, from, offset);
+        free(copy);
+        return r == 0 && *offset <= from ? -EUCLEAN : r;
+}
+
+static int replay_log(MetadataReplay *replay, Log *log, int64_t offset) {
+        int64_t end = log_end_offset(log);
+        if (offset < log_start_offset(log))
+                offset = log_start_offset(log);
+        while (offset < end) {
+                FileSpan span = FILE_SPAN_INIT;
+                int r = log_read(log, offset, end, READ_BYTES, true, &span);
+                if (r == 0)
+                        r = span.size > 0 ? replay_span(replay, &span, &offset) : -EUCLEAN;
+                file_span_release(&span);
+                if (r)
+                        return r > 0 ? -EUCLEAN : r;
+        }
+        return 0;
+}
+
+int metadata_open(State *state, bool clean_shutdown, int64_t recovery_point) {
+        char path[PATH_MAX];
+        if ((size_t)snprintf(path, sizeof(path), "%s/" TOPIC_NAME_METADATA "-0", state->config->data_dir) >= sizeof(path))
+                return -ENAMETOOLONG;
+        state->metadata = calloc(1, sizeof(*state->metadata));
+        if (!state->metadata)
+                return -ENOMEM;
+        LogOpen how = { .path = path, .config = LOG_CONFIG_INIT, .clean_shutdown = clean_shutdown,
+                        .recovery_point = recovery_point, .now_ms = state->now_ms };
+        how.config.retention_ms = -1;
+        how.config.max_message_bytes = INT32_MAX;
+        int r = log_open(&how, &state->metadata->log);
+        MetadataReplay replay;
+        metadata_replay_init(&replay, state);
+        int64_t offset = 0;
+        if (r == 0)
+                r = metadata_replay_snapshot(&replay, path, &offset);
+        if (r == 0)
+                r = replay_log(&replay, state->metadata->log, offset);
+        metadata_replay_deinit(&replay);
+        if (r == 0 && log_end_offset(state->metadata->log) == 0)
+                r = write_bootstrap(state);
+        if (r < 0)
+                trace_error("cannot open the metadata log '%s': %s", path,
+                            r == -EUCLEAN ? "it is damaged; its files were left as they are" : strerror(-r));
+        return r;
+}
+
+int64_t metadata_recovery_point(const State *state) {
+        return log_recovery_point(state->metadata->log);
+}
+
+int metadata_close(State *state) {
+        int r = log_close(state->metadata->log, state->now_ms);
+        free(state->metadata);
+        state->metadata = NULL;
+        return r;
+}
+
+void metadata_abandon(State *state) {
+        if (!state->metadata)
+                return;
+        if (state->metadata->log)
+                log_abandon(state->metadata->log);
+        free(state->metadata);
+        state->metadata = NULL;
+}

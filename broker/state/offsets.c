@@ -1,0 +1,173 @@
+/* Committed offsets: memory, validation of commits, expiry (KIP-211). */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "broker/protocol/codec.h"
+#include "broker/protocol/messages.h"
+#include "broker/state/groups.h"
+#include "broker/state/journal.h"
+#include "storage/base/endian.h"
+#include "storage/base/error.h"
+#include "storage/base/trace.h"
+
+#define KEY_BYTES_MAX 300
+
+/* Topic and partition in one key; the topic's characters never include '/'. */
+static Str key_of(Str topic, int32_t partition, char buffer[static KEY_BYTES_MAX]) {
+        int n = snprintf(buffer, KEY_BYTES_MAX, "%.*s/%d", STR_ARG(topic), partition);
+        return (Str){ .data = buffer, .len = n < KEY_BYTES_MAX ? (size_t)n : KEY_BYTES_MAX - 1 };
+}
+
+static CommittedOffset *find(const Group *group, Str topic, int32_t partition) {
+        char buffer[KEY_BYTES_MAX];
+        HashNode *node = hashmap_find(&group->offsets, key_of(topic, partition, buffer));
+        return node ? container_of(node, CommittedOffset, node) : NULL;
+}
+
+const CommittedOffset *offset_find(const Group *group, Str topic, int32_t partition) {
+        return find(group, topic, partition);
+}
+
+void offset_free(CommittedOffset *offset) {
+        free(offset->topic);
+        free(offset->metadata);
+        free((char *)(uintptr_t)offset->node.key.data);
+        free(offset);
+}
+
+void offset_forget(Group *group, Str topic, int32_t partition) {
+        CommittedOffset *offset = find(group, topic, partition);
+        if (!offset)
+                return;
+        hashmap_remove(&group->offsets, &offset->node);
+        offset_free(offset);
+}
+
+static CommittedOffset *add(Group *group, Str topic, int32_t partition) {
+        char buffer[KEY_BYTES_MAX];
+        Str key = key_of(topic, partition, buffer);
+        CommittedOffset *offset = calloc(1, sizeof(*offset));
+        char *owned_key = str_dup(key);
+        if (!offset || !owned_key || !(offset->topic = str_dup(topic)) ||
+            hashmap_insert(&group->offsets, (Str){ owned_key, key.len }, &offset->node) < 0) {
+                if (offset)
+                        free(offset->topic);
+                free(owned_key);
+                free(offset);
+                return NULL;
+        }
+        offset->partition = partition;
+        return offset;
+}
+
+int offset_store(Group *group, Str topic, int32_t partition, int64_t offset, int32_t leader_epoch, Str metadata,
+                 int64_t commit_timestamp_ms, int64_t expire_timestamp_ms) {
+        CommittedOffset *entry = find(group, topic, partition);
+        if (!entry && !(entry = add(group, topic, partition)))
+                return -ENOMEM;
+        entry->offset = offset;
+        entry->leader_epoch = leader_epoch;
+        entry->commit_timestamp_ms = commit_timestamp_ms;
+        entry->expire_timestamp_ms = expire_timestamp_ms;
+        group_set_text(&entry->metadata, str_is_null(metadata) ? STR("") : metadata);
+        offsets_watch(group->state_owner);
+        return entry->metadata ? 0 : -ENOMEM;
+}
+
+int16_t group_check_commit(State *state, Group *group, Str member_id, Str instance_id, int32_t generation) {
+        if (!group)
+                return generation < 0 ? 0 : KAFKA_ILLEGAL_GENERATION;
+        if (generation < 0 && group->state == GROUP_EMPTY)
+                return 0;
+        if (generation < 0 && member_id.len == 0 && str_is_null(instance_id))
+                return KAFKA_UNKNOWN_MEMBER_ID;
+        Member *member = member_find(group, member_id);
+        if (!str_is_null(instance_id)) {
+                Member *owner = member_find_instance(group, instance_id);
+                if (!owner)
+                        return KAFKA_UNKNOWN_MEMBER_ID;
+                if (owner != member)
+                        return KAFKA_FENCED_INSTANCE_ID;
+        }
+        if (!member || member->is_pending)
+                return KAFKA_UNKNOWN_MEMBER_ID;
+        if (generation != group->generation)
+                return KAFKA_ILLEGAL_GENERATION;
+        member_touch(state, member);
+        return group->state == GROUP_COMPLETING_REBALANCE ? KAFKA_REBALANCE_IN_PROGRESS : 0;
+}
+
+/* The topics of a consumer's subscription: int16 version, then an array of strings. */
+bool group_subscribes(const Group *group, Str topic) {
+        LIST_FOREACH(&group->members, node) {
+                const Member *member = container_of(node, Member, node);
+                for (int32_t i = 0; i < member->protocol_count; i++) {
+                        Str metadata = member->protocols[i].metadata;
+                        ConsumerProtocolSubscription subscription;
+                        Arena arena = ARENA_INIT(1 << 20);
+                        bool found = false;
+                        if (metadata.len >= 2 &&
+                            !codec_decode(&ConsumerProtocolSubscription_message, 0, (Str){ metadata.data + 2, metadata.len - 2 },
+                                          &arena, &subscription, NULL))
+                                for (int32_t k = 0; k < subscription.topics_count; k++)
+                                        found |= str_equal(subscription.topics[k], topic);
+                        arena_deinit(&arena);
+                        if (found)
+                                return true;
+                }
+        }
+        return false;
+}
+
+static bool is_expired(const State *state, const Group *group, const CommittedOffset *offset, int64_t retention_ms) {
+        if (group->state != GROUP_EMPTY)
+                return group->protocol_type && strcmp(group->protocol_type, "consumer") == 0 && group->state == GROUP_STABLE &&
+                       offset->commit_timestamp_ms + retention_ms <= state->now_ms && !group_subscribes(group, str_of(offset->topic));
+        if (offset->expire_timestamp_ms >= 0)
+                return offset->expire_timestamp_ms <= state->now_ms;
+        int64_t since = offset->commit_timestamp_ms; /* a group that never had members */
+        if (group->protocol_type && group->state_since_ms > since)
+                since = group->state_since_ms;
+        return since + retention_ms <= state->now_ms;
+}
+
+static void expire_group(State *state, Group *group, int64_t retention_ms) {
+        Journal journal;
+        int32_t count = 0;
+        HASHMAP_FOREACH(&group->offsets, node) {
+                CommittedOffset *offset = container_of(node, CommittedOffset, node);
+                if (!is_expired(state, group, offset, retention_ms))
+                        continue;
+                if (count++ == 0)
+                        journal_begin(&journal, state->now_ms);
+                journal_add_offset_tombstone(&journal, str_of(group->id), str_of(offset->topic), offset->partition);
+                hashmap_remove(&group->offsets, node);
+                offset_free(offset);
+        }
+        if (!count)
+                return;
+        bool is_dead = group->state == GROUP_EMPTY && !group->offsets.count && !group->by_id.count;
+        if (is_dead)
+                journal_add_group_tombstone(&journal, str_of(group->id));
+        if (journal_append(state, &journal, str_of(group->id), NULL, NULL))
+                trace_error("expired offsets could not be dropped");
+        else if (is_dead)
+                group_free(state, group);
+}
+
+static void on_expiry(Timer *timer, State *state) {
+        int64_t retention_ms = config_int(state->config, "offsets.retention.minutes") * 60000;
+        state_commit(state);
+        HASHMAP_FOREACH(&state->groups->by_id, node)
+                expire_group(state, container_of(node, Group, node), retention_ms);
+        offsets_watch(state);
+}
+
+void offsets_watch(State *state) {
+        Timer *timer = &state->groups->expiry;
+        if (timer_is_set(timer) || !state->groups->by_id.count)
+                return;
+        timer->fire = on_expiry;
+        if (timer_set(state, timer, state->mono_ms + config_int(state->config, "offsets.retention.check.interval.ms")) < 0)
+                trace_error("out of memory");
+}

@@ -1,0 +1,194 @@
+/* Partitions: their directories, what is appended to and read from them, and who waits. */
+#include "broker/state/partition.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "broker/state/state.h"
+#include "storage/base/error.h"
+#include "storage/base/trace.h"
+#include "storage/checkpoint.h"
+
+int partition_new(Topic *topic, int32_t index, int32_t leader_epoch, Partition **ret_partition) {
+        Partition *partition = calloc(1, sizeof(*partition));
+        if (!partition)
+                return -ENOMEM;
+        partition->topic = topic;
+        partition->index = index;
+        partition->leader_epoch = leader_epoch;
+        list_init(&partition->fetch_waits);
+        *ret_partition = partition;
+        return 0;
+}
+
+/* The topic's name was validated, so it can be part of a path. */
+static int partition_path(const State *state, const Partition *partition, char path[static PATH_MAX]) {
+        int n = snprintf(path, PATH_MAX, "%s/%s-%d", state->config->data_dir, partition->topic->name, partition->index);
+        return n < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+static int open_log(State *state, Partition *partition, LogOpen *how) {
+        config_topic_log(state->config, &partition->topic->config, &how->config);
+        how->now_ms = state->now_ms;
+        return log_open(how, &partition->log);
+}
+
+/* A crash while a topic was made or removed can leave a directory that the metadata log doesn't name. */
+static int set_aside(const char *path) {
+        struct stat st;
+        if (lstat(path, &st))
+                return errno == ENOENT ? 0 : -errno;
+        Uuid id = uuid_random();
+        char text[UUID_TEXT_SIZE], aside[PATH_MAX];
+        int n = snprintf(aside, sizeof(aside), "%s.%s-stray", path, uuid_to_text(&id, text));
+        if ((size_t)n >= sizeof(aside))
+                return -ENAMETOOLONG;
+        if (rename(path, aside))
+                return -errno;
+        trace_warn("a new topic needs the stray directory '%s': renamed it to '%s'", path, aside);
+        return 0;
+}
+
+int partition_create_log(State *state, Partition *partition) {
+        char path[PATH_MAX];
+        int r = partition_path(state, partition, path);
+        if (r == 0)
+                r = set_aside(path);
+        LogOpen how = { .path = path };
+        if (r == 0)
+                r = open_log(state, partition, &how);
+        if (r == 0)
+                r = checkpoint_write_partition_metadata(path, &partition->topic->id);
+        return r;
+}
+
+/* Whether the directory belongs to this topic; false with a reason. */
+static bool check_directory(const Partition *partition, const char *path, const char **ret_reason) {
+        Uuid id;
+        int r = checkpoint_read_partition_metadata(path, &id);
+        if (r == 0 && !uuid_equal(&id, &partition->topic->id)) {
+                *ret_reason = "partition.metadata names another topic id";
+                return false;
+        }
+        if (r == -EUCLEAN) {
+                *ret_reason = "partition.metadata is malformed";
+                return false;
+        }
+        return true;
+}
+
+int partition_open_log(State *state, Partition *partition, bool clean_shutdown) {
+        char path[PATH_MAX];
+        int r = partition_path(state, partition, path);
+        if (r)
+                return r;
+        struct stat st;
+        if (lstat(path, &st) && errno == ENOENT) {
+                trace_warn("partition directory '%s' is missing: starting it empty", path);
+                return partition_create_log(state, partition);
+        }
+        const char *reason = NULL;
+        if (!check_directory(partition, path, &reason))
+                goto damaged;
+        LogOpen how = { .path = path, .clean_shutdown = clean_shutdown, .recovery_point = partition->recovery_point,
+                        .log_start_offset = partition->checkpoint_start_offset };
+        r = open_log(state, partition, &how);
+        if (r == 0 || r == -ENOMEM || r == -EMFILE || r == -ENFILE)
+                return r;
+        reason = r == -EUCLEAN ? "the log is damaged" : strerror(-r);
+damaged:
+        partition->log = NULL;
+        trace_error("partition %s-%d is not served: %s; its files were left as they are", partition->topic->name,
+                    partition->index, reason);
+        return 0;
+}
+
+void partition_delete_log(State *state, Partition *partition) {
+        char path[PATH_MAX];
+        list_remove(&partition->dirty);
+        list_remove(&partition->grown);
+        if (partition->log)
+                log_abandon(partition->log);
+        partition->log = NULL;
+        int r = partition_path(state, partition, path);
+        if (r == 0)
+                r = log_delete_directory(path);
+        if (r && r != -ENOENT)
+                trace_warn("cannot remove the log of %s-%d: %s", partition->topic->name, partition->index, strerror(-r));
+}
+
+void partition_free(Partition *partition) {
+        if (!partition)
+                return;
+        if (partition->log)
+                log_abandon(partition->log);
+        list_remove(&partition->dirty);
+        list_remove(&partition->grown);
+        while (list_pop(&partition->fetch_waits))
+                ;
+        free(partition);
+}
+
+int partition_append(State *state, Partition *partition, uint8_t *records, size_t size, LogOrigin origin,
+                     LogAppend *ret_append) {
+        if (!partition->log || state->failed)
+                return KAFKA_KAFKA_STORAGE_ERROR;
+        int r = log_append(partition->log, records, size, origin, partition->leader_epoch, state->now_ms, ret_append);
+        if (r == 0 && log_is_dirty(partition->log) && !list_node_is_linked(&partition->dirty))
+                list_append(&state->dirty_partitions, &partition->dirty);
+        return r;
+}
+
+int partition_append_owned(State *state, Partition *partition, Buffer *batch, LogAppend *ret_append) {
+        KeptBuffer *kept = calloc(1, sizeof(*kept));
+        int r = kept && !batch->failed ? 0 : -ENOMEM;
+        if (r == 0)
+                r = partition_append(state, partition, batch->data, batch->size, LOG_ORIGIN_BROKER, ret_append);
+        if (r) {
+                free(kept);
+                buffer_deinit(batch);
+                return r;
+        }
+        kept->bytes = *batch;
+        *batch = BUFFER_INIT;
+        list_append(&state->kept_buffers, &kept->node);
+        return 0;
+}
+
+int partition_read(Partition *partition, int64_t offset, int32_t size_max, bool min_one, FileSpan *ret_span) {
+        if (!partition->log)
+                return KAFKA_KAFKA_STORAGE_ERROR;
+        return log_read(partition->log, offset, partition_last_stable_offset(partition), size_max, min_one, ret_span);
+}
+
+int partition_delete_records(State *state, Partition *partition, int64_t offset) {
+        if (partition->topic->is_internal)
+                return KAFKA_INVALID_TOPIC_EXCEPTION;
+        if (!partition->log)
+                return KAFKA_KAFKA_STORAGE_ERROR;
+        const LogConfig *config = log_config(partition->log);
+        if (config->cleanup_compact && !config->cleanup_delete)
+                return KAFKA_POLICY_VIOLATION;
+        if (offset == -1)
+                offset = partition_high_watermark(partition);
+        if (offset < 0 || offset > partition_high_watermark(partition))
+                return KAFKA_OFFSET_OUT_OF_RANGE;
+        if (offset <= log_start_offset(partition->log))
+                return 0;
+        return log_advance_start(partition->log, offset, state->now_ms);
+}
+
+void partition_wake(State *state, Partition *partition) {
+        List waits;
+        list_init(&waits);
+        for (ListNode *node; (node = list_pop(&partition->fetch_waits));)
+                list_append(&waits, node);
+        for (ListNode *node; (node = list_pop(&waits));) {
+                list_append(&partition->fetch_waits, node);
+                PartitionWait *wait = container_of(node, PartitionWait, node);
+                wait->wake(wait, state);
+        }
+}

@@ -1,0 +1,310 @@
+/* Opening and closing all that the broker knows, and the end of a turn. */
+#include "broker/state/state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "broker/protocol/messages.h"
+#include "broker/state/data_dir.h"
+#include "broker/state/metadata.h"
+#include "storage/base/trace.h"
+
+#define CHECKPOINT_INTERVAL_MS 60000
+
+static void run_checkpoint(Timer *timer, State *state) {
+        int r = state->failed ? 0 : data_dir_write_checkpoints(state);
+        if (r)
+                trace_warn("cannot write the checkpoint files: %s", strerror(-r));
+}
+
+/* Retention is by time, so it runs on an idle broker too, as rarely as Kafka's. */
+static void run_retention(Timer *timer, State *state) {
+        bool removed = false;
+        HASHMAP_FOREACH(&state->topics, node) {
+                Topic *topic = container_of(node, Topic, by_name);
+                for (int32_t i = 0; i < topic->partition_count && !state->failed; i++) {
+                        int r = topic->partitions[i]->log ? log_retain(topic->partitions[i]->log, state->now_ms) : 0;
+                        removed = removed || r > 0;
+                        if (r < 0)
+                                trace_warn("cannot apply the retention of %s-%d: %s", topic->name, i, strerror(-r));
+                }
+        }
+        if (removed && !timer_is_set(&state->checkpoint_timer))
+                timer_set(state, &state->checkpoint_timer, state->mono_ms + CHECKPOINT_INTERVAL_MS);
+        timer_set(state, timer, state->mono_ms + config_int(state->config, "log.retention.check.interval.ms"));
+}
+
+static State *state_new(Config *config, int64_t now_ms, int64_t mono_ms) {
+        State *state = calloc(1, sizeof(*state));
+        if (!state)
+                return NULL;
+        state->config = config;
+        state->now_ms = now_ms;
+        state->mono_ms = mono_ms;
+        state->lock_fd = -1;
+        state->topics = state->topics_by_id = state->topics_by_collision = HASHMAP_INIT;
+        state->timers = HEAP_INIT;
+        list_init(&state->dirty_partitions);
+        list_init(&state->commit_waits);
+        list_init(&state->kept_buffers);
+        state->checkpoint_timer.fire = run_checkpoint;
+        state->retention_timer.fire = run_retention;
+        return state;
+}
+
+static void free_kept_buffers(State *state) {
+        for (ListNode *node; (node = list_pop(&state->kept_buffers));) {
+                KeptBuffer *kept = container_of(node, KeptBuffer, node);
+                buffer_deinit(&kept->bytes);
+                free(kept);
+        }
+}
+
+/* Frees everything; logs that are still open are closed without writing. */
+static void state_free(State *state) {
+        HASHMAP_FOREACH(&state->topics, node)
+                topic_free(state, container_of(node, Topic, by_name));
+        free_kept_buffers(state);
+        metadata_abandon(state);
+        data_dir_close(state);
+        timer_stop(state, &state->checkpoint_timer);
+        timer_stop(state, &state->retention_timer);
+        heap_deinit(&state->timers);
+        hashmap_deinit(&state->topics);
+        hashmap_deinit(&state->topics_by_id);
+        hashmap_deinit(&state->topics_by_collision);
+        free(state);
+}
+
+static int open_partitions(State *state, bool clean_shutdown) {
+        HASHMAP_FOREACH(&state->topics, node) {
+                Topic *topic = container_of(node, Topic, by_name);
+                for (int32_t i = 0; i < topic->partition_count; i++) {
+                        int r = partition_open_log(state, topic->partitions[i], clean_shutdown);
+                        if (r) {
+                                trace_error("cannot open the log of %s-%d: %s", topic->name, i, strerror(-r));
+                                return r;
+                        }
+                }
+                topic_apply_config(state, topic);
+        }
+        return 0;
+}
+
+/* Everything between the lock and the replay of the groups. The marker goes first: all that follows may write. */
+static int open_logs(State *state) {
+        bool clean = false;
+        int64_t recovery_point = 0;
+        int r = data_dir_take_marker(state, &clean);
+        if (r == 0)
+                r = data_dir_read_metadata_checkpoint(state, &recovery_point);
+        if (r) {
+                trace_error("cannot read data directory '%s': %s", state->config->data_dir, strerror(-r));
+                return r;
+        }
+        r = metadata_open(state, clean, recovery_point);
+        if (r)
+                return r;
+        r = data_dir_read_checkpoints(state);
+        if (r == 0)
+                r = open_partitions(state, clean);
+        if (r == 0)
+                data_dir_check_strays(state);
+        return r;
+}
+
+int state_open(Config *config, int64_t now_ms, int64_t mono_ms, State **ret_state) {
+        State *state = state_new(config, now_ms, mono_ms);
+        if (!state)
+                return -ENOMEM;
+        int r = data_dir_open(state);
+        if (r == 0)
+                r = open_logs(state);
+        if (r == 0) {
+                r = groups_open(state);
+                if (r)
+                        groups_close(state);
+        }
+        if (r) {
+                state_free(state);
+                return r;
+        }
+        timer_set(state, &state->retention_timer, mono_ms + config_int(config, "log.retention.check.interval.ms"));
+        *ret_state = state;
+        return 0;
+}
+
+/* First error, all the same tried to the end. */
+static int sync_partitions(State *state) {
+        int first = 0;
+        HASHMAP_FOREACH(&state->topics, node) {
+                Topic *topic = container_of(node, Topic, by_name);
+                for (int32_t i = 0; i < topic->partition_count && !first; i++) {
+                        if (topic->partitions[i]->log)
+                                first = log_sync(topic->partitions[i]->log);
+                        if (first)
+                                trace_error("cannot sync %s-%d: %s", topic->name, i, strerror(-first));
+                }
+        }
+        return first;
+}
+
+static int close_logs(State *state) {
+        int first = 0;
+        HASHMAP_FOREACH(&state->topics, node) {
+                Topic *topic = container_of(node, Topic, by_name);
+                for (int32_t i = 0; i < topic->partition_count; i++) {
+                        int r = log_close(topic->partitions[i]->log, state->now_ms);
+                        topic->partitions[i]->log = NULL;
+                        if (r)
+                                trace_error("cannot close the log of %s-%d: %s", topic->name, i, strerror(-r));
+                        first = first ? first : r;
+                }
+        }
+        int r = metadata_close(state);
+        return first ? first : r;
+}
+
+int state_close(State *state) {
+        if (!state)
+                return 0;
+        state_commit(state);
+        groups_close(state);
+        state_commit(state);
+        int r = state->failed ? -EIO : sync_partitions(state);
+        if (r == 0)
+                r = data_dir_write_checkpoints(state);
+        if (r == 0)
+                r = close_logs(state);
+        if (r == 0)
+                r = data_dir_write_marker(state);
+        if (r)
+                trace_error("the stop was not clean (%s): the next start recovers what is not known to be on disk", strerror(-r));
+        state_free(state);
+        return r;
+}
+
+void state_abandon(State *state) {
+        if (!state)
+                return;
+        groups_close(state);
+        state_free(state);
+}
+
+void state_wait_commit(State *state, CommitWait *wait, void (*done)(CommitWait *wait, State *state)) {
+        wait->done = done;
+        list_append(&state->commit_waits, &wait->node);
+}
+
+static void take_list(List *from, List *to) {
+        list_init(to);
+        for (ListNode *node; (node = list_pop(from));)
+                list_append(to, node);
+}
+
+/* Writes what is queued for one partition, and syncs where the configs ask for it. */
+static int commit_partition(State *state, Partition *partition) {
+        if (state->failed)
+                return -EIO;
+        int r = log_commit(partition->log, state->now_ms);
+        if (r) {
+                trace_error("cannot write to %s-%d: %s", partition->topic->name, partition->index, strerror(-r));
+                return r;
+        }
+        int64_t unsynced = log_end_offset(partition->log) - log_recovery_point(partition->log);
+        if (!state->config->durable && unsynced < partition->topic->flush_messages)
+                return 0;
+        r = log_sync(partition->log);
+        if (r) {
+                trace_error("cannot sync %s-%d, nothing more is acknowledged: %s", partition->topic->name, partition->index,
+                            strerror(-r));
+                state->failed = true;
+        }
+        return r;
+}
+
+static void commit_once(State *state) {
+        List waits, grown;
+        list_init(&grown);
+        for (ListNode *node; (node = list_pop(&state->dirty_partitions));) {
+                Partition *partition = container_of(node, Partition, dirty);
+                partition->commit_error = commit_partition(state, partition);
+                if (!partition->commit_error && !list_node_is_linked(&partition->grown))
+                        list_append(&grown, &partition->grown);
+        }
+        free_kept_buffers(state);
+        take_list(&state->commit_waits, &waits);
+        for (ListNode *node; (node = list_pop(&waits));) {
+                CommitWait *wait = container_of(node, CommitWait, node);
+                wait->done(wait, state);
+        }
+        for (ListNode *node; (node = list_pop(&grown));)
+                partition_wake(state, container_of(node, Partition, grown));
+}
+
+void state_commit(State *state) {
+        if (list_is_empty(&state->dirty_partitions) && list_is_empty(&state->commit_waits))
+                return;
+        while (!list_is_empty(&state->dirty_partitions) || !list_is_empty(&state->commit_waits))
+                commit_once(state);
+        if (!timer_is_set(&state->checkpoint_timer))
+                timer_set(state, &state->checkpoint_timer, state->mono_ms + CHECKPOINT_INTERVAL_MS);
+}
+
+int state_new_producer_id(State *state, int64_t *ret_producer_id) {
+        if (state->next_producer_id >= state->producer_ids_end) {
+                int64_t first = state->producer_ids_end, end = first + METADATA_PRODUCER_ID_BLOCK;
+                MetadataBatch batch;
+                metadata_batch_init(&batch, state);
+                metadata_batch_add(&batch, &ProducerIdsRecord_message, 0,
+                                   &(ProducerIdsRecord){ .broker_id = state->node_id, .broker_epoch = -1, .next_producer_id = end });
+                int r = metadata_batch_write(state, &batch);
+                if (r)
+                        return r;
+                state->next_producer_id = first;
+                state->producer_ids_end = end;
+        }
+        *ret_producer_id = state->next_producer_id++;
+        return 0;
+}
+
+/* A copy of map with the entries of one source replaced by those of another map. */
+static int replace_source(const ConfigMap *map, ConfigSource source, const ConfigMap *entries, ConfigMap *ret_map) {
+        *ret_map = CONFIG_MAP_INIT;
+        int r = 0;
+        for (int32_t i = 0; r == 0 && i < map->count; i++)
+                if (map->entries[i].source != source)
+                        r = config_map_set(ret_map, map->entries[i].key, str_of(map->entries[i].value), map->entries[i].source);
+        for (int32_t i = 0; r == 0 && i < entries->count; i++)
+                r = config_map_set(ret_map, entries->entries[i].key, str_of(entries->entries[i].value), source);
+        if (r)
+                config_map_deinit(ret_map);
+        return r;
+}
+
+int state_set_broker_config(State *state, bool cluster_default, const ConfigMap *config) {
+        ConfigSource source = cluster_default ? CONFIG_SOURCE_DYNAMIC_DEFAULT_BROKER : CONFIG_SOURCE_DYNAMIC_BROKER;
+        ConfigMap changed;
+        int r = replace_source(&state->config->broker, source, config, &changed);
+        if (r)
+                return r;
+        char node[16];
+        Str name = cluster_default ? STR("") : (Str){ node, (size_t)snprintf(node, sizeof(node), "%d", state->node_id) };
+        MetadataBatch batch;
+        metadata_batch_init(&batch, state);
+        metadata_batch_add_configs(&batch, CONFIG_RESOURCE_BROKER, name, source, &state->config->broker, &changed);
+        r = metadata_batch_write(state, &batch);
+        if (r) {
+                config_map_deinit(&changed);
+                return r;
+        }
+        config_map_deinit(&state->config->broker);
+        state->config->broker = changed;
+        HASHMAP_FOREACH(&state->topics, topic)
+                topic_apply_config(state, container_of(topic, Topic, by_name));
+        return 0;
+}
+
+int state_checkpoint_starts(State *state) {
+        return state->failed ? -EIO : data_dir_write_start_checkpoint(state);
+}

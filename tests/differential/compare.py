@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""Sends the same requests to Apache Kafka and to odradek and compares the answers field by field.
+
+usage: compare.py KAFKA_HOST:PORT ODRADEK_HOST:PORT [--only WORD] [--verbose]
+
+The cases stand in cases.py, in order, since later ones build on earlier ones. Ids, addresses and times are normalised; each
+difference that is allowed stands in ALLOWED with its reason. The last line counts the cases.
+"""
+import argparse
+import pathlib
+import re
+import sys
+import uuid
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'lib'))
+import cases  # noqa: E402
+import wire  # noqa: E402
+
+# (case, path of the field, reason): regular expressions, searched.
+ALLOWED = [
+    (r'^ApiVersions', r'features|api_keys', 'not every API and feature is served yet'),
+    (r'', r'session_id$', 'a new fetch session is declined: answers are full'),
+    (r'CreateTopics', r'configs\[', 'the broker-wide min.insync.replicas that Kafka writes when it formats a directory'),
+]
+
+
+class Side:
+    """One broker, and what is needed to make its answers comparable."""
+
+    def __init__(self, address):
+        host, port = address.rsplit(':', 1)
+        self.host, self.port = host.strip('[]'), int(port)
+        self.connection, self.ids, self.memory = None, {}, {}
+
+    def call(self, api, version, values):
+        if self.connection is None:
+            self.connection = wire.Connection(self.host, self.port)
+        try:
+            return self.connection.call(api, version, values)
+        except (wire.Closed, TimeoutError) as error:
+            self.connection = None
+            return 'closed' if isinstance(error, wire.Closed) else 'no answer'
+
+    def normal(self, value, name=''):
+        if isinstance(value, dict):
+            return {k: self.normal(v, k) for k, v in value.items()}
+        if isinstance(value, list):
+            return [self.normal(v, name) for v in value]
+        if isinstance(value, uuid.UUID) and value.int:
+            return f'id {self.ids.setdefault(value, len(self.ids) + 1)}'
+        if name == 'port' and value == self.port:
+            return 'port'
+        if name == 'host' and value in (self.host, 'localhost'):
+            return 'host'
+        if name in ('member_id', 'leader') and value:
+            return f'member {self.ids.setdefault(value, len(self.ids) + 1)}'
+        if name in ('cluster_id', 'producer_id', 'finalized_features_epoch'):
+            return name
+        return value
+
+
+def differences(left, right, path=''):
+    if isinstance(left, dict) and isinstance(right, dict):
+        for key in sorted({*left, *right}):
+            yield from differences(left.get(key, 'absent'), right.get(key, 'absent'), f'{path}.{key}')
+    elif isinstance(left, list) and isinstance(right, list) and len(left) == len(right):
+        for i, (a, b) in enumerate(zip(left, right)):
+            yield from differences(a, b, f'{path}[{i}]')
+    elif left != right:
+        yield path, left, right
+
+
+def run_case(case, kafka, odradek, verbose):
+    answers = []
+    for side in (kafka, odradek):
+        values = case.values(side) if callable(case.values) else case.values
+        answer = side.call(case.api, case.version, values)
+        if case.remember and isinstance(answer, dict):
+            case.remember(side, answer)
+        answers.append(side.normal(case.shape(answer) if case.shape and isinstance(answer, dict) else answer))
+    name = f'{case.api} v{case.version} {case.note}'
+    found = [d for d in differences(*answers)
+             if not any(re.search(c, name) and re.search(p, d[0]) for c, p, _ in ALLOWED)]
+    if verbose or found:
+        print(f'{"FAILED" if found else "ok"}: {name}')
+    for path, left, right in found:
+        print(f'  {path or "answer"}: Kafka {left!r}, odradek {right!r}')
+    return not found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
+    parser.add_argument('kafka')
+    parser.add_argument('odradek')
+    parser.add_argument('--only', default='')
+    parser.add_argument('--verbose', action='store_true')
+    args = parser.parse_args()
+    kafka, odradek = Side(args.kafka), Side(args.odradek)
+    results = [run_case(case, kafka, odradek, args.verbose) for case in cases.all_cases()
+               if args.only in f'{case.api} {case.note}']
+    print(f'{sum(results)} passed, {len(results) - sum(results)} failed, 0 skipped')
+    return 0 if results and all(results) else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())
