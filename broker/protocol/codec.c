@@ -1,4 +1,5 @@
-/* The interpreter: decode walks a table with a cursor that fails once and stays failed; encode appends. */
+/* The decoding half of the interpreter: it walks a table with a cursor that fails once and stays failed. Recursion is
+ * as deep as the table, whatever the bytes say. */
 #include "broker/protocol/codec.h"
 
 #include <errno.h>
@@ -7,8 +8,6 @@
 #include "storage/base/endian.h"
 #include "storage/base/error.h"
 #include "storage/base/varint.h"
-
-#define DEPTH_MAX 16
 
 typedef struct Cursor {
         const uint8_t *at, *end;
@@ -66,7 +65,7 @@ static Str cursor_slice(Cursor *c, bool is_string, bool nullable) {
         return from ? (Str){ .data = (const char *)from, .len = (size_t)length } : STR_NULL;
 }
 
-static void decode_struct(Cursor *c, const StructSchema *schema, uint8_t *to, int depth);
+static void decode_struct(Cursor *c, const StructSchema *schema, uint8_t *to);
 
 static void decode_fixed(Cursor *c, const FieldSchema *f, uint8_t *to) {
         const uint8_t *from = cursor_take(c, f->wire_bytes_min);
@@ -90,7 +89,7 @@ static void decode_fixed(Cursor *c, const FieldSchema *f, uint8_t *to) {
         }
 }
 
-static void decode_value(Cursor *c, const FieldSchema *f, uint8_t *to, bool nullable, int depth) {
+static void decode_value(Cursor *c, const FieldSchema *f, uint8_t *to, bool nullable) {
         switch ((FieldType)f->type) {
         case FIELD_STRING:
         case FIELD_BYTES:
@@ -100,14 +99,14 @@ static void decode_value(Cursor *c, const FieldSchema *f, uint8_t *to, bool null
                 *(Records *)(void *)to = (Records){ .bytes = cursor_slice(c, false, nullable), .span = FILE_SPAN_INIT };
                 return;
         case FIELD_STRUCT:
-                decode_struct(c, f->sub, to, depth + 1);
+                decode_struct(c, f->sub, to);
                 return;
         default:
                 decode_fixed(c, f, to);
         }
 }
 
-static void decode_array(Cursor *c, const FieldSchema *f, uint8_t *base, int depth) {
+static void decode_array(Cursor *c, const FieldSchema *f, uint8_t *base) {
         int32_t *ret_count = (int32_t *)(void *)(base + f->count_offset);
         void **ret_elements = (void **)(void *)(base + f->offset);
         int32_t count = cursor_length(c, false);
@@ -129,32 +128,32 @@ static void decode_array(Cursor *c, const FieldSchema *f, uint8_t *base, int dep
                 return;
         }
         for (int32_t i = 0; i < count && !c->error; i++)
-                decode_value(c, f, elements + (size_t)i * f->value_size, false, depth);
+                decode_value(c, f, elements + (size_t)i * f->value_size, false);
         *ret_elements = elements;
         *ret_count = count;
 }
 
 /* A struct that may be null is preceded by a byte, negative for null. */
-static void decode_pointer(Cursor *c, const FieldSchema *f, uint8_t **to, int depth) {
+static void decode_pointer(Cursor *c, const FieldSchema *f, uint8_t **to) {
         *to = NULL;
         const uint8_t *mark = cursor_take(c, 1);
         if (!mark || (int8_t)*mark < 0)
                 return;
         *to = arena_alloc(c->arena, f->sub->size);
         if (*to)
-                decode_struct(c, f->sub, *to, depth + 1);
+                decode_struct(c, f->sub, *to);
         else
                 cursor_fail(c, -ENOMEM);
 }
 
-static void decode_field(Cursor *c, const FieldSchema *f, uint8_t *base, int depth) {
+static void decode_field(Cursor *c, const FieldSchema *f, uint8_t *base) {
         uint8_t *to = base + f->offset;
         if (f->flags & FIELD_ARRAY)
-                decode_array(c, f, base, depth);
+                decode_array(c, f, base);
         else if (f->flags & FIELD_POINTER)
-                decode_pointer(c, f, (uint8_t **)(void *)to, depth);
+                decode_pointer(c, f, (uint8_t **)(void *)to);
         else
-                decode_value(c, f, to, field_is_nullable(f, c->version), depth);
+                decode_value(c, f, to, field_is_nullable(f, c->version));
 }
 
 static const FieldSchema *tagged_field(const StructSchema *schema, uint32_t tag, int16_t version) {
@@ -164,7 +163,7 @@ static const FieldSchema *tagged_field(const StructSchema *schema, uint32_t tag,
         return NULL;
 }
 
-static void decode_tags(Cursor *c, const StructSchema *schema, uint8_t *base, int depth) {
+static void decode_tags(Cursor *c, const StructSchema *schema, uint8_t *base) {
         uint32_t count = cursor_varuint(c);
         int64_t last = -1;
         for (uint32_t i = 0; i < count && !c->error; i++) {
@@ -181,23 +180,19 @@ static void decode_tags(Cursor *c, const StructSchema *schema, uint8_t *base, in
                 Cursor sub = *c;
                 sub.at = from;
                 sub.end = from + size;
-                decode_field(&sub, f, base, depth);
+                decode_field(&sub, f, base);
                 if (sub.error || sub.at != sub.end)
                         cursor_fail(c, sub.error ? sub.error : KAFKA_INVALID_REQUEST);
         }
 }
 
-static void decode_struct(Cursor *c, const StructSchema *schema, uint8_t *to, int depth) {
+static void decode_struct(Cursor *c, const StructSchema *schema, uint8_t *to) {
         memcpy(to, schema->default_value, schema->size);
-        if (depth > DEPTH_MAX) {
-                cursor_fail(c, KAFKA_INVALID_REQUEST);
-                return;
-        }
         for (const FieldSchema *f = schema->fields, *end = f + schema->field_count; f < end && !c->error; f++)
                 if (f->tag < 0 && field_in_version(f, c->version))
-                        decode_field(c, f, to, depth);
+                        decode_field(c, f, to);
         if (c->flexible && !c->error)
-                decode_tags(c, schema, to, depth);
+                decode_tags(c, schema, to);
 }
 
 int codec_decode(const MessageSchema *message, int16_t version, Str bytes, Arena *arena, void *ret_message, size_t *ret_used) {
@@ -208,7 +203,7 @@ int codec_decode(const MessageSchema *message, int16_t version, Str bytes, Arena
                 .version = version,
                 .flexible = message_is_flexible(message, version),
         };
-        decode_struct(&c, message->body, ret_message, 0);
+        decode_struct(&c, message->body, ret_message);
         if (ret_used)
                 *ret_used = (size_t)(c.at - (const uint8_t *)bytes.data);
         return c.error;
@@ -225,7 +220,7 @@ int codec_decode_request_header(Str bytes, bool flexible, RequestHeader *ret_hea
         ret_header->client_id = cursor_slice(&c, true, true);
         if (flexible && !c.error) {
                 const StructSchema none = { 0 };
-                decode_tags(&c, &none, NULL, 0);
+                decode_tags(&c, &none, NULL);
         }
         *ret_used = (size_t)(c.at - (const uint8_t *)bytes.data);
         return c.error;
