@@ -17,6 +17,11 @@ typedef struct Cursor {
         int error; /* sticky */
 } Cursor;
 
+static Cursor cursor_over(Str bytes) {
+        const uint8_t *at = str_is_null(bytes) ? (const uint8_t *)"" : (const uint8_t *)bytes.data;
+        return (Cursor){ .at = at, .end = at + bytes.len };
+}
+
 static bool cursor_fail(Cursor *c, int error) {
         if (!c->error)
                 c->error = error;
@@ -196,21 +201,18 @@ static void decode_struct(Cursor *c, const StructSchema *schema, uint8_t *to) {
 }
 
 int codec_decode(const MessageSchema *message, int16_t version, Str bytes, Arena *arena, void *ret_message, size_t *ret_used) {
-        Cursor c = {
-                .at = (const uint8_t *)bytes.data,
-                .end = (const uint8_t *)bytes.data + bytes.len,
-                .arena = arena,
-                .version = version,
-                .flexible = message_is_flexible(message, version),
-        };
+        Cursor c = cursor_over(bytes);
+        c.arena = arena;
+        c.version = version;
+        c.flexible = message_is_flexible(message, version);
         decode_struct(&c, message->body, ret_message);
         if (ret_used)
-                *ret_used = (size_t)(c.at - (const uint8_t *)bytes.data);
+                *ret_used = bytes.len - (size_t)(c.end - c.at);
         return c.error;
 }
 
 int codec_decode_request_header(Str bytes, bool flexible, RequestHeader *ret_header, size_t *ret_used) {
-        Cursor c = { .at = (const uint8_t *)bytes.data, .end = (const uint8_t *)bytes.data + bytes.len };
+        Cursor c = cursor_over(bytes);
         const uint8_t *fixed = cursor_take(&c, 8);
         if (!fixed)
                 return KAFKA_INVALID_REQUEST;
@@ -222,6 +224,6 @@ int codec_decode_request_header(Str bytes, bool flexible, RequestHeader *ret_hea
                 const StructSchema none = { 0 };
                 decode_tags(&c, &none, NULL);
         }
-        *ret_used = (size_t)(c.at - (const uint8_t *)bytes.data);
+        *ret_used = bytes.len - (size_t)(c.end - c.at);
         return c.error;
 }

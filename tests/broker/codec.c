@@ -57,7 +57,8 @@ static int decode_copy(const MessageSchema *message, int16_t version, const uint
                        Reply *reply) {
         char *copy = malloc(size ? size : 1);
         cr_assert(copy);
-        memcpy(copy, bytes, size);
+        if (size)
+                memcpy(copy, bytes, size);
         void *value = malloc(message->body->size);
         cr_assert(value);
         size_t used;
