@@ -40,6 +40,8 @@ static const uint8_t *cursor_take(Cursor *c, size_t size) {
 }
 
 static uint32_t cursor_varuint(Cursor *c) {
+        if (c->at < c->end && *c->at < 0x80) /* most are */
+                return *c->at++;
         uint32_t value;
         size_t size = varuint32_read(c->at, c->end, &value);
         if (!size)

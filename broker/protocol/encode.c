@@ -18,8 +18,9 @@ typedef struct Writer {
 } Writer;
 
 static void write_varuint(Writer *w, uint64_t value) {
-        uint8_t bytes[VARINT_BYTES_MAX];
-        buffer_append(&w->reply->bytes, bytes, varuint_write(bytes, value));
+        uint8_t *to = buffer_extend(&w->reply->bytes, varuint_size(value));
+        if (to)
+                varuint_write(to, value);
 }
 
 /* -1 is null. */
