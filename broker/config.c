@@ -21,8 +21,42 @@ static const ConfigKey *find_in(const ConfigKey *keys, size_t count, Str name) {
 }
 
 const ConfigKey *config_find_key(ConfigResource resource, Str name) {
-        return resource == CONFIG_RESOURCE_TOPIC ? find_in(topic_config_keys, topic_config_key_count, name)
-                                                 : find_in(broker_config_keys, broker_config_key_count, name);
+        switch (resource) {
+        case CONFIG_RESOURCE_TOPIC:
+                return find_in(topic_config_keys, topic_config_key_count, name);
+        case CONFIG_RESOURCE_GROUP:
+                return find_in(group_config_keys, group_config_key_count, name);
+        case CONFIG_RESOURCE_CLIENT_METRICS:
+                return find_in(client_metrics_config_keys, client_metrics_config_key_count, name);
+        default:
+                return find_in(broker_config_keys, broker_config_key_count, name);
+        }
+}
+
+/* Without the blanks around it, as Java's trim() counts them. */
+static Str trim(Str s) {
+        while (s.len && (unsigned char)s.data[0] <= ' ')
+                s = (Str){ .data = s.data + 1, .len = s.len - 1 };
+        while (s.len && (unsigned char)s.data[s.len - 1] <= ' ')
+                s.len--;
+        return s;
+}
+
+/* The number without blanks and without the plus sign that Java accepts. */
+static Str bare_number(Str s) {
+        s = trim(s);
+        return s.len > 1 && s.data[0] == '+' && s.data[1] >= '0' && s.data[1] <= '9' ? (Str){ .data = s.data + 1, .len = s.len - 1 } : s;
+}
+
+static bool is_whole_number(ConfigType type) {
+        return type == CONFIG_TYPE_INT || type == CONFIG_TYPE_SHORT || type == CONFIG_TYPE_LONG;
+}
+
+/* The text that is kept and shown. */
+static Str tidy(const ConfigKey *key, Str value) {
+        if (is_whole_number(key->type))
+                return bare_number(value);
+        return key->type == CONFIG_TYPE_BOOLEAN || key->type == CONFIG_TYPE_DOUBLE ? trim(value) : value;
 }
 
 /* Entries are ordered by key, then by source: the first one of a key counts. */
@@ -46,7 +80,7 @@ int config_map_set(ConfigMap *map, const ConfigKey *key, Str value, ConfigSource
                         entry_remove(map, i);
                 return 0;
         }
-        char *copy = str_dup(value);
+        char *copy = str_dup(tidy(key, value));
         if (!copy)
                 return -ENOMEM;
         if (exists) {
@@ -92,14 +126,6 @@ void config_map_deinit(ConfigMap *map) {
         *map = CONFIG_MAP_INIT;
 }
 
-static Str trim(Str s) {
-        while (s.len && s.data[0] == ' ')
-                s = (Str){ .data = s.data + 1, .len = s.len - 1 };
-        while (s.len && s.data[s.len - 1] == ' ')
-                s.len--;
-        return s;
-}
-
 bool config_next_item(Str *list, Str *ret_item) {
         if (str_is_null(*list))
                 return false;
@@ -143,56 +169,130 @@ static bool validate_number(const ConfigKey *key, Str value, char *message, size
                 [CONFIG_TYPE_LONG] = { INT64_MIN, INT64_MAX },
         };
         int64_t number;
-        if (!str_to_int64(value, widest[key->type][0], widest[key->type][1], &number)) {
+        if (!str_to_int64(bare_number(value), widest[key->type][0], widest[key->type][1], &number)) {
                 snprintf(message, size, "Invalid value %.*s for configuration %s: Not a number of type %s", STR_ARG(value),
                          key->name, number_names[key->type]);
                 return false;
         }
-        if (number >= key->min && number <= key->max)
+        if ((number >= key->min && number <= key->max) || (key->also && number == key->also))
                 return true;
-        snprintf(message, size, "Invalid value %.*s for configuration %s: Value must be %s %lld", STR_ARG(value), key->name,
-                 number < key->min ? "at least" : "no more than", (long long)(number < key->min ? key->min : key->max));
+        if (key->also)
+                snprintf(message, size, "Invalid value %lld for configuration %s: Value must be between %lld and %lld or equal to %lld",
+                         (long long)number, key->name, (long long)key->min, (long long)key->max, (long long)key->also);
+        else
+                snprintf(message, size, "Invalid value %lld for configuration %s: Value must be %s %lld", (long long)number, key->name,
+                         number < key->min ? "at least" : "no more than", (long long)(number < key->min ? key->min : key->max));
+        return false;
+}
+
+/* Java's decimal notation: digits, a fraction, an exponent, one of the suffixes fFdD. */
+static bool parse_double(Str value, double *ret_number) {
+        char text[64], *end;
+        value = trim(value);
+        if (value.len && strchr("fFdD", value.data[value.len - 1]))
+                value.len--;
+        if (value.len == 0 || value.len >= sizeof(text))
+                return false;
+        snprintf(text, sizeof(text), "%.*s", STR_ARG(value));
+        if (text[strspn(text, "+-.0123456789eE")] || !strpbrk(text, "0123456789"))
+                return false;
+        *ret_number = strtod(text, &end);
+        return *end == '\0';
+}
+
+static bool validate_double(const ConfigKey *key, Str value, char *message, size_t size) {
+        double number;
+        if (!parse_double(value, &number)) {
+                snprintf(message, size, "Invalid value %.*s for configuration %s: Not a number of type DOUBLE", STR_ARG(value), key->name);
+                return false;
+        }
+        if (key->min == key->max || (number >= (double)key->min && number <= (double)key->max))
+                return true;
+        bool is_low = number < (double)key->min;
+        char shown[32];
+        snprintf(shown, sizeof(shown), "%g", number);
+        snprintf(message, size, "Invalid value %s%s for configuration %s: Value must be %s %lld", shown, strpbrk(shown, ".e") ? "" : ".0",
+                 key->name, is_low ? "at least" : "no more than", (long long)(is_low ? key->min : key->max));
+        return false;
+}
+
+static bool validate_boolean(const ConfigKey *key, Str value, char *message, size_t size) {
+        Str bare = trim(value);
+        if ((bare.len == 4 && strncasecmp(bare.data, "true", 4) == 0) || (bare.len == 5 && strncasecmp(bare.data, "false", 5) == 0))
+                return true;
+        snprintf(message, size, "Invalid value %.*s for configuration %s: Expected value to be either true or false", STR_ARG(value),
+                 key->name);
         return false;
 }
 
 static bool validate_choice(const ConfigKey *key, Str value, char *message, size_t size) {
         char choices[256];
-        bool is_list = key->type == CONFIG_TYPE_LIST;
-        Str rest = value, item;
-        if (!key->valid || (!is_list && is_allowed(key->valid, value)))
+        if (!key->valid || is_allowed(key->valid, value))
                 return true;
-        while (is_list && config_next_item(&rest, &item) && (item.len == 0 || is_allowed(key->valid, item)))
-                if (str_is_null(rest))
-                        return true;
         spell_list(key->valid, choices, sizeof(choices));
-        snprintf(message, size, "Invalid value %.*s for configuration %s: String must be one of: %s",
-                 is_list ? (int)item.len : (int)value.len, is_list ? item.data : value.data, key->name, choices);
+        snprintf(message, size, "Invalid value %.*s for configuration %s: String must be one of: %s", STR_ARG(value), key->name, choices);
         return false;
 }
 
+/* A list whose items have a set of values: none of them may be empty, unless the whole is. */
+static bool validate_list(const ConfigKey *key, Str value, char *message, size_t size) {
+        Str rest = value, item;
+        if (!key->valid || trim(value).len == 0)
+                return true;
+        while (config_next_item(&rest, &item))
+                if (item.len == 0) {
+                        snprintf(message, size, "Configuration '%s' values must not be empty.", key->name);
+                        return false;
+                }
+        rest = value;
+        while (config_next_item(&rest, &item))
+                if (!validate_choice(key, item, message, size))
+                        return false;
+        return true;
+}
+
+static bool is_partition_and_broker(Str item) {
+        const char *colon = item.len ? memchr(item.data, ':', item.len) : NULL;
+        int64_t number;
+        return colon && str_to_int64((Str){ .data = item.data, .len = (size_t)(colon - item.data) }, 0, INT32_MAX, &number) &&
+               str_to_int64((Str){ .data = colon + 1, .len = (size_t)(item.data + item.len - colon - 1) }, 0, INT32_MAX, &number);
+}
+
+/* The two configs that tools set while they move replicas. */
+static bool validate_throttled(const ConfigKey *key, Str value, char *message, size_t size) {
+        Str rest = value, item;
+        bool ok = true;
+        if (trim(value).len == 0 || str_equal(trim(value), STR("*")))
+                return true;
+        while (config_next_item(&rest, &item))
+                ok = ok && is_partition_and_broker(item);
+        if (!ok)
+                snprintf(message, size,
+                         "Invalid value [%.*s] for configuration %s: %s must be the literal '*' or a list of replicas in the following "
+                         "format: [partitionId]:[brokerId],[partitionId]:[brokerId],...",
+                         STR_ARG(value), key->name, key->name);
+        return ok;
+}
+
 bool config_validate(const ConfigKey *key, Str value, char *ret_message, size_t message_size) {
-        char *end, text[64];
+        if (value.len > CONFIG_VALUE_LENGTH_MAX) {
+                snprintf(ret_message, message_size, "Invalid value for configuration %s: longer than %d bytes", key->name,
+                         CONFIG_VALUE_LENGTH_MAX);
+                return false;
+        }
         switch (key->type) {
         case CONFIG_TYPE_INT:
         case CONFIG_TYPE_SHORT:
         case CONFIG_TYPE_LONG:
-                return validate_number(key, trim(value), ret_message, message_size);
+                return validate_number(key, value, ret_message, message_size);
         case CONFIG_TYPE_DOUBLE:
-                snprintf(text, sizeof(text), "%.*s", STR_ARG(value));
-                strtod(text, &end);
-                if (value.len && !*end)
-                        return true;
-                snprintf(ret_message, message_size, "Invalid value %.*s for configuration %s: Not a number of type DOUBLE",
-                         STR_ARG(value), key->name);
-                return false;
+                return validate_double(key, value, ret_message, message_size);
         case CONFIG_TYPE_BOOLEAN:
-                if ((value.len == 4 && strncasecmp(value.data, "true", 4) == 0) ||
-                    (value.len == 5 && strncasecmp(value.data, "false", 5) == 0))
-                        return true;
-                snprintf(ret_message, message_size,
-                         "Invalid value %.*s for configuration %s: Expected value to be either true or false", STR_ARG(value),
-                         key->name);
-                return false;
+                return validate_boolean(key, value, ret_message, message_size);
+        case CONFIG_TYPE_LIST:
+                if (strstr(key->name, "replication.throttled.replicas"))
+                        return validate_throttled(key, value, ret_message, message_size);
+                return validate_list(key, value, ret_message, message_size);
         default:
                 return validate_choice(key, value, ret_message, message_size);
         }
@@ -212,7 +312,7 @@ Str config_str(const Config *config, const char *name) {
 
 static int64_t number_of(Str text) {
         int64_t value = 0;
-        bool ok = str_to_int64(trim(text), INT64_MIN, INT64_MAX, &value);
+        bool ok = str_to_int64(bare_number(text), INT64_MIN, INT64_MAX, &value);
         assert(ok || str_is_null(text));
         (void)ok;
         return value;
@@ -252,6 +352,27 @@ const ConfigEntry *config_topic_synonym(const Config *config, const ConfigKey *t
         return entry;
 }
 
+size_t config_broker_synonyms(const ConfigKey *key, const ConfigKey *ret_keys[static CONFIG_SYNONYMS_MAX]) {
+        static const char *const chains[][CONFIG_SYNONYMS_MAX] = {
+                { "log.retention.ms", "log.retention.minutes", "log.retention.hours" },
+                { "log.roll.ms", "log.roll.hours" },
+                { "log.roll.jitter.ms", "log.roll.jitter.hours" },
+                { "log.flush.interval.ms", "log.flush.scheduler.interval.ms" },
+        };
+        for (size_t i = 0; i < sizeof(chains) / sizeof(chains[0]); i++) {
+                bool found = false;
+                size_t n = 0;
+                for (; n < CONFIG_SYNONYMS_MAX && chains[i][n]; n++) {
+                        ret_keys[n] = broker_key(chains[i][n]);
+                        found = found || ret_keys[n] == key;
+                }
+                if (found)
+                        return n;
+        }
+        ret_keys[0] = key;
+        return 1;
+}
+
 /* Coarse values are turned into milliseconds; the text lives in a small ring, which no caller outlives. */
 static Str in_ms(const ConfigEntry *entry) {
         static char ring[8][24];
@@ -286,6 +407,22 @@ Str config_topic_str(const Config *config, const ConfigMap *topic, const char *t
 
 static int64_t topic_int(const Config *config, const ConfigMap *topic, const char *key) {
         return number_of(config_topic_str(config, topic, key, NULL));
+}
+
+bool config_validate_topic(const Config *config, const ConfigMap *topic, char *ret_message, size_t message_size) {
+        int64_t lag_min = topic_int(config, topic, "min.compaction.lag.ms"), lag_max = topic_int(config, topic, "max.compaction.lag.ms");
+        if (lag_min > lag_max) {
+                snprintf(ret_message, message_size,
+                         "conflict topic config setting min.compaction.lag.ms (%lld) > max.compaction.lag.ms (%lld)", (long long)lag_min,
+                         (long long)lag_max);
+                return false;
+        }
+        if (is_true(config_topic_str(config, topic, "remote.storage.enable", NULL))) {
+                snprintf(ret_message, message_size, "Tiered Storage functionality is disabled in the broker. Topic cannot be configured "
+                                                    "with remote log storage.");
+                return false;
+        }
+        return true;
 }
 
 static bool list_holds(Str list, Str wanted) {

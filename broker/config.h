@@ -32,6 +32,7 @@ typedef enum ConfigSource {
         CONFIG_SOURCE_DYNAMIC_DEFAULT_BROKER = 3,
         CONFIG_SOURCE_STATIC_BROKER = 4,
         CONFIG_SOURCE_DEFAULT = 5,
+        CONFIG_SOURCE_BROKER_LOGGER = 6,
 } ConfigSource;
 
 /* Numbers of the resource types in the config APIs and in ConfigRecord. */
@@ -47,11 +48,13 @@ typedef struct ConfigKey {
         const char *name;
         ConfigType type;
         const char *default_value; /* as text; NULL: null */
-        int64_t min, max;          /* of INT, SHORT and LONG */
+        int64_t min, max;          /* of INT, SHORT and LONG; of DOUBLE where they differ */
+        int64_t also;              /* one more value of such a number, below min; 0: none */
         const char *valid;         /* "a,b,c": allowed values of STRING and LIST; NULL: any */
         const char *synonym;       /* of a topic config: the broker key that gives its default; else NULL */
         bool read_only;            /* broker keys: cannot be altered while running */
         bool sensitive;
+        bool internal;             /* accepted, but not described */
         const char *documentation;
 } ConfigKey;
 
@@ -59,6 +62,10 @@ extern const ConfigKey broker_config_keys[];
 extern const size_t broker_config_key_count;
 extern const ConfigKey topic_config_keys[];
 extern const size_t topic_config_key_count;
+extern const ConfigKey group_config_keys[];
+extern const size_t group_config_key_count;
+extern const ConfigKey client_metrics_config_keys[];
+extern const size_t client_metrics_config_key_count;
 
 /* The row, or NULL. */
 const ConfigKey *config_find_key(ConfigResource resource, Str name);
@@ -77,12 +84,15 @@ typedef struct ConfigMap {
 
 #define CONFIG_MAP_INIT ((ConfigMap){ .entries = NULL, .count = 0 })
 
-/* Sets (value null: removes) a value that was validated. A map holds at most one value a key and source. 0 or -ENOMEM. */
+/* Sets (value null: removes) a value that was validated; blanks around numbers and booleans go. A map holds at most one value a key and source. 0 or -ENOMEM. */
 int config_map_set(ConfigMap *map, const ConfigKey *key, Str value, ConfigSource source);
 /* The value with the highest precedence (dynamic before static), or NULL. */
 const ConfigEntry *config_map_find(const ConfigMap *map, const ConfigKey *key);
 int config_map_copy(const ConfigMap *from, ConfigMap *ret_map);
 void config_map_deinit(ConfigMap *map);
+
+/* The longest value of one config: what a string of the protocol's older versions holds. */
+#define CONFIG_VALUE_LENGTH_MAX 32767
 
 /* Checks a value as Kafka's ConfigDef does. True, or false with a message in Kafka's words for the client. */
 bool config_validate(const ConfigKey *key, Str value, char *ret_message, size_t message_size);
@@ -124,6 +134,13 @@ Str config_topic_str(const Config *config, const ConfigMap *topic, const char *t
 
 /* The broker's given value that a topic config falls back to (log.retention.ms, .minutes, .hours for retention.ms), or NULL. */
 const ConfigEntry *config_topic_synonym(const Config *config, const ConfigKey *topic_key);
+
+/* The broker keys of the same setting in falling precedence, key among them (log.retention.ms, .minutes, .hours). Returns how many. */
+#define CONFIG_SYNONYMS_MAX 3
+size_t config_broker_synonyms(const ConfigKey *key, const ConfigKey *ret_keys[static CONFIG_SYNONYMS_MAX]);
+
+/* Checks what a topic's configs must not be together; as config_validate(). */
+bool config_validate_topic(const Config *config, const ConfigMap *topic, char *ret_message, size_t message_size);
 
 /* Takes the next item, without blanks around it, off a comma-separated list; false at its end. */
 bool config_next_item(Str *list, Str *ret_item);

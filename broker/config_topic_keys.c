@@ -3,7 +3,7 @@
 
 const ConfigKey topic_config_keys[] = {
         { "cleanup.policy", CONFIG_TYPE_LIST, "delete", .synonym = "log.cleanup.policy", .valid = "compact,delete", .documentation = "delete, compact, or both." },
-        { "compression.gzip.level", CONFIG_TYPE_INT, "-1", .min = -1, .max = 9, .synonym = "compression.gzip.level" },
+        { "compression.gzip.level", CONFIG_TYPE_INT, "-1", .min = 1, .max = 9, .also = -1, .synonym = "compression.gzip.level" },
         { "compression.lz4.level", CONFIG_TYPE_INT, "9", .min = 1, .max = 17, .synonym = "compression.lz4.level" },
         { "compression.type", CONFIG_TYPE_STRING, "producer", .synonym = "compression.type", .valid = "uncompressed,zstd,lz4,snappy,gzip,producer" },
         { "compression.zstd.level", CONFIG_TYPE_INT, "3", .min = -131072, .max = 22, .synonym = "compression.zstd.level" },
@@ -21,7 +21,7 @@ const ConfigKey topic_config_keys[] = {
         { "message.timestamp.after.max.ms", CONFIG_TYPE_LONG, "3600000", .min = 0, .max = INT64_MAX, .synonym = "log.message.timestamp.after.max.ms", .documentation = "How far in the future a timestamp may lie." },
         { "message.timestamp.before.max.ms", CONFIG_TYPE_LONG, "9223372036854775807", .min = 0, .max = INT64_MAX, .synonym = "log.message.timestamp.before.max.ms", .documentation = "How far in the past a timestamp may lie." },
         { "message.timestamp.type", CONFIG_TYPE_STRING, "CreateTime", .synonym = "log.message.timestamp.type", .valid = "CreateTime,LogAppendTime", .documentation = "CreateTime: of the producer; LogAppendTime: of the broker." },
-        { "min.cleanable.dirty.ratio", CONFIG_TYPE_DOUBLE, "0.5", .synonym = "log.cleaner.min.cleanable.ratio" },
+        { "min.cleanable.dirty.ratio", CONFIG_TYPE_DOUBLE, "0.5", .min = 0, .max = 1, .synonym = "log.cleaner.min.cleanable.ratio" },
         { "min.compaction.lag.ms", CONFIG_TYPE_LONG, "0", .min = 0, .max = INT64_MAX, .synonym = "log.cleaner.min.compaction.lag.ms" },
         { "min.insync.replicas", CONFIG_TYPE_INT, "1", .min = 1, .max = INT32_MAX, .synonym = "min.insync.replicas", .documentation = "Replicas that acks=all waits for; above 1 refuses such writes on one node." },
         { "preallocate", CONFIG_TYPE_BOOLEAN, "false", .synonym = "log.preallocate" },

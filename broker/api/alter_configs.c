@@ -1,24 +1,33 @@
 /* AlterConfigs: v0-2
  * Replaces all given configs of a resource (KIP-133); what is not named goes back to its default. v2 is flexible. */
+#include <errno.h>
+
 #include "broker/api/api.h"
 #include "broker/api/config_change.h"
 
-static int alter(Call *call, const AlterConfigsRequestResource *want, Str *ret_message) {
+typedef AlterConfigsRequestResource Want;
+
+static int check(Call *call, const Want *want, Str *ret_message) {
+        ConfigChange *changes = arena_alloc_array(&call->arena, (size_t)want->configs_count, sizeof(*changes));
+        if (!changes)
+                return -ENOMEM;
+        for (int32_t i = 0; i < want->configs_count; i++)
+                changes[i] = (ConfigChange){ .name = want->configs[i].name, .is_null = str_is_null(want->configs[i].value) };
+        return config_change_check(call, changes, want->configs_count, ret_message);
+}
+
+static int alter(Call *call, const Want *want, Str *ret_message) {
         const AlterConfigsRequest *request = call->request;
         ConfigMap current = CONFIG_MAP_INIT, map = CONFIG_MAP_INIT;
-        int r = config_change_begin(call, want->resource_type, want->resource_name, &current, ret_message);
+        int r = check(call, want, ret_message);
+        if (!r)
+                r = config_change_begin(call, want->resource_type, want->resource_name, &current, ret_message);
         config_map_deinit(&current);
-        for (int32_t i = 0; !r && i < want->configs_count; i++) {
-                if (str_is_null(want->configs[i].value)) {
-                        *ret_message = arena_printf(&call->arena, "Null value not supported for : %.*s", STR_ARG(want->configs[i].name));
-                        r = KAFKA_INVALID_REQUEST;
-                        break;
-                }
+        for (int32_t i = 0; !r && i < want->configs_count; i++)
                 r = config_change_set(call, want->resource_type, &map, want->configs[i].name, want->configs[i].value,
                                       want->resource_name.len == 0, ret_message);
-        }
         if (!r)
-                return config_change_commit(call, want->resource_type, want->resource_name, &map, request->validate_only);
+                return config_change_commit(call, want->resource_type, want->resource_name, &map, request->validate_only, ret_message);
         config_map_deinit(&map);
         return r;
 }
@@ -32,12 +41,23 @@ void api_alter_configs(Call *call) {
                 call_close(call);
                 return;
         }
+        Names names;
+        names_init(&names, call);
+        for (int32_t i = 0; i < request->resources_count; i++)
+                names_add(&names, config_change_resource(call, request->resources[i].resource_type, request->resources[i].resource_name));
         for (int32_t i = 0; i < request->resources_count; i++) {
+                const Want *want = &request->resources[i];
                 AlterConfigsResponseResponse *row = &response.responses[i];
-                row->resource_type = request->resources[i].resource_type;
-                row->resource_name = request->resources[i].resource_name;
+                row->resource_type = want->resource_type;
+                row->resource_name = want->resource_name;
                 row->error_message = STR_NULL;
-                row->error_code = call_code(call, alter(call, &request->resources[i], &row->error_message));
+                if (names_count(&names, config_change_resource(call, want->resource_type, want->resource_name)) > 1) {
+                        row->error_code = KAFKA_INVALID_REQUEST;
+                        row->error_message = STR("Each resource must appear at most once.");
+                } else {
+                        row->error_code = call_code(call, alter(call, want, &row->error_message));
+                }
         }
+        names_deinit(&names);
         call_reply(call, &response);
 }

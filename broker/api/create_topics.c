@@ -69,6 +69,9 @@ static Refusal read_configs(Call *call, const CreateTopicsRequestTopic *want, Co
                 else
                         refusal.code = call_code(call, config_map_set(ret_config, key, config->value, CONFIG_SOURCE_TOPIC));
         }
+        char conflict[512];
+        if (refusal.code == 0 && !config_validate_topic(call->state->config, ret_config, conflict, sizeof(conflict)))
+                refusal = refuse(KAFKA_INVALID_CONFIG, arena_str(&call->arena, str_of(conflict)));
         return refusal;
 }
 

@@ -2,6 +2,7 @@
  * Every config of a topic or broker with its value, default and source. v1 adds sources and synonyms in place of is_default; v3 types and
  * documentation (KIP-226, KIP-524, KIP-569); v4 is flexible. */
 #include "broker/api/api.h"
+#include "storage/base/trace.h"
 
 typedef DescribeConfigsRequestResource Want;
 typedef DescribeConfigsResponseResult Row;
@@ -17,35 +18,63 @@ static bool is_wanted(const Want *want, const char *name) {
         return false;
 }
 
-static void add_synonym(ConfigRow *row, const char *name, Str value, ConfigSource source, bool sensitive) {
-        Synonym *synonym = &row->synonyms[row->synonyms_count++];
-        synonym->name = str_of(name);
-        synonym->value = sensitive ? STR_NULL : value;
-        synonym->source = (int8_t)source;
+/* Values of a config in falling precedence: its own, the broker's, the defaults. */
+typedef struct Values {
+        Synonym rows[1 + CONFIG_SYNONYMS_MAX * 4];
+        int32_t count;
+} Values;
+
+static void values_add(Values *values, const ConfigKey *key, const char *value, ConfigSource source) {
+        values->rows[values->count++] = (Synonym){ .name = str_of(key->name),
+                                                   .value = key->sensitive ? STR_NULL : str_of(value),
+                                                   .source = (int8_t)source };
 }
 
-/* Given values of key, then the default. */
-static void add_broker_synonyms(const Config *config, ConfigRow *row, const ConfigKey *key, const char *default_value) {
+static void add_given(const Config *config, Values *values, const ConfigKey *key, ConfigSource source) {
         for (int32_t i = 0; i < config->broker.count; i++)
-                if (config->broker.entries[i].key == key)
-                        add_synonym(row, key->name, str_of(config->broker.entries[i].value), config->broker.entries[i].source,
-                                    key->sensitive);
-        if (default_value)
-                add_synonym(row, key->name, str_of(default_value), CONFIG_SOURCE_DEFAULT, key->sensitive);
+                if (config->broker.entries[i].key == key && config->broker.entries[i].source == source)
+                        values_add(values, key, config->broker.entries[i].value, source);
 }
 
-static bool fill_row(Call *call, ConfigRow *row, const ConfigKey *key, Str value, ConfigSource source, bool read_only) {
+/* As Kafka tells them: all synonyms, source by source, from the first one that has the key's own name on. So what only
+ * log.retention.hours says counts as a default of log.retention.ms. */
+static void add_broker_values(const Config *config, Values *values, const ConfigKey *key) {
+        static const ConfigSource sources[] = { CONFIG_SOURCE_DYNAMIC_BROKER, CONFIG_SOURCE_DYNAMIC_DEFAULT_BROKER,
+                                                CONFIG_SOURCE_STATIC_BROKER };
+        const ConfigKey *keys[CONFIG_SYNONYMS_MAX];
+        size_t key_count = config_broker_synonyms(key, keys);
+        Values found = { .count = 0 };
+        for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++)
+                for (size_t k = 0; k < key_count; k++)
+                        add_given(config, &found, keys[k], sources[i]);
+        for (size_t k = 0; k < key_count; k++)
+                if (keys[k]->default_value)
+                        values_add(&found, keys[k], keys[k]->default_value, CONFIG_SOURCE_DEFAULT);
+        int32_t first = 0;
+        while (first < found.count && !str_equal(found.rows[first].name, str_of(key->name)))
+                first++;
+        for (; first < found.count; first++)
+                values->rows[values->count++] = found.rows[first];
+}
+
+static bool fill_row(Call *call, ConfigRow *row, const ConfigKey *key, Str value, const Values *values, bool read_only) {
         const DescribeConfigsRequest *request = call->request;
         row->name = str_of(key->name);
         row->value = key->sensitive ? STR_NULL : value;
         row->read_only = read_only;
-        row->config_source = (int8_t)source;
-        row->is_default = source == CONFIG_SOURCE_DEFAULT;
+        row->config_source = values->count ? values->rows[0].source : CONFIG_SOURCE_DEFAULT;
+        row->is_default = row->config_source == CONFIG_SOURCE_DEFAULT;
         row->is_sensitive = key->sensitive;
         row->config_type = (int8_t)key->type;
         row->documentation = request->include_documentation && key->documentation ? str_of(key->documentation) : STR_NULL;
-        row->synonyms = call_array(call, DescribeConfigsResponseSynonym, 6);
-        return row->synonyms != NULL;
+        if (!request->include_synonyms || values->count == 0)
+                return true;
+        row->synonyms = call_array(call, DescribeConfigsResponseSynonym, values->count);
+        if (!row->synonyms)
+                return false;
+        memcpy(row->synonyms, values->rows, (size_t)values->count * sizeof(Synonym));
+        row->synonyms_count = values->count;
+        return true;
 }
 
 static bool describe_topic(Call *call, const Want *want, const Topic *topic, Row *row) {
@@ -55,23 +84,39 @@ static bool describe_topic(Call *call, const Want *want, const Topic *topic, Row
                 return false;
         for (size_t i = 0; i < topic_config_key_count; i++) {
                 const ConfigKey *key = &topic_config_keys[i];
-                ConfigSource source;
-                if (!is_wanted(want, key->name))
+                const ConfigEntry *own = config_map_find(&topic->config, key);
+                Values values = { .count = 0 };
+                if (!is_wanted(want, key->name) || (key->internal && !own))
                         continue;
-                Str value = config_topic_str(config, &topic->config, key->name, &source);
-                ConfigRow *out = &row->configs[row->configs_count++];
-                value = arena_str(&call->arena, value);
-                if (!fill_row(call, out, key, value, source, false))
-                        return false;
-                if (!((const DescribeConfigsRequest *)call->request)->include_synonyms)
-                        continue;
-                if (source == CONFIG_SOURCE_TOPIC)
-                        add_synonym(out, key->name, value, CONFIG_SOURCE_TOPIC, false);
+                if (own)
+                        values_add(&values, key, own->value, CONFIG_SOURCE_TOPIC);
                 if (key->synonym)
-                        add_broker_synonyms(config, out, config_find_key(CONFIG_RESOURCE_BROKER, str_of(key->synonym)),
-                                            key->default_value);
+                        add_broker_values(config, &values, config_find_key(CONFIG_RESOURCE_BROKER, str_of(key->synonym)));
+                Str value = arena_str(&call->arena, config_topic_str(config, &topic->config, key->name, NULL));
+                if (!fill_row(call, &row->configs[row->configs_count++], key, value, &values, false))
+                        return false;
         }
         return true;
+}
+
+/* Groups and client metrics have no values of their own yet: the broker's, or the defaults. */
+static bool describe_defaults(Call *call, const Want *want, const ConfigKey *keys, size_t key_count, bool show_defaults, Row *row) {
+        const Config *config = call->state->config;
+        row->configs = call_array(call, DescribeConfigsResponseConfig, key_count);
+        for (size_t i = 0; row->configs && i < key_count; i++) {
+                const ConfigKey *key = &keys[i];
+                Values values = { .count = 0 };
+                if (!is_wanted(want, key->name))
+                        continue;
+                if (key->synonym)
+                        add_broker_values(config, &values, config_find_key(CONFIG_RESOURCE_BROKER, str_of(key->synonym)));
+                else if (show_defaults)
+                        values_add(&values, key, key->default_value, CONFIG_SOURCE_DEFAULT);
+                Str value = key->synonym ? config_str(config, key->synonym) : str_of(key->default_value);
+                if (!fill_row(call, &row->configs[row->configs_count++], key, value, &values, false))
+                        return false;
+        }
+        return row->configs != NULL;
 }
 
 /* What the broker would use: node.id is 1 where none is given, and the listeners are those in use. */
@@ -91,17 +136,36 @@ static bool describe_broker(Call *call, const Want *want, bool only_cluster_defa
                 return false;
         for (size_t i = 0; i < broker_config_key_count; i++) {
                 const ConfigKey *key = &broker_config_keys[i];
-                const ConfigEntry *entry = config_map_find(&config->broker, key);
+                Values values = { .count = 0 };
                 if (!is_wanted(want, key->name))
                         continue;
-                if (only_cluster_default && (!entry || entry->source != CONFIG_SOURCE_DYNAMIC_DEFAULT_BROKER))
+                if (only_cluster_default)
+                        add_given(config, &values, key, CONFIG_SOURCE_DYNAMIC_DEFAULT_BROKER);
+                else
+                        add_broker_values(config, &values, key);
+                bool is_given = config_map_find(&config->broker, key) != NULL;
+                if ((only_cluster_default && values.count == 0) || (key->internal && !is_given))
                         continue;
-                ConfigRow *out = &row->configs[row->configs_count++];
-                if (!fill_row(call, out, key, broker_value(call, key), entry ? entry->source : CONFIG_SOURCE_DEFAULT, key->read_only))
+                Str value = only_cluster_default ? values.rows[0].value : broker_value(call, key);
+                if (!fill_row(call, &row->configs[row->configs_count++], key, value, &values, key->read_only))
                         return false;
-                if (((const DescribeConfigsRequest *)call->request)->include_synonyms)
-                        add_broker_synonyms(config, out, key, only_cluster_default ? NULL : key->default_value);
         }
+        return true;
+}
+
+/* There is one logger: what is traced. */
+static bool describe_logger(Call *call, const Want *want, Row *row) {
+        static const char *const levels[] = { "ERROR", "WARN", "INFO", "DEBUG" };
+        if (!is_wanted(want, "root"))
+                return true;
+        row->configs = call_array(call, DescribeConfigsResponseConfig, 1);
+        if (!row->configs)
+                return false;
+        row->configs_count = 1;
+        row->configs[0].name = STR("root");
+        row->configs[0].value = str_of(levels[trace_level]);
+        row->configs[0].config_source = CONFIG_SOURCE_BROKER_LOGGER;
+        row->configs[0].documentation = STR_NULL;
         return true;
 }
 
@@ -110,43 +174,63 @@ static void refuse(Row *row, int16_t code, Str message) {
         row->error_message = message;
 }
 
-static bool describe_broker_named(Call *call, const Want *want, Row *row) {
+static bool describe_broker_named(Call *call, const Want *want, bool is_logger, Row *row) {
         int64_t id;
-        if (want->resource_name.len == 0)
+        if (want->resource_name.len == 0 && is_logger)
+                refuse(row, KAFKA_INVALID_REQUEST, STR("Broker id must not be empty"));
+        else if (want->resource_name.len == 0)
                 return describe_broker(call, want, true, row);
-        if (!str_to_int64(want->resource_name, INT32_MIN, INT32_MAX, &id))
+        else if (!str_to_int64(want->resource_name, INT32_MIN, INT32_MAX, &id))
                 refuse(row, KAFKA_INVALID_REQUEST, arena_printf(&call->arena, "Broker id must be an integer, but it is: %.*s",
                                                                 STR_ARG(want->resource_name)));
         else if (id != call->state->node_id)
                 refuse(row, KAFKA_INVALID_REQUEST,
-                       arena_printf(&call->arena, "Unexpected broker id, expected %d or empty string, but received %.*s",
-                                    call->state->node_id, STR_ARG(want->resource_name)));
+                       arena_printf(&call->arena, "Unexpected broker id, expected %d%s, but received %.*s", call->state->node_id,
+                                    is_logger ? "" : " or empty string", STR_ARG(want->resource_name)));
         else
-                return describe_broker(call, want, false, row);
+                return is_logger ? describe_logger(call, want, row) : describe_broker(call, want, false, row);
+        return true;
+}
+
+static bool describe_topic_named(Call *call, const Want *want, Row *row) {
+        char message[512];
+        Topic *topic = topic_find(call->state, want->resource_name);
+        if (topic)
+                return describe_topic(call, want, topic, row);
+        if (topic_name_is_valid(want->resource_name)) {
+                refuse(row, KAFKA_UNKNOWN_TOPIC_OR_PARTITION, STR(""));
+                return true;
+        }
+        topic_validate_name(call->state, want->resource_name, message, sizeof(message));
+        refuse(row, KAFKA_INVALID_TOPIC_EXCEPTION, arena_str(&call->arena, str_of(message)));
         return true;
 }
 
 static bool describe(Call *call, const Want *want, Row *row) {
-        char message[512];
         row->resource_type = want->resource_type;
         row->resource_name = want->resource_name;
         row->error_message = STR("");
-        if (want->resource_type == CONFIG_RESOURCE_BROKER)
-                return describe_broker_named(call, want, row);
-        if (want->resource_type != CONFIG_RESOURCE_TOPIC) {
-                if (want->resource_type != CONFIG_RESOURCE_BROKER_LOGGER && want->resource_type != CONFIG_RESOURCE_GROUP &&
-                    want->resource_type != CONFIG_RESOURCE_CLIENT_METRICS)
-                        refuse(row, KAFKA_INVALID_REQUEST,
-                               arena_printf(&call->arena, "Unsupported resource type: %d", want->resource_type));
+        bool is_nameless = want->resource_name.len == 0;
+        switch (want->resource_type) {
+        case CONFIG_RESOURCE_TOPIC:
+                return describe_topic_named(call, want, row);
+        case CONFIG_RESOURCE_BROKER:
+        case CONFIG_RESOURCE_BROKER_LOGGER:
+                return describe_broker_named(call, want, want->resource_type == CONFIG_RESOURCE_BROKER_LOGGER, row);
+        case CONFIG_RESOURCE_GROUP:
+                if (!is_nameless)
+                        return describe_defaults(call, want, group_config_keys, group_config_key_count, true, row);
+                refuse(row, KAFKA_INVALID_REQUEST, STR("Group name must not be empty"));
+                return true;
+        case CONFIG_RESOURCE_CLIENT_METRICS:
+                if (!is_nameless)
+                        return describe_defaults(call, want, client_metrics_config_keys, client_metrics_config_key_count, false, row);
+                refuse(row, KAFKA_INVALID_REQUEST, STR("Client metrics subscription name must not be empty"));
+                return true;
+        default:
+                refuse(row, KAFKA_INVALID_REQUEST, arena_printf(&call->arena, "Unsupported resource type: %d", want->resource_type));
                 return true;
         }
-        Topic *topic = topic_find(call->state, want->resource_name);
-        if (topic)
-                return describe_topic(call, want, topic, row);
-        int r = topic_validate_name(call->state, want->resource_name, message, sizeof(message));
-        refuse(row, r ? KAFKA_INVALID_TOPIC_EXCEPTION : KAFKA_UNKNOWN_TOPIC_OR_PARTITION,
-               r ? arena_str(&call->arena, str_of(message)) : STR("This server does not host this topic-partition."));
-        return true;
 }
 
 void api_describe_configs(Call *call) {

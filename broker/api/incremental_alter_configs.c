@@ -1,7 +1,10 @@
 /* IncrementalAlterConfigs: v0-1
  * Sets, deletes, appends to and subtracts from single configs (KIP-339). v1 is flexible. */
+#include <errno.h>
+
 #include "broker/api/api.h"
 #include "broker/api/config_change.h"
+#include "storage/base/trace.h"
 
 enum { OPERATION_SET = 0, OPERATION_DELETE = 1, OPERATION_APPEND = 2, OPERATION_SUBTRACT = 3 };
 
@@ -16,16 +19,19 @@ static bool holds(Str list, Str wanted) {
         return false;
 }
 
-/* The items of the list and those of other that it lacks (append), or without those of other (subtract). */
+/* The items of the list and those of other that it lacks (append), or without those of other (subtract). Null without memory. */
 static Str combine(Call *call, Str list, Str other, bool append) {
-        Str result = STR(""), item, rest = list;
-        while (config_next_item(&rest, &item))
-                if (item.len && (append || !holds(other, item)))
-                        result = arena_printf(&call->arena, "%.*s%s%.*s", STR_ARG(result), result.len ? "," : "", STR_ARG(item));
-        rest = append ? other : STR_NULL;
-        while (config_next_item(&rest, &item))
-                if (item.len && !holds(list, item))
-                        result = arena_printf(&call->arena, "%.*s%s%.*s", STR_ARG(result), result.len ? "," : "", STR_ARG(item));
+        char *text = arena_alloc(&call->arena, list.len + other.len + 2);
+        Str result = { .data = text, .len = 0 }, item, rest = list;
+        for (int pass = 0; text && pass <= append; pass++, rest = other)
+                while (config_next_item(&rest, &item)) {
+                        if (item.len == 0 || (pass ? holds(list, item) : !append && holds(other, item)))
+                                continue;
+                        if (result.len)
+                                text[result.len++] = ',';
+                        memcpy(text + result.len, item.data, item.len);
+                        result.len += item.len;
+                }
         return result;
 }
 
@@ -38,50 +44,89 @@ static int new_value(Call *call, const Want *want, const ConfigMap *map, const C
                 return 0;
         case OPERATION_SET:
                 *ret_value = change->value;
-                break;
+                return 0;
         case OPERATION_APPEND:
         case OPERATION_SUBTRACT:
-                if (key && key->type != CONFIG_TYPE_LIST) {
+                if (!key || key->type != CONFIG_TYPE_LIST) {
                         *ret_message = arena_printf(&call->arena, "Can't %s to key %.*s because its type is not LIST.",
                                                     change->config_operation == OPERATION_APPEND ? "APPEND" : "SUBTRACT",
                                                     STR_ARG(change->name));
                         return KAFKA_INVALID_CONFIG;
                 }
-                if (key && !str_is_null(change->value)) {
-                        const ConfigEntry *entry = config_map_find(map, key);
-                        Str list = entry ? str_of(entry->value)
-                                   : want->resource_type == CONFIG_RESOURCE_TOPIC
-                                           ? config_topic_str(call->state->config, map, key->name, NULL)
-                                           : config_str(call->state->config, key->name);
-                        *ret_value = combine(call, list, change->value, change->config_operation == OPERATION_APPEND);
-                        return 0;
-                }
-                *ret_value = change->value;
-                break;
+                if (change->value.len > CONFIG_VALUE_LENGTH_MAX)
+                        return KAFKA_INVALID_CONFIG;
+                const ConfigEntry *entry = config_map_find(map, key);
+                Str list = entry                                           ? str_of(entry->value)
+                           : want->resource_type == CONFIG_RESOURCE_TOPIC ? config_topic_str(call->state->config, map, key->name, NULL)
+                                                                          : config_str(call->state->config, key->name);
+                *ret_value = combine(call, list, change->value, change->config_operation == OPERATION_APPEND);
+                return str_is_null(*ret_value) ? -ENOMEM : 0;
         default:
                 *ret_message = arena_printf(&call->arena, "Unknown operation type %d", change->config_operation);
                 return KAFKA_INVALID_REQUEST;
         }
-        if (!str_is_null(*ret_value))
-                return 0;
-        *ret_message = arena_printf(&call->arena, "Null value not supported for : %.*s", STR_ARG(change->name));
-        return KAFKA_INVALID_REQUEST;
 }
 
-static int check_unique(Call *call, const Want *want, Str *ret_message) {
+static int check(Call *call, const Want *want, Str *ret_message) {
+        ConfigChange *changes = arena_alloc_array(&call->arena, (size_t)want->configs_count, sizeof(*changes));
+        if (!changes)
+                return -ENOMEM;
         for (int32_t i = 0; i < want->configs_count; i++)
-                for (int32_t j = 0; j < i; j++)
-                        if (str_equal(want->configs[i].name, want->configs[j].name)) {
-                                *ret_message = arena_printf(&call->arena, "Error due to duplicate config keys : %.*s", STR_ARG(want->configs[i].name));
-                                return KAFKA_INVALID_REQUEST;
-                        }
-        return 0;
+                changes[i] = (ConfigChange){
+                        .name = want->configs[i].name,
+                        .is_null = str_is_null(want->configs[i].value) && want->configs[i].config_operation != OPERATION_DELETE,
+                };
+        return config_change_check(call, changes, want->configs_count, ret_message);
+}
+
+static int alter_logger_level(Call *call, const Change *change, bool validate_only, Str *ret_message) {
+        static const struct {
+                const char *name;
+                TraceLevel level;
+        } levels[] = { { "DEBUG", TRACE_DEBUG }, { "ERROR", TRACE_ERROR }, { "FATAL", TRACE_ERROR },
+                       { "INFO", TRACE_INFO },   { "TRACE", TRACE_DEBUG }, { "WARN", TRACE_WARN } };
+        if (!str_equal(change->name, STR("root"))) {
+                *ret_message = arena_printf(&call->arena, "Logger %.*s does not exist!", STR_ARG(change->name));
+                return KAFKA_INVALID_CONFIG;
+        }
+        if (change->config_operation != OPERATION_SET) {
+                *ret_message = STR("The level of the root logger can only be set");
+                return KAFKA_INVALID_REQUEST;
+        }
+        for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
+                if (str_equal(change->value, str_of(levels[i].name))) {
+                        if (!validate_only)
+                                trace_level = levels[i].level;
+                        return 0;
+                }
+        *ret_message = arena_printf(&call->arena,
+                                    "Cannot set the log level of %.*s to %.*s as it is not a supported log level. Valid log levels are "
+                                    "DEBUG, ERROR, FATAL, INFO, TRACE, WARN",
+                                    STR_ARG(change->name), STR_ARG(change->value));
+        return KAFKA_INVALID_CONFIG;
+}
+
+/* Changes what is traced until the broker stops; either all changes or none. */
+static int alter_logger(Call *call, const Want *want, bool validate_only, Str *ret_message) {
+        int64_t id;
+        int r = 0;
+        if (!str_to_int64(want->resource_name, INT32_MIN, INT32_MAX, &id) || id != call->state->node_id) {
+                *ret_message = arena_printf(&call->arena, "Unexpected broker id, expected %d but received %.*s", call->state->node_id,
+                                            STR_ARG(want->resource_name));
+                return KAFKA_INVALID_REQUEST;
+        }
+        for (int pass = 0; pass < 2; pass++)
+                for (int32_t i = 0; !r && i < want->configs_count; i++)
+                        r = alter_logger_level(call, &want->configs[i], validate_only || pass == 0, ret_message);
+        return r;
 }
 
 static int alter(Call *call, const Want *want, Str *ret_message) {
         const IncrementalAlterConfigsRequest *request = call->request;
         ConfigMap map = CONFIG_MAP_INIT;
-        int r = want->configs_count > (int32_t)(broker_config_key_count * 2) ? KAFKA_INVALID_REQUEST : check_unique(call, want, ret_message);
+        int r = check(call, want, ret_message);
+        if (!r && want->resource_type == CONFIG_RESOURCE_BROKER_LOGGER)
+                return alter_logger(call, want, request->validate_only, ret_message);
         if (!r)
                 r = config_change_begin(call, want->resource_type, want->resource_name, &map, ret_message);
         for (int32_t i = 0; !r && i < want->configs_count; i++) {
@@ -92,7 +137,7 @@ static int alter(Call *call, const Want *want, Str *ret_message) {
                                               want->resource_name.len == 0, ret_message);
         }
         if (!r)
-                return config_change_commit(call, want->resource_type, want->resource_name, &map, request->validate_only);
+                return config_change_commit(call, want->resource_type, want->resource_name, &map, request->validate_only, ret_message);
         config_map_deinit(&map);
         return r;
 }
@@ -106,12 +151,23 @@ void api_incremental_alter_configs(Call *call) {
                 call_close(call);
                 return;
         }
+        Names names;
+        names_init(&names, call);
+        for (int32_t i = 0; i < request->resources_count; i++)
+                names_add(&names, config_change_resource(call, request->resources[i].resource_type, request->resources[i].resource_name));
         for (int32_t i = 0; i < request->resources_count; i++) {
+                const Want *want = &request->resources[i];
                 IncrementalAlterConfigsResponseResponse *row = &response.responses[i];
-                row->resource_type = request->resources[i].resource_type;
-                row->resource_name = request->resources[i].resource_name;
+                row->resource_type = want->resource_type;
+                row->resource_name = want->resource_name;
                 row->error_message = STR_NULL;
-                row->error_code = call_code(call, alter(call, &request->resources[i], &row->error_message));
+                if (names_count(&names, config_change_resource(call, want->resource_type, want->resource_name)) > 1) {
+                        row->error_code = KAFKA_INVALID_REQUEST;
+                        row->error_message = STR("Each resource must appear at most once.");
+                } else {
+                        row->error_code = call_code(call, alter(call, want, &row->error_message));
+                }
         }
+        names_deinit(&names);
         call_reply(call, &response);
 }
