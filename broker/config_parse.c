@@ -79,22 +79,33 @@ static int set_value(Config *config, Source from, const char *name, const char *
         return config_map_set(&config->broker, key, str_of(value), CONFIG_SOURCE_STATIC_BROKER) < 0 ? 1 : 0;
 }
 
-/* One escape of a properties file. */
-static char unescape(char c) {
-        return c == 'n' ? '\n' : c == 't' ? '\t' : c == 'r' ? '\r' : c == 'f' ? '\f' : c;
+/* One escape of a properties file: from stands behind the backslash, on a character. Writes what it means (never more than was read)
+ * and returns where to go on. */
+static char *unescape(char *from, char **to) {
+        unsigned code;
+        if (*from == 'u' && strspn(from + 1, "0123456789abcdefABCDEF") >= 4) {
+                char digits[5] = { from[1], from[2], from[3], from[4], 0 };
+                code = (unsigned)strtoul(digits, NULL, 16);
+                if (code >= 0x800)
+                        *(*to)++ = (char)(0xe0 | code >> 12);
+                if (code >= 0x80)
+                        *(*to)++ = (char)(code >= 0x800 ? 0x80 | (code >> 6 & 0x3f) : 0xc0 | code >> 6);
+                *(*to)++ = (char)(code >= 0x80 ? 0x80 | (code & 0x3f) : code);
+                return from + 5;
+        }
+        *(*to)++ = *from == 'n' ? '\n' : *from == 't' ? '\t' : *from == 'r' ? '\r' : *from == 'f' ? '\f' : *from;
+        return from + 1;
 }
 
 /* Splits a logical line in place: key, then one of '=', ':' or blanks, then the value. */
 static void split_property(char *line, char **ret_key, char **ret_value) {
         char *from = line, *to = line;
         *ret_key = line;
-        while (*from && *from != '=' && *from != ':' && !isblank((unsigned char)*from)) {
+        while (*from && *from != '=' && *from != ':' && !isblank((unsigned char)*from))
                 if (*from == '\\' && from[1])
-                        *to++ = unescape(*++from);
+                        from = unescape(from + 1, &to);
                 else
-                        *to++ = *from;
-                from++;
-        }
+                        *to++ = *from++;
         while (isblank((unsigned char)*from))
                 from++;
         if (*from == '=' || *from == ':')
@@ -103,8 +114,11 @@ static void split_property(char *line, char **ret_key, char **ret_value) {
                 from++;
         *to = '\0';
         *ret_value = to = from;
-        for (; *from; from++)
-                *to++ = *from == '\\' && from[1] ? unescape(*++from) : *from;
+        while (*from)
+                if (*from == '\\' && from[1])
+                        from = unescape(from + 1, &to);
+                else
+                        *to++ = *from++;
         *to = '\0';
         while (to > *ret_value && isspace((unsigned char)to[-1]))
                 *--to = '\0';

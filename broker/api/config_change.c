@@ -122,7 +122,7 @@ int config_change_set(Call *call, int8_t resource_type, ConfigMap *map, Str name
                 *ret_message = arena_printf(&call->arena, "Unknown %s config name: %.*s", is_topic ? "topic" : "broker", STR_ARG(name));
                 return is_topic ? KAFKA_INVALID_CONFIG : KAFKA_INVALID_REQUEST;
         }
-        int r = is_topic ? 0 : check_dynamic(call, key, cluster_default, ret_message);
+        int r = is_topic || str_is_null(value) ? 0 : check_dynamic(call, key, cluster_default, ret_message);
         if (r)
                 return r;
         if (!str_is_null(value) && !config_validate(key, value, message, sizeof(message))) {
