@@ -53,8 +53,6 @@ static int new_value(Call *call, const Want *want, const ConfigMap *map, const C
                                                     STR_ARG(change->name));
                         return KAFKA_INVALID_CONFIG;
                 }
-                if (change->value.len > CONFIG_VALUE_LENGTH_MAX)
-                        return KAFKA_INVALID_CONFIG;
                 const ConfigEntry *entry = config_map_find(map, key);
                 Str list = entry                                           ? str_of(entry->value)
                            : want->resource_type == CONFIG_RESOURCE_TOPIC ? config_topic_str(call->state->config, map, key->name, NULL)
