@@ -1,0 +1,69 @@
+"""Consumer groups as the console tools make, show, reset and delete them."""
+import re
+import time
+
+SECONDS = 60
+
+
+def rows(text):
+    """The table that kafka-consumer-groups prints, as dictionaries."""
+    lines = [line.split() for line in text.splitlines() if line.strip() and not line.startswith('Consumer group')]
+    return [dict(zip(lines[0], line)) for line in lines[1:]]
+
+
+def positions(tools, group):
+    described = rows(tools.run('kafka-consumer-groups', '--describe', '--group', group))
+    return {(row['TOPIC'], row['PARTITION']): (row['CURRENT-OFFSET'], row['LOG-END-OFFSET'], row['LAG'])
+            for row in described}
+
+
+def test_a_group_goes_on_where_it_stopped(tools, name):
+    tools.run('kafka-topics', '--create', '--topic', name, '--partitions', '1')
+    tools.produce(name, [f'event {number}' for number in range(6)])
+    member = ('--group', name)
+    assert tools.consume(name, 4, '--from-beginning', *member) == [f'event {number}' for number in range(4)]
+    assert tools.consume(name, 2, *member) == ['event 4', 'event 5']
+    tools.produce(name, ['event 6'])
+    assert positions(tools, name) == {(name, '0'): ('6', '7', '1')}
+    assert name in tools.run('kafka-consumer-groups', '--list').splitlines()
+    state = rows(tools.run('kafka-consumer-groups', '--describe', '--state', '--group', name))[0]
+    assert (state['GROUP'], state['#MEMBERS']) == (name, '0') or 'Empty' in state.values()
+
+
+def test_offsets_are_reset_and_deleted(tools, name):
+    groups = 'kafka-consumer-groups'
+    tools.produce(name, [f'event {number}' for number in range(5)])
+    tools.consume(name, 5, '--from-beginning', '--group', name)
+    only = ('--group', name, '--topic', name)
+    plan = rows(tools.run(groups, '--reset-offsets', '--shift-by', '-3', '--dry-run', *only))
+    assert [(row['GROUP'], row['TOPIC'], row['PARTITION'], row['NEW-OFFSET']) for row in plan] == [(name, name, '0', '2')]
+    assert positions(tools, name) == {(name, '0'): ('5', '5', '0')}
+    tools.run(groups, '--reset-offsets', '--shift-by', '-3', '--execute', *only)
+    assert tools.consume(name, 3, '--group', name) == ['event 2', 'event 3', 'event 4']
+    tools.run(groups, '--reset-offsets', '--to-earliest', '--execute', *only)
+    assert positions(tools, name) == {(name, '0'): ('0', '5', '5')}
+    assert 'Successful' in tools.run(groups, '--delete-offsets', *only)
+    assert f"Deletion of requested consumer groups ('{name}') was successful." in tools.run(groups, '--delete', '--group', name)
+    assert name not in tools.run(groups, '--list').splitlines()
+
+
+def test_a_running_member_is_shown_and_protects_its_group(tools, name):
+    groups = 'kafka-consumer-groups'
+    tools.run('kafka-topics', '--create', '--topic', name, '--partitions', '3')
+    member = tools.start('kafka-console-consumer', '--topic', name, '--group', name, '--from-beginning')
+    try:
+        end = time.monotonic() + SECONDS
+        state = {}
+        while state.get('#MEMBERS') != '1' or 'Stable' not in state.values():
+            assert time.monotonic() < end, state
+            table = tools.maybe(groups, '--describe', '--state', '--group', name)
+            lines = rows(re.sub(r' \(\d+\)', '', table).replace('COORDINATOR (ID)', 'COORDINATOR'))
+            state = lines[0] if lines else {}
+        described = rows(tools.run(groups, '--describe', '--group', name, '--members', '--verbose'))
+        assert len(described) == 1 and described[0]['#PARTITIONS'] == '3'
+        refusal = tools.maybe(groups, '--delete', '--group', name)
+        assert 'GroupNotEmptyException' in refusal
+    finally:
+        member.terminate()
+        member.communicate(timeout=SECONDS)
+    assert 'was successful' in tools.run(groups, '--delete', '--group', name)
