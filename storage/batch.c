@@ -94,7 +94,7 @@ int batch_reader_init(BatchReader *reader, const uint8_t *data, const BatchHeade
                                  &reader->inflated);
         if (r)
                 return r;
-        reader->at = reader->inflated.data;
+        reader->at = reader->inflated.data ? reader->inflated.data : end; /* an empty payload leaves no buffer */
         reader->end = reader->at + reader->inflated.size;
         return 0;
 }

@@ -111,7 +111,7 @@ static int xerial_compress(const char *data, size_t size, Buffer *out) {
         buffer_append(out, header, sizeof(header));
         for (size_t at = 0; at < size || at == 0; at += XERIAL_BLOCK_BYTES) {
                 size_t block = size - at < XERIAL_BLOCK_BYTES ? size - at : XERIAL_BLOCK_BYTES;
-                int r = snappy_block_compress(data + at, block, true, out);
+                int r = snappy_block_compress(size ? data + at : "", block, true, out);
                 if (r)
                         return r;
         }

@@ -56,6 +56,9 @@ class Field:
                 raise ValueError(f'bad word {rest[0]!r} in {line!r}')
             rest = rest[2:]
 
+        if self.is_pointer and (self.default != 'null' or self.null != (self.low, self.high)):
+            raise ValueError(f'a struct that may be null is so in all its versions, and by default: {line!r}')
+
     @property
     def is_struct(self):
         return self.type not in PRIMITIVES
@@ -73,6 +76,8 @@ def parse_fields(lines, top):
         field = Field(line, top)
         while stack[-1][0] >= depth:
             stack.pop()
+        if field.tag is not None and any(f.tag >= field.tag for f in stack[-1][1] if f.tag is not None):
+            raise ValueError(f'tags are not in order: {line!r}')
         stack[-1][1].append(field)
         stack.append((depth, field.fields))
     return root
@@ -141,22 +146,26 @@ def smallest(fields, low, high):
     return max(1, min(wire_size(fields, v) for v in present)) if present else 1
 
 
-def c_default(field):
-    if field.array or field.is_pointer or field.default in (None, 'null'):
-        if field.is_struct and not field.array and not field.is_pointer:
-            return field.c_name + '_INIT'
-        if field.type in ('string', 'bytes') and not field.array and field.default is None:
-            return 'STR("")'
-        if field.type == 'records' and not field.array:
-            return 'RECORDS_INIT'
-        return None
-    if field.default.startswith("'"):
-        return 'STR("%s")' % field.default[1:-1]
-    if field.type == 'int64':
-        return f'INT64_C({field.default})' if field.default[0] != '-' else f'-INT64_C({field.default[1:]})'
-    if field.default == '-2147483648':
-        return 'INT32_MIN'
-    return field.default
+def initializer(fields):
+    """The default of a struct as C: every field whose default isn't all zeros."""
+    parts = []
+    for f in fields:
+        value = None
+        if f.array:
+            if f.default == 'null':
+                parts.append(f'.{f.name}_count = -1')
+        elif f.is_struct:
+            value = None if f.is_pointer else initializer(f.fields)
+        elif f.type == 'records':
+            value = '{ .span = { .fd = -1 } }'
+        elif f.type in ('string', 'bytes'):
+            text = (f.default or "''")[1:-1]
+            value = None if f.default == 'null' else '{ .data = "%s", .len = %d }' % (text, len(text))
+        elif f.default:
+            value = {'-2147483648': 'INT32_MIN', '-9223372036854775808': 'INT64_MIN'}.get(f.default, f.default)
+        if value is not None:
+            parts.append(f'.{f.name} = {value}')
+    return '{ %s }' % (', '.join(parts) or '0')
 
 
 def emit_struct(out, name, fields):
@@ -171,14 +180,13 @@ def emit_struct(out, name, fields):
     if not fields:
         out.append('        char unused; /* no fields */')
     out.append(f'}} {name};')
-    parts = [f'.{f.name}_count = -1' for f in fields if f.array and f.default == 'null']
-    parts += [f'.{f.name} = {d}' for f in fields if (d := c_default(f)) is not None]
-    out.append(f'#define {name}_INIT (({name}){{ {", ".join(parts) or "0"} }})\n')
+    out.append(f'extern const {name} {name}_default;')
+    out.append(f'#define {name}_INIT ({name}_default)\n')
 
 
 def emit_tables(out, message):
     for name, fields in message.structs:
-        out.append(f'static const {name} {name}_default = {initializer(fields)};')
+        out.append(f'const {name} {name}_default = {initializer(fields)};')
         out.append(f'static const FieldSchema {name}_fields[] = {{')
         for f in fields:
             sub = f'&{f.c_name}_schema' if f.is_struct else 'NULL'
@@ -186,33 +194,19 @@ def emit_tables(out, message):
             null = f.null or (1, 0)
             tag = -1 if f.tag is None else f.tag
             kind = 'STRUCT' if f.is_struct else f.type.upper()
+            size = f.c_name if f.is_struct else PRIMITIVES[f.type][0]
+            wire = smallest(f.fields, message.low, message.high) if f.is_struct else PRIMITIVES[f.type][1]
             flags = ' | '.join(w for w, on in (('FIELD_ARRAY', f.array), ('FIELD_POINTER', f.is_pointer)) if on) or '0'
-            out.append(f'        {{ "{f.name}", {sub}, offsetof({name}, {f.name}), {count}, FIELD_{kind}, {flags}, '
-                       f'{f.low}, {f.high}, {null[0]}, {null[1]}, {tag} }},')
+            out.append(f'        {{ "{f.name}", {sub}, offsetof({name}, {f.name}), {count}, sizeof({size}), {wire}, '
+                       f'FIELD_{kind}, {flags}, {f.low}, {f.high}, {null[0]}, {null[1]}, {tag} }},')
         if not fields:
             out.append('        { 0 },')
         out.append('};')
         out.append(f'static const StructSchema {name}_schema = {{ {name}_fields, &{name}_default, sizeof({name}), '
-                   f'{len(fields)}, {smallest(fields, message.low, message.high)} }};')
+                   f'{len(fields)} }};')
     m = message
     out.append(f'const MessageSchema {m.name}_message = {{ "{m.name}", &{m.name}_schema, {m.key}, {m.low}, {m.high}, '
                f'{m.flexible} }};\n')
-
-
-def initializer(fields):
-    parts = [f'.{f.name}_count = -1' for f in fields if f.array and f.default == 'null']
-    for f in fields:
-        value = c_default(f)
-        if value is None:
-            continue
-        if f.is_struct:
-            value = initializer(f.fields)
-        elif value.startswith('STR('):
-            value = '{ .data = %s, .len = %d }' % (value[4:-1], len(value) - 7)
-        elif value == 'RECORDS_INIT':
-            value = '{ .span = { .fd = -1 } }'
-        parts.append(f'.{f.name} = {value}')
-    return '{ %s }' % (', '.join(parts) or '0')
 
 
 def main():

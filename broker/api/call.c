@@ -7,6 +7,8 @@
 #include "storage/base/endian.h"
 #include "storage/base/trace.h"
 
+#define REPLY_BYTES_KEPT 512 /* of a reset call */
+
 static void finish(Call *call) {
         call->is_done = true;
         call->cancel = NULL;
@@ -54,10 +56,21 @@ int16_t call_code(Call *call, int result) {
         return result == -ENOMEM || result == -EINVAL ? KAFKA_UNKNOWN_SERVER_ERROR : KAFKA_KAFKA_STORAGE_ERROR;
 }
 
-void call_deinit(Call *call) {
+void call_reset(Call *call) {
         if (call->cancel)
                 call->cancel(call);
-        call->cancel = NULL;
+        Buffer bytes = call->reply.bytes;
+        call->reply.bytes = BUFFER_INIT;
+        reply_deinit(&call->reply);
+        if (bytes.capacity > REPLY_BYTES_KEPT)
+                buffer_deinit(&bytes);
+        buffer_clear(&bytes);
+        arena_reset(&call->arena);
+        *call = (Call){ .arena = call->arena, .reply = { .bytes = bytes } };
+}
+
+void call_deinit(Call *call) {
+        call_reset(call);
         reply_deinit(&call->reply);
         arena_deinit(&call->arena);
 }

@@ -27,17 +27,16 @@ Call *net_take_call(Net *net) {
         if (!node)
                 return calloc(1, sizeof(Call));
         net->calls_count--;
-        Call *call = container_of(node, Call, node);
-        memset(call, 0, sizeof(*call));
-        return call;
+        return container_of(node, Call, node);
 }
 
 void net_give_call(Net *net, Call *call) {
-        call_deinit(call);
         if (net->calls_count == NET_CALLS_KEPT) {
+                call_deinit(call);
                 free(call);
                 return;
         }
+        call_reset(call);
         net->calls_count++;
         list_prepend(&net->calls, &call->node);
 }
@@ -282,8 +281,11 @@ void net_free(Net *net) {
         if (net->loop)
                 state_commit(net->state); /* appends whose calls were cancelled still point into our blocks */
         free_retired(net);
-        for (ListNode *node; (node = list_pop(&net->calls));)
-                free(container_of(node, Call, node));
+        for (ListNode *node; (node = list_pop(&net->calls));) {
+                Call *call = container_of(node, Call, node);
+                call_deinit(call);
+                free(call);
+        }
         if (net->loop)
                 ev_loop_destroy(net->loop);
         if (net->area && net->area != MAP_FAILED)

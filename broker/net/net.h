@@ -14,7 +14,7 @@
 
 #define NET_AREA_BYTES ((size_t)2 << 20)
 #define NET_PIECE_BYTES ((size_t)256 << 10) /* one read */
-#define NET_CALLS_KEPT 64                   /* spare Call structs */
+#define NET_CALLS_KEPT 256                  /* spare Call structs, each with some 2 KB */
 
 typedef struct Connection Connection;
 typedef struct InBlock InBlock;

@@ -16,8 +16,9 @@ typedef struct Writer {
 } Writer;
 
 static void write_varuint(Writer *w, uint64_t value) {
-        uint8_t bytes[VARINT_BYTES_MAX];
-        buffer_append(&w->reply->bytes, bytes, varuint_write(bytes, value));
+        uint8_t *to = buffer_extend(&w->reply->bytes, varuint_size(value));
+        if (to)
+                varuint_write(to, value);
 }
 
 /* -1 is null. */
@@ -35,22 +36,14 @@ static void write_length(Writer *w, int64_t length, bool short_form) {
                 store_be32(to, (uint32_t)length);
 }
 
-static bool field_in(const FieldSchema *f, int16_t version) {
-        return version >= f->version_min && version <= f->version_max;
-}
-
-static bool nullable_in(const FieldSchema *f, int16_t version) {
-        return version >= f->null_min && version <= f->null_max;
-}
-
-static void write_slice(Writer *w, Str s, bool short_form, bool nullable) {
+static void write_slice(Writer *w, Str s, bool is_string, bool nullable) {
         if (str_is_null(s) && nullable) {
-                write_length(w, -1, short_form);
+                write_length(w, -1, is_string);
                 return;
         }
-        if (short_form && s.len > INT16_MAX)
+        if (is_string && s.len > INT16_MAX)
                 s.len = INT16_MAX;
-        write_length(w, (int64_t)s.len, short_form);
+        write_length(w, (int64_t)s.len, is_string);
         buffer_append(&w->reply->bytes, s.data, s.len);
 }
 
@@ -68,16 +61,17 @@ static int reply_add_span(Reply *reply, FileSpan span) {
 }
 
 static void write_records(Writer *w, const Records *records, bool nullable) {
-        if (records->span.size <= 0) {
+        FileSpan span = records->span;
+        if (span.fd < 0 && span.size <= 0) {
                 write_slice(w, records->bytes, false, nullable);
                 return;
         }
-        write_length(w, records->span.size, false);
-        FileSpan span = records->span;
-        if (reply_add_span(w->reply, span) < 0) {
-                file_span_release(&span);
+        write_length(w, span.size, false);
+        if (span.size > 0 && reply_add_span(w->reply, span) == 0)
+                return;
+        if (span.size > 0)
                 w->error = -ENOMEM;
-        }
+        file_span_release(&span);
 }
 
 static void write_struct(Writer *w, const StructSchema *schema, const uint8_t *from);
@@ -124,18 +118,8 @@ static void write_value(Writer *w, const FieldSchema *f, const uint8_t *from, bo
         }
 }
 
-static size_t element_size(const FieldSchema *f) {
-        static const uint16_t sizes[] = {
-                [FIELD_BOOL] = sizeof(bool), [FIELD_INT8] = 1,     [FIELD_INT16] = 2,           [FIELD_UINT16] = 2,
-                [FIELD_INT32] = 4,           [FIELD_UINT32] = 4,   [FIELD_INT64] = 8,           [FIELD_FLOAT64] = 8,
-                [FIELD_UUID] = sizeof(Uuid), [FIELD_STRING] = sizeof(Str), [FIELD_BYTES] = sizeof(Str),
-                [FIELD_RECORDS] = sizeof(Records),
-        };
-        return f->type == FIELD_STRUCT ? f->sub->size : sizes[f->type];
-}
-
 static void write_field(Writer *w, const FieldSchema *f, const uint8_t *base) {
-        bool nullable = nullable_in(f, w->version);
+        bool nullable = field_is_nullable(f, w->version);
         if (f->flags & FIELD_ARRAY) {
                 int32_t count = *(const int32_t *)(const void *)(base + f->count_offset);
                 const uint8_t *elements = *(const uint8_t *const *)(const void *)(base + f->offset);
@@ -143,7 +127,7 @@ static void write_field(Writer *w, const FieldSchema *f, const uint8_t *base) {
                         count = 0;
                 write_length(w, count, false);
                 for (int32_t i = 0; i < count; i++)
-                        write_value(w, f, elements + (size_t)i * element_size(f), false);
+                        write_value(w, f, elements + (size_t)i * f->value_size, false);
                 return;
         }
         if (f->flags & FIELD_POINTER) {
@@ -161,7 +145,7 @@ static bool is_default(const FieldSchema *f, const uint8_t *base, const uint8_t 
 
 static bool is_struct_default(const StructSchema *schema, const uint8_t *value, int16_t version) {
         for (const FieldSchema *f = schema->fields, *end = f + schema->field_count; f < end; f++)
-                if (field_in(f, version) && !is_default(f, value, schema->default_value, version))
+                if (field_in_version(f, version) && !is_default(f, value, schema->default_value, version))
                         return false;
         return true;
 }
@@ -177,39 +161,44 @@ static bool is_default(const FieldSchema *f, const uint8_t *base, const uint8_t 
                 Str a = *(const Str *)(const void *)(base + f->offset), b = *(const Str *)(const void *)(def + f->offset);
                 return str_is_null(a) == str_is_null(b) && str_equal(a, b);
         }
-        return memcmp(base + f->offset, def + f->offset, element_size(f)) == 0;
+        return memcmp(base + f->offset, def + f->offset, f->value_size) == 0;
 }
 
-/* Tagged fields in the order of their tags, each with its size, when they differ from the default. */
+/* A tag, the size of what follows, and the field, whose size is known only when it has been written. */
+static void write_tagged(Writer *w, const FieldSchema *f, const uint8_t *base) {
+        Buffer *out = &w->reply->bytes;
+        uint8_t prefix[VARINT_BYTES_MAX];
+        write_varuint(w, (uint64_t)f->tag);
+        size_t at = out->size;
+        int32_t span_count = w->reply->span_count;
+        write_field(w, f, base);
+        assert(w->reply->span_count == span_count);
+        size_t size = out->size - at, prefix_size = varuint_write(prefix, size);
+        if (!buffer_extend(out, prefix_size))
+                return;
+        memmove(out->data + at + prefix_size, out->data + at, size);
+        memcpy(out->data + at, prefix, prefix_size);
+}
+
+/* Tagged fields that differ from their default; tables hold them in the order of their tags. */
 static void write_tags(Writer *w, const StructSchema *schema, const uint8_t *base) {
-        const FieldSchema *present[32];
-        size_t count = 0;
+        Buffer *out = &w->reply->bytes;
+        size_t count_at = out->size;
+        uint8_t count = 0;
+        write_varuint(w, 0);
         for (const FieldSchema *f = schema->fields, *end = f + schema->field_count; f < end; f++)
-                if (f->tag >= 0 && field_in(f, w->version) && !is_default(f, base, schema->default_value, w->version)) {
-                        assert(count < 32);
-                        size_t i = count++;
-                        for (; i > 0 && present[i - 1]->tag > f->tag; i--)
-                                present[i] = present[i - 1];
-                        present[i] = f;
+                if (f->tag >= 0 && field_in_version(f, w->version) && !is_default(f, base, schema->default_value, w->version)) {
+                        write_tagged(w, f, base);
+                        count++;
                 }
-        write_varuint(w, count);
-        for (size_t i = 0; i < count; i++) {
-                Reply value = REPLY_INIT;
-                Writer sub = { .reply = &value, .version = w->version, .flexible = w->flexible };
-                write_field(&sub, present[i], base);
-                assert(value.span_count == 0);
-                write_varuint(w, (uint64_t)present[i]->tag);
-                write_varuint(w, value.bytes.size);
-                buffer_append(&w->reply->bytes, value.bytes.data, value.bytes.size);
-                if (value.bytes.failed)
-                        w->error = -ENOMEM;
-                reply_deinit(&value);
-        }
+        assert(count < 0x80);
+        if (!out->failed)
+                out->data[count_at] = count;
 }
 
 static void write_struct(Writer *w, const StructSchema *schema, const uint8_t *from) {
         for (const FieldSchema *f = schema->fields, *end = f + schema->field_count; f < end; f++)
-                if (f->tag < 0 && field_in(f, w->version))
+                if (f->tag < 0 && field_in_version(f, w->version))
                         write_field(w, f, from);
         if (w->flexible)
                 write_tags(w, schema, from);

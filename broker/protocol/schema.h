@@ -1,6 +1,7 @@
 /* What the generated tables say about a message: the protocol as data.
  *
- * tools/protogen.py writes a C struct and these constants for each schema text; codec.c is their only reader. */
+ * tools/protogen.py writes a C struct and these constants for each schema text; codec.c and
+ * encode.c are their only readers. */
 #pragma once
 
 #include <stdbool.h>
@@ -45,6 +46,8 @@ typedef struct FieldSchema {
         const StructSchema *sub; /* of FIELD_STRUCT */
         uint16_t offset;         /* in the C struct */
         uint16_t count_offset;   /* of an array's count */
+        uint16_t value_size;     /* of one value, an array's element, in C */
+        uint16_t wire_bytes_min; /* smallest encoding of one value in any version; the size of a fixed one */
         uint8_t type;            /* FieldType */
         uint8_t flags;           /* FIELD_ARRAY, FIELD_POINTER (a struct that may be null) */
         int16_t version_min, version_max;
@@ -57,7 +60,6 @@ struct StructSchema {
         const void *default_value;
         uint16_t size; /* of the C struct */
         uint16_t field_count;
-        uint16_t wire_bytes_min; /* smallest encoding in any version */
 };
 
 typedef struct MessageSchema {
@@ -70,4 +72,12 @@ typedef struct MessageSchema {
 
 static inline bool message_is_flexible(const MessageSchema *message, int16_t version) {
         return version >= message->flexible_min;
+}
+
+static inline bool field_in_version(const FieldSchema *field, int16_t version) {
+        return version >= field->version_min && version <= field->version_max;
+}
+
+static inline bool field_is_nullable(const FieldSchema *field, int16_t version) {
+        return version >= field->null_min && version <= field->null_max;
 }

@@ -36,10 +36,11 @@ int32_t journal_partition_index(Str group_id, int32_t partition_count) {
         return (int32_t)((hash & 0x7fffffff) % (uint32_t)partition_count);
 }
 
-static void encode_versioned(const MessageSchema *message, int16_t version, const void *value, Reply *out) {
-        uint8_t *head = buffer_extend(&out->bytes, 2);
-        if (head)
-                store_be16(head, (uint16_t)version);
+/* A key begins with the type of its record, a value with its version. */
+static void encode_headed(const MessageSchema *message, int16_t head, int16_t version, const void *value, Reply *out) {
+        uint8_t *to = buffer_extend(&out->bytes, 2);
+        if (to)
+                store_be16(to, (uint16_t)head);
         if (codec_encode(message, version, value, out) < 0)
                 out->bytes.failed = true;
 }
@@ -64,7 +65,7 @@ void journal_begin(Journal *journal, int64_t now_ms) {
 
 static void encode_offset_key(Str group_id, Str topic, int32_t partition, Reply *out) {
         OffsetCommitKey key = { .group = group_id, .topic = topic, .partition = partition };
-        encode_versioned(&OffsetCommitKey_message, 1, &key, out);
+        encode_headed(&OffsetCommitKey_message, OffsetCommitKey_message.key, 0, &key, out);
 }
 
 void journal_add_offset(Journal *journal, Str group_id, const CommittedOffset *offset) {
@@ -76,7 +77,8 @@ void journal_add_offset(Journal *journal, Str group_id, const CommittedOffset *o
         body.commit_timestamp = offset->commit_timestamp_ms;
         body.expire_timestamp = offset->expire_timestamp_ms;
         encode_offset_key(group_id, str_of(offset->topic), offset->partition, &key);
-        encode_versioned(&OffsetCommitValue_message, offset->expire_timestamp_ms >= 0 ? 1 : OFFSET_VALUE_VERSION, &body, &value);
+        int16_t version = offset->expire_timestamp_ms >= 0 ? 1 : OFFSET_VALUE_VERSION;
+        encode_headed(&OffsetCommitValue_message, version, version, &body, &value);
         add_record(journal, &key, &value);
 }
 
@@ -88,7 +90,7 @@ void journal_add_offset_tombstone(Journal *journal, Str group_id, Str topic, int
 
 static void encode_group_key(Str group_id, Reply *out) {
         GroupMetadataKey key = { .group = group_id };
-        encode_versioned(&GroupMetadataKey_message, 2, &key, out);
+        encode_headed(&GroupMetadataKey_message, GroupMetadataKey_message.key, 0, &key, out);
 }
 
 void journal_add_group_tombstone(Journal *journal, Str group_id) {
@@ -128,7 +130,7 @@ void journal_add_group(Journal *journal, const Group *group) {
         body.members = members;
         body.members_count = count;
         encode_group_key(str_of(group->id), &key);
-        encode_versioned(&GroupMetadataValue_message, GROUP_VALUE_VERSION, &body, &value);
+        encode_headed(&GroupMetadataValue_message, GROUP_VALUE_VERSION, GROUP_VALUE_VERSION, &body, &value);
         add_record(journal, &key, &value);
         free(members);
 }
@@ -174,7 +176,7 @@ static int decode_versioned(const MessageSchema *message, Str bytes, Arena *aren
 static int replay_offset(State *state, Str key_bytes, Str value_bytes, Arena *arena) {
         OffsetCommitKey key;
         OffsetCommitValue value;
-        int r = codec_decode(&OffsetCommitKey_message, 1, (Str){ key_bytes.data + 2, key_bytes.len - 2 }, arena, &key, NULL);
+        int r = codec_decode(&OffsetCommitKey_message, 0, (Str){ key_bytes.data + 2, key_bytes.len - 2 }, arena, &key, NULL);
         if (r)
                 return r;
         if (str_is_null(value_bytes)) {
@@ -209,7 +211,7 @@ static int replay_members(Group *group, const GroupMetadataValue *value) {
 static int replay_group(State *state, Str key_bytes, Str value_bytes, Arena *arena) {
         GroupMetadataKey key;
         GroupMetadataValue value;
-        int r = codec_decode(&GroupMetadataKey_message, 2, (Str){ key_bytes.data + 2, key_bytes.len - 2 }, arena, &key, NULL);
+        int r = codec_decode(&GroupMetadataKey_message, 0, (Str){ key_bytes.data + 2, key_bytes.len - 2 }, arena, &key, NULL);
         if (r)
                 return r;
         Group *group = str_is_null(value_bytes) ? group_find(state, key.group) : group_get(state, key.group);

@@ -76,6 +76,22 @@ Str arena_printf(Arena *arena, const char *format, ...) {
         return result;
 }
 
+void arena_reset(Arena *arena) {
+        ArenaBlock *kept = NULL;
+        for (ArenaBlock *block = arena->blocks, *next; block; block = next) {
+                next = block->next;
+                if (!next && block->size <= BLOCK_BYTES_MIN * 2)
+                        kept = block;
+                else
+                        free(block);
+        }
+        if (kept) {
+                memset(kept->data, 0, kept->used);
+                kept->used = 0;
+        }
+        *arena = (Arena){ .blocks = kept };
+}
+
 void arena_deinit(Arena *arena) {
         for (ArenaBlock *block = arena->blocks, *next; block; block = next) {
                 next = block->next;

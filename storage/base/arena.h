@@ -31,5 +31,8 @@ Str arena_str(Arena *arena, Str s);
 /* printf into the arena; STR_NULL without memory. */
 Str arena_printf(Arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Forgets everything, keeping one small block for what comes next. */
+void arena_reset(Arena *arena);
+
 /* Frees everything; the arena can be used again. */
 void arena_deinit(Arena *arena);

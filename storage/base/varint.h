@@ -11,7 +11,7 @@
 size_t varuint32_read(const uint8_t *from, const uint8_t *end, uint32_t *ret_value);
 size_t varuint64_read(const uint8_t *from, const uint8_t *end, uint64_t *ret_value);
 
-/* Writes to a buffer of at least VARINT_BYTES_MAX bytes; returns the bytes used. */
+/* Writes varuint_size(value) bytes, VARINT_BYTES_MAX at most; returns how many. */
 size_t varuint_write(uint8_t *to, uint64_t value);
 
 /* Bytes that varuint_write() will use. */

@@ -1,0 +1,15 @@
+/* What every fuzz target offers: libFuzzer's entry point. In other builds replay.c calls it with
+ * each file of the corpus, so what fuzzing once found stays tested. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* A fact that must hold, in release builds too. */
+#define FUZZ_CHECK(fact)                  \
+        do {                              \
+                if (!(fact))              \
+                        __builtin_trap(); \
+        } while (0)

@@ -1,0 +1,173 @@
+/* Framing and hostile bytes: what a client sends costs itself its connection, never another client theirs. */
+#include <criterion/criterion.h>
+#include <sys/socket.h>
+
+#include "storage/base/endian.h"
+#include "tests/lib/broker_fixture.h"
+
+static BrokerFixture broker;
+
+static void start(void) {
+        broker = BROKER_FIXTURE_INIT;
+        fixture_start(&broker, NULL);
+}
+
+static void stop(void) {
+        fixture_remove(&broker);
+}
+
+TestSuite(connections, .init = start, .fini = stop, .timeout = 60);
+
+static void expect_served(TestClient *client) {
+        ApiVersionsRequest request = ApiVersionsRequest_INIT;
+        ApiVersionsResponse response;
+        CLIENT_CALL(client, ApiVersions, 0, &request, &response);
+        cr_expect_eq(response.error_code, 0);
+        cr_expect_gt(response.api_keys_count, 10);
+}
+
+static Buffer metadata_frame(int16_t version, int32_t correlation_id) {
+        MetadataRequestTopic topic = MetadataRequestTopic_INIT;
+        topic.name = STR("nowhere");
+        MetadataRequest request = MetadataRequest_INIT;
+        request.topics = &topic;
+        request.topics_count = 1;
+        return client_frame(&MetadataRequest_message, version, correlation_id, &request);
+}
+
+Test(connections, api_versions_of_an_unknown_version_is_answered_with_v0) {
+        TestClient client = client_connect(&broker);
+        uint8_t frame[4 + 10] = { 0 };
+        store_be32(frame, 10);
+        store_be16(frame + 4, 18);
+        store_be16(frame + 6, 999);
+        store_be32(frame + 8, 7);
+        client_send_bytes(&client, frame, sizeof(frame));
+        ApiVersionsResponse response;
+        client_receive(&client, &ApiVersionsResponse_message, 0, 7, &response);
+        cr_expect_eq(response.error_code, 35);
+        cr_assert_eq(response.api_keys_count, 1);
+        cr_expect_eq(response.api_keys[0].api_key, 18);
+        expect_served(&client);
+        client_close(&client);
+}
+
+Test(connections, refused_bytes_close_only_their_own_connection) {
+        static const uint8_t refused[][16] = {
+                { 0x7f, 0xff, 0xff, 0xff },                             /* a frame of 2 GiB */
+                { 0x06, 0x40, 0x00, 0x01 },                             /* one more than socket.request.max.bytes */
+                { 0xff, 0xff, 0xff, 0xff },                             /* a negative length */
+                { 0, 0, 0, 0 },                                         /* no header at all */
+                { 0, 0, 0, 4, 0, 18, 0, 0 },                            /* half a header */
+                { 0, 0, 0, 10, 0x7f, 0xff, 0, 0, 0, 0, 0, 1, 0, 0 },    /* no such API */
+                { 0, 0, 0, 10, 0, 3, 0x7f, 0xff, 0, 0, 0, 1, 0, 0 },    /* no such version of Metadata */
+                { 0, 0, 0, 12, 0, 3, 0, 1, 0, 0, 0, 1, 0xff, 0xff, 0x7f, 0xff }, /* more topics than bytes */
+                { 'G', 'E', 'T', ' ', '/', ' ', 'H', 'T', 'T', 'P', '/', '1', '.', '1', '\r', '\n' },
+        };
+        TestClient other = client_connect(&broker);
+        for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+                TestClient client = client_connect(&broker);
+                client_send_bytes(&client, refused[i], i < 4 ? 4 : sizeof(refused[i]));
+                cr_expect(client_is_closed(&client), "bytes %zu", i);
+                client_close(&client);
+                expect_served(&other);
+        }
+        client_close(&other);
+}
+
+Test(connections, answers_before_refused_bytes_still_arrive) {
+        TestClient client = client_connect(&broker);
+        Buffer frame = metadata_frame(1, 1);
+        buffer_append(&frame, "\xff\xff\xff\xff", 4);
+        client_send_bytes(&client, frame.data, frame.size);
+        MetadataResponse response;
+        client_receive(&client, &MetadataResponse_message, 1, 1, &response);
+        cr_expect_eq(response.topics_count, 1);
+        cr_expect(client_is_closed(&client));
+        buffer_deinit(&frame);
+        client_close(&client);
+}
+
+Test(connections, a_request_may_come_byte_by_byte) {
+        TestClient client = client_connect(&broker);
+        Buffer frame = metadata_frame(9, 3);
+        for (size_t i = 0; i < frame.size; i++) {
+                cr_expect(client_is_silent(&client, 1));
+                client_send_bytes(&client, frame.data + i, 1);
+        }
+        MetadataResponse response;
+        client_receive(&client, &MetadataResponse_message, 9, 3, &response);
+        buffer_deinit(&frame);
+        client_close(&client);
+}
+
+Test(connections, a_connection_may_end_after_every_byte) {
+        Buffer frame = metadata_frame(9, 3);
+        TestClient other = client_connect(&broker);
+        for (size_t size = 0; size < frame.size; size++) {
+                TestClient client = client_connect(&broker);
+                client_send_bytes(&client, frame.data, size);
+                shutdown(client.fd, SHUT_WR);
+                cr_expect(client_is_closed(&client), "after %zu bytes", size);
+                client_close(&client);
+        }
+        expect_served(&other);
+        client_close(&other);
+        buffer_deinit(&frame);
+}
+
+Test(connections, a_truncated_message_in_a_whole_frame_closes) {
+        static const int16_t versions[] = { 1, 4, 9, 12 };
+        TestClient other = client_connect(&broker);
+        for (size_t v = 0; v < sizeof(versions) / sizeof(versions[0]); v++) {
+                Buffer frame = metadata_frame(versions[v], 3);
+                for (size_t size = 4; size < frame.size; size++) {
+                        TestClient client = client_connect(&broker);
+                        store_be32(frame.data, (uint32_t)size - 4);
+                        client_send_bytes(&client, frame.data, size);
+                        cr_expect(client_is_closed(&client), "v%d cut to %zu bytes", versions[v], size);
+                        client_close(&client);
+                }
+                buffer_deinit(&frame);
+        }
+        expect_served(&other);
+        client_close(&other);
+}
+
+Test(connections, pipelined_requests_are_answered_in_order) {
+        enum { COUNT = 3000 };
+        TestClient client = client_connect(&broker);
+        Buffer all = BUFFER_INIT;
+        for (int32_t i = 0; i < COUNT; i++) {
+                Buffer frame = metadata_frame((int16_t)(i % 9), i);
+                buffer_append(&all, frame.data, frame.size);
+                buffer_deinit(&frame);
+        }
+        client_send_bytes(&client, all.data, all.size);
+        for (int32_t i = 0; i < COUNT; i++) {
+                MetadataResponse response;
+                client_receive(&client, &MetadataResponse_message, (int16_t)(i % 9), i, &response);
+        }
+        cr_expect(client_is_silent(&client, 20));
+        buffer_deinit(&all);
+        client_close(&client);
+}
+
+Test(connections, requests_sent_before_half_closing_are_answered) {
+        TestClient client = client_connect(&broker);
+        Buffer all = BUFFER_INIT;
+        for (int32_t i = 0; i < 600; i++) {
+                Buffer frame = metadata_frame(1, i);
+                buffer_append(&all, frame.data, frame.size);
+                buffer_deinit(&frame);
+        }
+        client_send_bytes(&client, all.data, all.size);
+        shutdown(client.fd, SHUT_WR);
+        for (int32_t i = 0; i < 600; i++) {
+                MetadataResponse response;
+                client_receive(&client, &MetadataResponse_message, 1, i, &response);
+        }
+        cr_expect(client_is_closed(&client));
+        buffer_deinit(&all);
+        client_close(&client);
+}
