@@ -23,6 +23,15 @@ install_packages() {
   "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}" >&2
 }
 
+# Installs the packages of those commands, given as COMMAND:PACKAGE, that are not there from elsewhere.
+install_commands() {
+  local each missing=()
+  for each in "$@"; do
+    command -v "${each%%:*}" >/dev/null || missing+=("${each#*:}")
+  done
+  [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
+}
+
 # build_tree DIR [meson options]: configures DIR (once more, so that new files are seen) and builds the broker there.
 build_tree() {
   local dir=$1
@@ -37,6 +46,6 @@ build_tree() {
   ninja -C "$dir" >"$dir/build.log" 2>&1 || { cat "$dir/build.log" >&2; return 1; }
 }
 
-build_release() { build_tree "$ROOT/build" --buildtype=release -Dstrip=true; }
+build_release() { build_tree "$ROOT/build" --buildtype=release -Dc_link_args=-s; }
 build_debug() { build_tree "$ROOT/build-debug" --buildtype=debug; }
 build_sanitized() { build_tree "$ROOT/build-asan" --buildtype=debug -Doptimization=1 -Db_sanitize=address,undefined; }
