@@ -40,7 +40,7 @@ def test_describe_then_add_partitions(tools, name):
     assert [partition['Partition'] for partition in partitions] == ['0', '1', '2', '3', '4']
     said = tools.fails('kafka-topics', '--alter', '--topic', name, '--partitions', '3')
     assert 'InvalidPartitionsException' in said
-    assert re.search(r'currently has 5 partitions', said)
+    assert f'The topic {name} currently has 5 partition(s); 3 would not be an increase.' in said
 
 
 def test_a_deleted_topic_is_gone_and_its_name_is_free(tools, name):
@@ -60,9 +60,9 @@ def test_bad_topics_are_refused_in_kafkas_words(tools, name):
     again = tools.fails(*create, name)
     assert f"TopicExistsException: Topic '{name}' already exists." in again
     assert tools.run(*create, name, '--if-not-exists') in ('', f"Topic '{name}' already exists.\n")
-    wrong = 'is illegal, it contains a character other than ASCII alphanumerics'
-    assert wrong in tools.fails(*create, 'no spaces')
-    assert re.search(r"(must not|cannot) be '\.' or '\.\.'", tools.fails(*create, '..'))
+    assert "Topic name is invalid: 'no spaces' contains one or more characters other than ASCII alphanumerics" in \
+        tools.fails(*create, 'no spaces')
+    assert "Topic name is invalid: '..' is not allowed" in tools.fails(*create, '..')
     assert 'InvalidReplicationFactorException' in tools.fails(*create, name + '-3', '--replication-factor', '3')
     assert 'InvalidConfigurationException' in tools.fails(*create, name + '-c', '--config', 'retention.ms=-2')
     assert 'InvalidPartitionsException' in tools.fails(*create, name + '-p', '--partitions', '0') or tools.old

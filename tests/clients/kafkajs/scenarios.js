@@ -28,12 +28,16 @@ async function produce (topic, values, { partition = 0, settings = {}, options =
 }
 
 async function until (condition) {
-  while (!condition()) await new Promise(resolve => setTimeout(resolve, 20))
+  const end = Date.now() + 60000 // only against hanging for ever
+  while (!condition()) {
+    assert(Date.now() < end, `never came true: ${condition}`)
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
 }
 
 // A group member; .parts is what it holds, .values what it has read.
-async function join (topic, groupId, settings = {}, run = {}) {
-  const consumer = kafka.consumer({ groupId, heartbeatInterval: 500, sessionTimeout: 6000, rebalanceTimeout: 10000, ...settings })
+async function join (topic, groupId) {
+  const consumer = kafka.consumer({ groupId, heartbeatInterval: 500, maxWaitTimeInMs: 100 })
   const member = { consumer, parts: [], values: [] }
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => { member.parts = payload.memberAssignment[topic] || [] })
   await consumer.connect()
@@ -41,8 +45,7 @@ async function join (topic, groupId, settings = {}, run = {}) {
   await consumer.run({
     eachMessage: async ({ partition, message }) => {
       member.values.push(`${partition}/${message.offset} ${message.key} ${message.value} ${message.headers.number}`)
-    },
-    ...run
+    }
   })
   return member
 }
