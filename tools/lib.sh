@@ -9,6 +9,7 @@ say() { printf '%s\n' "$*" >&2; }
 # Installs those of the named Debian packages that are missing; asks apt for nothing when all are there.
 install_packages() {
   local package missing=() sudo=()
+  [ $# -gt 0 ] || return 0
   for package in "$@"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' || missing+=("$package")
   done
