@@ -9,6 +9,7 @@ say() { printf '%s\n' "$*" >&2; }
 # Installs those of the named Debian packages that are missing; asks apt for nothing when all are there.
 install_packages() {
   local package missing=() sudo=()
+  [ $# -gt 0 ] || return 0
   for package in "$@"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' || missing+=("$package")
   done
@@ -46,6 +47,9 @@ build_tree() {
   ninja -C "$dir" >"$dir/build.log" 2>&1 || { cat "$dir/build.log" >&2; return 1; }
 }
 
-build_release() { build_tree "$ROOT/build" --buildtype=release -Dc_link_args=-s; }
+build_release() {
+  build_tree "$ROOT/build" --buildtype=release
+  strip "$ROOT/build/broker/odradek" # meson strips only what it installs
+}
 build_debug() { build_tree "$ROOT/build-debug" --buildtype=debug; }
 build_sanitized() { build_tree "$ROOT/build-asan" --buildtype=debug -Doptimization=1 -Db_sanitize=address,undefined; }
