@@ -9,6 +9,7 @@ say() { printf '%s\n' "$*" >&2; }
 # Installs those of the named Debian packages that are missing; asks apt for nothing when all are there.
 install_packages() {
   local package missing=() sudo=()
+  [ $# -gt 0 ] || return 0
   for package in "$@"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' || missing+=("$package")
   done
@@ -21,6 +22,15 @@ install_packages() {
   say "installing ${missing[*]}"
   "${sudo[@]}" apt-get update -q >&2
   "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}" >&2
+}
+
+# Installs the packages of those commands, given as COMMAND:PACKAGE, that are not there from elsewhere.
+install_commands() {
+  local each missing=()
+  for each in "$@"; do
+    command -v "${each%%:*}" >/dev/null || missing+=("${each#*:}")
+  done
+  [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
 }
 
 # build_tree DIR [meson options]: configures DIR (once more, so that new files are seen) and builds the broker there.
@@ -37,6 +47,9 @@ build_tree() {
   ninja -C "$dir" >"$dir/build.log" 2>&1 || { cat "$dir/build.log" >&2; return 1; }
 }
 
-build_release() { build_tree "$ROOT/build" --buildtype=release -Dstrip=true; }
+build_release() {
+  build_tree "$ROOT/build" --buildtype=release
+  strip "$ROOT/build/broker/odradek" # meson strips only what it installs
+}
 build_debug() { build_tree "$ROOT/build-debug" --buildtype=debug; }
 build_sanitized() { build_tree "$ROOT/build-asan" --buildtype=debug -Doptimization=1 -Db_sanitize=address,undefined; }

@@ -76,6 +76,8 @@ def parse_fields(lines, top):
         field = Field(line, top)
         while stack[-1][0] >= depth:
             stack.pop()
+        if field.tag is not None and any(f.tag >= field.tag for f in stack[-1][1] if f.tag is not None):
+            raise ValueError(f'tags are not in order: {line!r}')
         stack[-1][1].append(field)
         stack.append((depth, field.fields))
     return root

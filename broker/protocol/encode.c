@@ -8,8 +8,6 @@
 #include "storage/base/endian.h"
 #include "storage/base/varint.h"
 
-#define TAGS_MAX 32 /* in one struct, of our own schemas */
-
 typedef struct Writer {
         Reply *reply;
         int16_t version;
@@ -182,21 +180,20 @@ static void write_tagged(Writer *w, const FieldSchema *f, const uint8_t *base) {
         memcpy(out->data + at, prefix, prefix_size);
 }
 
-/* Tagged fields that differ from their default, in the order of their tags. */
+/* Tagged fields that differ from their default; tables hold them in the order of their tags. */
 static void write_tags(Writer *w, const StructSchema *schema, const uint8_t *base) {
-        const FieldSchema *present[TAGS_MAX];
-        size_t count = 0;
+        Buffer *out = &w->reply->bytes;
+        size_t count_at = out->size;
+        uint8_t count = 0;
+        write_varuint(w, 0);
         for (const FieldSchema *f = schema->fields, *end = f + schema->field_count; f < end; f++)
                 if (f->tag >= 0 && field_in_version(f, w->version) && !is_default(f, base, schema->default_value, w->version)) {
-                        assert(count < TAGS_MAX);
-                        size_t i = count++;
-                        for (; i > 0 && present[i - 1]->tag > f->tag; i--)
-                                present[i] = present[i - 1];
-                        present[i] = f;
+                        write_tagged(w, f, base);
+                        count++;
                 }
-        write_varuint(w, count);
-        for (size_t i = 0; i < count; i++)
-                write_tagged(w, present[i], base);
+        assert(count < 0x80);
+        if (!out->failed)
+                out->data[count_at] = count;
 }
 
 static void write_struct(Writer *w, const StructSchema *schema, const uint8_t *from) {

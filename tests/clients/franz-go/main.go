@@ -130,7 +130,10 @@ type member struct {
 func join(ctx context.Context, topic string, balancer kgo.GroupBalancer) *member {
 	m := &member{parts: map[int32]bool{}}
 	change := func(held bool) func(context.Context, *kgo.Client, map[string][]int32) {
-		return func(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
+		return func(ctx context.Context, client *kgo.Client, parts map[string][]int32) {
+			if !held {
+				check(client.CommitUncommittedOffsets(ctx))
+			}
 			m.Lock()
 			defer m.Unlock()
 			for _, part := range parts[topic] {

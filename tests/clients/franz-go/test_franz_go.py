@@ -6,7 +6,7 @@ HERE = pathlib.Path(__file__).parent
 SECONDS = 240  # only against hanging for ever
 
 
-def test_scenarios(broker, name, tmp_path):
+def test_franz_go(broker, name, tmp_path):
     program = tmp_path / 'franz-go'
     subprocess.run(['go', 'build', '-o', program, '.'], cwd=HERE, check=True, timeout=SECONDS)
     done = subprocess.run([program, broker.address, name], capture_output=True, text=True, timeout=SECONDS)

@@ -17,6 +17,11 @@ class Tools:
     def __init__(self, version, broker):
         self.version, self.broker = version, broker
         self.old = version.startswith('2.')
+        # 4.x prints a warning among the records where it's given the older name of an option
+        new = int(version.split('.')[0]) >= 4
+        self.reader = '--reader-property' if new else '--property'
+        self.formatter = '--formatter-property' if new else '--property'
+        self.setting = '--command-property' if new else '--producer-property'
 
     def of(self, version):
         return Tools(version, self.broker)

@@ -26,8 +26,8 @@ def test_a_group_goes_on_where_it_stopped(tools, name):
     tools.produce(name, ['event 6'])
     assert positions(tools, name) == {(name, '0'): ('6', '7', '1')}
     assert name in tools.run('kafka-consumer-groups', '--list').splitlines()
-    state = rows(tools.run('kafka-consumer-groups', '--describe', '--state', '--group', name))[0]
-    assert (state['GROUP'], state['#MEMBERS']) == (name, '0') or 'Empty' in state.values()
+    state = tools.run('kafka-consumer-groups', '--describe', '--state', '--group', name)
+    assert re.search(rf'^{name} +{tools.broker.address} +\(\d+\) .*\bEmpty +0 *$', state, re.M)
 
 
 def test_offsets_are_reset_and_deleted(tools, name):
@@ -35,8 +35,8 @@ def test_offsets_are_reset_and_deleted(tools, name):
     tools.produce(name, [f'event {number}' for number in range(5)])
     tools.consume(name, 5, '--from-beginning', '--group', name)
     only = ('--group', name, '--topic', name)
-    plan = rows(tools.run(groups, '--reset-offsets', '--shift-by', '-3', '--dry-run', *only))
-    assert [(row['GROUP'], row['TOPIC'], row['PARTITION'], row['NEW-OFFSET']) for row in plan] == [(name, name, '0', '2')]
+    plan = tools.run(groups, '--reset-offsets', '--shift-by', '-3', '--dry-run', *only)
+    assert plan.split() == ['GROUP', 'TOPIC', 'PARTITION', 'NEW-OFFSET', name, name, '0', '2']
     assert positions(tools, name) == {(name, '0'): ('5', '5', '0')}
     tools.run(groups, '--reset-offsets', '--shift-by', '-3', '--execute', *only)
     assert tools.consume(name, 3, '--group', name) == ['event 2', 'event 3', 'event 4']

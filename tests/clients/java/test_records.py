@@ -8,14 +8,18 @@ def new_topic(tools, name, partitions=1):
     tools.run('kafka-topics', '--create', '--topic', name, '--partitions', str(partitions))
 
 
+def keyed(tools, name, lines):
+    tools.produce(name, lines, tools.reader, 'parse.key=true', tools.reader, 'key.separator==')
+
+
 def test_keys_headers_timestamps_and_offsets_are_printed(tools, name):
     new_topic(tools, name)
     writer = tools.of('3.9.1') if tools.old else tools  # 2.8.0 can print headers, but not write them
-    writer.produce(name, ['h1:v1,h2:v2\tk1\tone', 'h1:\tk2\ttwo'], '--property', 'parse.key=true',
-                   '--property', 'parse.headers=true')
-    tools.produce(name, ['k3=three=3', 'k4=<null>'], '--property', 'parse.key=true', '--property', 'key.separator==')
+    writer.produce(name, ['h1:v1,h2:v2\tk1\tone', 'h1:\tk2\ttwo'], writer.reader, 'parse.key=true', writer.reader,
+                   'parse.headers=true')
+    keyed(tools, name, ['k3=three=3', 'k4=<null>'])
     shown = [option for what in ('timestamp', 'partition', 'offset', 'headers', 'key')
-             for option in ('--property', f'print.{what}=true')]
+             for option in (tools.formatter, f'print.{what}=true')]
     lines = tools.consume(name, 4, '--from-beginning', *shown)
     assert [re.sub(r'^CreateTime:1\d{12}\t', '', line) for line in lines] == [
         'Partition:0\tOffset:0\th1:v1,h2:v2\tk1\tone',
@@ -34,9 +38,9 @@ def test_each_codec_reads_back(tools, name, codec):
 def test_each_level_of_acks_and_idempotence(tools, name):
     new_topic(tools, name)
     lines = []
-    for setting in ('acks=0', 'acks=1', 'acks=all', 'enable.idempotence=true'):
-        lines += [f'{setting} {number}' for number in range(3)]
-        tools.produce(name, lines[-3:], '--producer-property', setting)
+    for acks, idempotent in (('0', 'false'), ('1', 'false'), ('all', 'false'), ('all', 'true')):
+        lines += [f'acks {acks}, idempotent {idempotent}, {number}' for number in range(3)]
+        tools.produce(name, lines[-3:], '--request-required-acks', acks, tools.setting, f'enable.idempotence={idempotent}')
     assert tools.consume(name, len(lines), '--from-beginning') == lines
 
 
@@ -49,15 +53,14 @@ def test_one_partition_from_one_offset(tools, name):
     tools.run('kafka-configs', '--alter', '--entity-type', 'topics', '--entity-name', name, '--add-config',
               'message.timestamp.type=LogAppendTime')
     tools.produce(name, ['event 10'])
-    line, = tools.consume(name, 1, *where, '10', '--property', 'print.timestamp=true')
+    line, = tools.consume(name, 1, *where, '10', tools.formatter, 'print.timestamp=true')
     assert re.fullmatch(r'LogAppendTime:1\d{12}\tevent 10', line)
 
 
 def test_offsets_are_found_and_records_deleted(tools, name, tmp_path):
     new_topic(tools, name, partitions=2)
-    tools.produce(name, [f'{key}={key}' for key in 'abcdefgh'], '--property', 'parse.key=true', '--property',
-                  'key.separator==')
-    read = tools.consume(name, 8, '--from-beginning', '--property', 'print.partition=true')
+    keyed(tools, name, [f'{key}={key}' for key in 'abcdefgh'])
+    read = tools.consume(name, 8, '--from-beginning', tools.formatter, 'print.partition=true')
     ends = [sum(line.startswith(f'Partition:{number}\t') for line in read) for number in (0, 1)]
     assert sum(ends) == 8 and all(ends)
     # 2.8.0 knows the address under an older name only

@@ -21,8 +21,8 @@ class Scene:
         self.address, self.name, self.consumers = address, name, []
 
     def topic(self, partitions=1):
-        AdminClient({'bootstrap.servers': self.address}).create_topics(
-            [NewTopic(self.name, partitions, 1)])[self.name].result(SECONDS)
+        admin = AdminClient({'bootstrap.servers': self.address})
+        admin.create_topics([NewTopic(self.name, partitions, 1)])[self.name].result(SECONDS)
 
     def produce(self, values, partition=0, **settings):
         """Returns the offsets that were acknowledged."""
@@ -59,7 +59,6 @@ class Scene:
 class Member:
     def __init__(self, scene, consumer):
         self.consumer, self.parts, self.values, self.revoked = consumer, set(), [], 0
-        self.cooperative = False
         consumer.subscribe([scene.name], on_assign=self.assigned, on_revoke=self.lost)
 
     def assigned(self, consumer, partitions):
@@ -77,7 +76,7 @@ class Member:
 
 
 def dotted(settings):
-    return {name.replace('_', '.'): value for name, value in settings.items()}
+    return {name if callable(value) else name.replace('_', '.'): value for name, value in settings.items()}
 
 
 def read(consumer, count):
@@ -168,7 +167,7 @@ def commits(scene):
     second = scene.consumer(on_commit=lambda error, parts: acknowledged.append((error, parts[0].offset)))
     second.subscribe([scene.name])
     assert read(second, 2) == [(0, 2, 'event 2'), (0, 3, 'event 3')]
-    second.commit(asynchronous=True)
+    second.commit(offsets=[TopicPartition(scene.name, 0, 4)], asynchronous=True)
     end = time.monotonic() + SECONDS
     while not acknowledged:
         assert time.monotonic() < end
