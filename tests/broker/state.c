@@ -13,14 +13,6 @@
 #include "storage/base/trace.h"
 #include "storage/batch.h"
 
-__attribute__((weak)) int groups_open(State *state) {
-        return 0;
-}
-__attribute__((weak)) void groups_close(State *state) {
-}
-__attribute__((weak)) void groups_topic_deleted(State *state, const Topic *topic) {
-}
-
 #define NOW 1700000000000
 
 static char dir[64], data_dir[96];

@@ -6,14 +6,6 @@
 #include "broker/api/api.h"
 #include "storage/base/trace.h"
 
-__attribute__((weak)) int groups_open(State *state) {
-        return 0;
-}
-__attribute__((weak)) void groups_close(State *state) {
-}
-__attribute__((weak)) void groups_topic_deleted(State *state, const Topic *topic) {
-}
-
 #define NOW 1700000000000
 
 static char dir[64];

@@ -11,15 +11,6 @@
 #include "storage/base/trace.h"
 #include "storage/batch.h"
 
-/* The suite is about topics: where the groups are not linked in, nothing happens. */
-__attribute__((weak)) int groups_open(State *state) {
-        return 0;
-}
-__attribute__((weak)) void groups_close(State *state) {
-}
-__attribute__((weak)) void groups_topic_deleted(State *state, const Topic *topic) {
-}
-
 #define NOW 1700000000000
 
 static char dir[64];
