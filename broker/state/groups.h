@@ -99,7 +99,7 @@ Group *group_find(State *state, Str id);
 /* Finds or creates; NULL without memory. */
 Group *group_get(State *state, Str id);
 
-/* Removes an empty group and its offsets, durably: done() after the commit. 0, KAFKA_GROUP_ID_NOT_FOUND, KAFKA_NON_EMPTY_GROUP,
+/* Removes an empty group and its offsets, durably once the turn is committed. 0, KAFKA_GROUP_ID_NOT_FOUND, KAFKA_NON_EMPTY_GROUP,
  * KAFKA_INVALID_GROUP_ID, -errno. */
 int group_delete(State *state, Str id);
 

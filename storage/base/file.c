@@ -14,35 +14,23 @@ static int system_open(const char *path, int flags, mode_t mode) {
         return open(path, flags, mode);
 }
 
-const FileOps FILE_OPS_SYSTEM = {
-        .open = system_open,
-        .close = close,
-        .pread = pread,
-        .pwritev = pwritev,
-        .fsync = fsync,
-        .fdatasync = fdatasync,
-        .ftruncate = ftruncate,
-        .fallocate = fallocate,
-        .rename = rename,
-        .unlink = unlink,
-        .mkdir = mkdir,
-        .rmdir = rmdir,
-};
+#define SYSTEM_CALLS { \
+        .open = system_open, \
+        .close = close, \
+        .pread = pread, \
+        .pwritev = pwritev, \
+        .fsync = fsync, \
+        .fdatasync = fdatasync, \
+        .ftruncate = ftruncate, \
+        .fallocate = fallocate, \
+        .rename = rename, \
+        .unlink = unlink, \
+        .mkdir = mkdir, \
+        .rmdir = rmdir, \
+}
 
-FileOps file_ops = {
-        .open = system_open,
-        .close = close,
-        .pread = pread,
-        .pwritev = pwritev,
-        .fsync = fsync,
-        .fdatasync = fdatasync,
-        .ftruncate = ftruncate,
-        .fallocate = fallocate,
-        .rename = rename,
-        .unlink = unlink,
-        .mkdir = mkdir,
-        .rmdir = rmdir,
-};
+const FileOps FILE_OPS_SYSTEM = SYSTEM_CALLS;
+FileOps file_ops = SYSTEM_CALLS;
 
 int file_open(const char *path, int flags) {
         int fd;
