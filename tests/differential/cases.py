@@ -277,6 +277,14 @@ def record_deletion_cases():
     yield list_offsets(5, -2, 'after deleting all')
 
 
+def warm_up():
+    """Requests with what their answers hold once a broker is ready for the cases; they are not compared."""
+    yield Case('FindCoordinator', 4, {'coordinator_keys': ['warm-up']}), lambda a: a['coordinators'][0]['error_code'] == 0
+    yield (Case('OffsetFetch', 7, {'group_id': 'warm-up', 'topics': []}), lambda a: a['error_code'] == 0)
+    yield (Case('InitProducerId', 1, {'transactional_id': None, 'transaction_timeout_ms': 1000}),
+           lambda a: a['error_code'] == 0)
+
+
 def all_cases():
     yield Case('ApiVersions', 3, {'client_software_name': 'test', 'client_software_version': '1'}, '')
     yield Case('ApiVersions', 3, {'client_software_name': '-', 'client_software_version': '1'}, 'bad name')

@@ -1,18 +1,23 @@
 #!/usr/bin/env python3
 """Sends the same requests to Apache Kafka and to odradek and compares the answers field by field.
 
-usage: compare.py KAFKA_HOST:PORT ODRADEK_HOST:PORT [--only WORD] [--verbose]
+usage: compare.py [--only WORD] [--verbose] [--against KAFKA_HOST:PORT ODRADEK_HOST:PORT]
 
-The cases stand in cases.py, in order, since later ones build on earlier ones. Ids, addresses and times are normalised; each
-difference that is allowed stands in ALLOWED with its reason. The last line counts the cases.
+Starts both brokers, each with an empty directory, unless two fresh ones are named. The cases stand in cases.py, in order,
+since later ones build on earlier ones. Ids, addresses and times are normalised; each difference that is allowed stands in
+ALLOWED with its reason. The last line counts the cases.
 """
 import argparse
+import contextlib
 import pathlib
 import re
 import sys
+import tempfile
+import time
 import uuid
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'lib'))
+import broker as brokers  # noqa: E402
 import cases  # noqa: E402
 import wire  # noqa: E402
 
@@ -88,16 +93,52 @@ def run_case(case, kafka, odradek, verbose):
     return not found
 
 
+def wait_answer(side, case, ready):
+    """Sends a request until its answer is as wanted: Kafka accepts before it can do everything."""
+    end = time.monotonic() + brokers.START_SECONDS
+    while time.monotonic() < end:
+        answer = side.call(case.api, case.version, case.values)
+        if isinstance(answer, dict) and ready(answer):
+            return
+        time.sleep(0.2)
+    raise SystemExit(f'{side.host}:{side.port} answers {case.api} with {answer}')
+
+
+def wait_ready(side):
+    """Until there are producer ids and a coordinator, whose topic the first question creates."""
+    for case, ready in cases.warm_up():
+        wait_answer(side, case, ready)
+
+
+@contextlib.contextmanager
+def fresh_brokers():
+    properties = {'offsets_topic_num_partitions': '1', 'group_min_session_timeout_ms': '6000', 'log_flush_interval_ms': '1000000'}
+    with tempfile.TemporaryDirectory(prefix='odradek-differential-') as root, contextlib.ExitStack() as stack:
+        addresses = []
+        for kind in (brokers.Kafka, brokers.Odradek):
+            directory = pathlib.Path(root) / kind.__name__
+            directory.mkdir()
+            broker = kind(directory, **properties)
+            stack.callback(lambda it: it.process and it.process.poll() is None and it.kill9(), broker)
+            addresses.append(broker.start().address)
+        yield addresses
+
+
+def compare(addresses, only, verbose):
+    kafka, odradek = map(Side, addresses)
+    wait_ready(kafka)
+    wait_ready(odradek)
+    return [run_case(case, kafka, odradek, verbose) for case in cases.all_cases() if only in f'{case.api} {case.note}']
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
-    parser.add_argument('kafka')
-    parser.add_argument('odradek')
-    parser.add_argument('--only', default='')
+    parser.add_argument('--against', nargs=2, metavar=('KAFKA', 'ODRADEK'), help='addresses of two fresh brokers')
+    parser.add_argument('--only', default='', metavar='WORD', help='in the name of the API or the note')
     parser.add_argument('--verbose', action='store_true')
     args = parser.parse_args()
-    kafka, odradek = Side(args.kafka), Side(args.odradek)
-    results = [run_case(case, kafka, odradek, args.verbose) for case in cases.all_cases()
-               if args.only in f'{case.api} {case.note}']
+    with contextlib.nullcontext(args.against) if args.against else fresh_brokers() as addresses:
+        results = compare(addresses, args.only, args.verbose)
     print(f'{sum(results)} passed, {len(results) - sum(results)} failed, 0 skipped')
     return 0 if results and all(results) else 1
 

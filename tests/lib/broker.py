@@ -89,11 +89,11 @@ class Kafka(Broker):
 
     def configure(self, controller):
         path = self.directory / 'properties'
-        values = self.properties | {
+        values = {'offsets.topic.num.partitions': '4'} | self.properties | {
             'process.roles': 'broker,controller', 'node.id': '1', 'log.dirs': self.directory / 'data',
             'controller.quorum.voters': f'1@localhost:{controller}', 'controller.listener.names': 'CONTROLLER',
             'listeners': f'PLAINTEXT://localhost:{self.port},CONTROLLER://localhost:{controller}',
-            'offsets.topic.replication.factor': '1', 'offsets.topic.num.partitions': '4',
+            'offsets.topic.replication.factor': '1',
             'transaction.state.log.replication.factor': '1', 'transaction.state.log.min.isr': '1'}
         path.write_text(''.join(f'{name}={value}\n' for name, value in values.items()))
         subprocess.run([ROOT / 'tools/kafka', KAFKA_VERSION, 'kafka-storage', 'format', '-t', 'b2RyYWRlay10ZXN0LTAwMA',
