@@ -79,20 +79,30 @@ typedef enum LogOrigin {
         LOG_ORIGIN_BROKER, /* internal topics: offsets are assigned, no checks beyond the format */
 } LogOrigin;
 
+#define LOG_REFUSALS_MAX 16
+
+/* Why a client's record is not let in. */
+typedef struct LogRefusal {
+        int32_t batch_index;  /* of the record in its batch */
+        int error;            /* INVALID_RECORD: no key, where compaction needs one; INVALID_TIMESTAMP */
+        int64_t timestamp_ms; /* of the record */
+} LogRefusal;
+
 typedef struct LogAppend {
         int64_t base_offset;        /* of the first record; for a duplicate, of the original */
         int64_t last_offset;
-        int64_t log_append_time_ms; /* -1 with CreateTime */
+        int64_t log_append_time_ms; /* -1 with CreateTime; for a duplicate, the largest timestamp of the original */
         bool duplicate;             /* nothing was queued: the batch is in the log already */
-        int32_t bad_record;         /* batch index of the record a positive error is about, or -1 */
-        const char *reason;         /* static text for the client with a positive error, or NULL */
+        bool unframed;              /* with a positive error: the bytes are not one whole batch v2, the log was not looked at */
+        int32_t refusal_count;      /* of the batch's records; the first of them follow */
+        LogRefusal refusals[LOG_REFUSALS_MAX];
 } LogAppend;
 
-/* Queues one or more whole batches (records..records+size) to be written by the next log_commit(). Checks magic,
- * CRC, lengths, record structure, timestamps, producer epoch and sequence, then patches offsets and epoch *in place*. The
+/* Queues whole batches (records..records+size), of a client exactly one, to be written by the next log_commit(); what is
+ * left of a client's bytes after its batch, and is no whole one, is ignored as Kafka does. Checks magic, CRC, lengths, record structure, timestamps, producer epoch and sequence, then patches offsets and epoch *in place*. The
  * bytes must stay untouched until log_commit(); the result is final only when that succeeded. Nothing is queued
  * on error: a positive KafkaError (CORRUPT_MESSAGE, MESSAGE_TOO_LARGE, INVALID_RECORD, INVALID_TIMESTAMP,
- * OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH, UNSUPPORTED_COMPRESSION_TYPE ...) or -errno. */
+ * OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH, FENCED_LEADER_EPOCH ...) or -errno; -EBADMSG when the records don't decompress. */
 int log_append(Log *log, uint8_t *records, size_t size, LogOrigin origin, int32_t leader_epoch, int64_t now_ms,
                LogAppend *ret_append);
 

@@ -7,23 +7,26 @@
 #include "storage/compress.h"
 #include "storage/log_internal.h"
 
-static int refuse(LogAppend *append, int error, const char *reason) {
-        append->reason = reason;
-        return error;
-}
-
-static int check_record(const LogConfig *config, const Record *record, LogOrigin origin, int64_t now_ms,
-                        LogAppend *append) {
+static int check_record(const LogConfig *config, const Record *record, LogOrigin origin, int64_t now_ms) {
         if (origin != LOG_ORIGIN_CLIENT)
                 return 0;
         if (config->cleanup_compact && str_is_null(record->key))
-                return refuse(append, KAFKA_INVALID_RECORD, "Compacted topic cannot accept message without key");
+                return KAFKA_INVALID_RECORD;
         if (config->message_timestamp_log_append || record->timestamp_ms == -1)
                 return 0;
         __int128 ahead_ms = (__int128)record->timestamp_ms - now_ms;
         if (ahead_ms > config->message_timestamp_after_max_ms || -ahead_ms > config->message_timestamp_before_max_ms)
-                return refuse(append, KAFKA_INVALID_TIMESTAMP, "Timestamp of a record is out of range");
+                return KAFKA_INVALID_TIMESTAMP;
         return 0;
+}
+
+/* One wrong timestamp decides on the error of the batch, as in Kafka. */
+static int refuse_record(LogAppend *append, const Record *record, int32_t batch_index, int error, int error_before) {
+        if (append->refusal_count < LOG_REFUSALS_MAX)
+                append->refusals[append->refusal_count] =
+                        (LogRefusal){ .batch_index = batch_index, .error = error, .timestamp_ms = record->timestamp_ms };
+        append->refusal_count++;
+        return error_before == KAFKA_INVALID_TIMESTAMP ? error_before : error;
 }
 
 /* Walks the records; the largest timestamp among them goes to *ret_max. */
@@ -32,57 +35,67 @@ static int check_records(const Log *log, const uint8_t *data, const BatchHeader 
         BatchReader reader;
         Record record;
         int64_t max = -1;
+        int refused = 0, step = 0;
         int r = batch_reader_init(&reader, data, header, LOG_INFLATE_BYTES_MAX);
         if (r > 0)
-                append->reason = "The records do not decompress within bounds";
-        while (!r) {
-                int step = batch_reader_next(&reader, &record);
-                if (step == 0)
-                        break;
-                if (step != 1) {
-                        r = refuse(append, step, "A record is malformed");
-                        append->bad_record = reader.index < header->record_count ? reader.index : -1;
-                        break;
-                }
-                r = check_record(&log->config, &record, origin, now_ms, append);
-                if (r)
-                        append->bad_record = reader.index - 1;
-                else if (record.timestamp_ms > max)
+                r = -EBADMSG;
+        while (!r && (step = batch_reader_next(&reader, &record)) == 1) {
+                int error = check_record(&log->config, &record, origin, now_ms);
+                if (error)
+                        refused = refuse_record(append, &record, reader.index - 1, error, refused);
+                if (record.timestamp_ms > max)
                         max = record.timestamp_ms;
         }
         batch_reader_deinit(&reader);
         *ret_max = max;
-        return r;
+        if (!r && step) {
+                append->refusal_count = 0; /* the batch as a whole is wrong */
+                r = step;
+        }
+        return r ? r : refused;
 }
 
-static int check_header(const Log *log, const uint8_t *data, const BatchHeader *header, LogOrigin origin,
-                        LogAppend *append) {
+static int check_header(const Log *log, const uint8_t *data, const BatchHeader *header, LogOrigin origin) {
         bool client = origin == LOG_ORIGIN_CLIENT;
         if (client && header->base_offset != 0)
-                return refuse(append, KAFKA_INVALID_RECORD, "The base offset of the batch should be 0");
+                return KAFKA_INVALID_RECORD;
         if (client && (int64_t)batch_size(header) > log->config.max_message_bytes)
-                return refuse(append, KAFKA_MESSAGE_TOO_LARGE, "The batch is larger than max.message.bytes");
+                return KAFKA_MESSAGE_TOO_LARGE;
         if (client && (int64_t)batch_size(header) > log->config.segment_bytes)
-                return refuse(append, KAFKA_RECORD_LIST_TOO_LARGE, "The batch is larger than segment.bytes");
+                return KAFKA_RECORD_LIST_TOO_LARGE;
         if (!batch_check_crc(data, header))
-                return refuse(append, KAFKA_CORRUPT_MESSAGE, "The batch's CRC is wrong");
+                return KAFKA_CORRUPT_MESSAGE;
         if (header->record_count <= 0 || header->last_offset_delta < 0 ||
             header->record_count - 1 != header->last_offset_delta)
-                return refuse(append, KAFKA_INVALID_RECORD, "Record count and offset range of the batch do not match");
+                return KAFKA_INVALID_RECORD;
         if (batch_compression(header) >= CODEC_COUNT)
-                return refuse(append, KAFKA_UNSUPPORTED_COMPRESSION_TYPE, "Unknown compression type");
+                return -EBADMSG;
         if (client && header->attributes & BATCH_CONTROL)
-                return refuse(append, KAFKA_INVALID_RECORD, "Clients are not allowed to write control records");
+                return KAFKA_INVALID_RECORD;
         if (client && header->producer_id >= 0 && header->base_sequence < 0)
-                return refuse(append, KAFKA_INVALID_RECORD, "Invalid sequence number in a batch with producer id");
+                return KAFKA_INVALID_RECORD;
         return 0;
 }
 
-static int read_batch(const uint8_t *data, size_t size, LogAppend *append, BatchHeader *ret_header) {
+/* A magic of the future is corruption, one of the past has only become invalid: Kafka's codes. */
+static int read_batch(const uint8_t *data, size_t size, BatchHeader *ret_header) {
         int r = batch_read_header(data, size, ret_header);
         if (r == KAFKA_UNSUPPORTED_FOR_MESSAGE_FORMAT)
-                return refuse(append, KAFKA_INVALID_RECORD, "Only record batches of magic 2 are accepted");
-        return r ? refuse(append, KAFKA_CORRUPT_MESSAGE, "The batch's length is wrong") : 0;
+                return ret_header->magic == 0 || ret_header->magic == 1 ? KAFKA_INVALID_RECORD : KAFKA_CORRUPT_MESSAGE;
+        return r == -EAGAIN ? KAFKA_INVALID_RECORD : r;
+}
+
+/* A client sends exactly one batch; *size becomes its size. */
+static int check_frame(const uint8_t *records, size_t *size, LogOrigin origin) {
+        BatchHeader header;
+        int r = read_batch(records, *size, &header);
+        if (r || origin != LOG_ORIGIN_CLIENT || batch_size(&header) == *size)
+                return r;
+        size_t first = batch_size(&header);
+        if (batch_read_header(records + first, *size - first, &header) != -EAGAIN)
+                return KAFKA_INVALID_RECORD;
+        *size = first;
+        return 0;
 }
 
 /* Patches the timestamp where the topic says so, or the producer got it wrong. */
@@ -99,16 +112,12 @@ static void stamp(const Log *log, uint8_t *data, BatchHeader *header, int64_t ma
 
 static int check_batches(const Log *log, uint8_t *records, size_t size, LogOrigin origin, int64_t now_ms,
                          LogAppend *append) {
-        if (size == 0)
-                return refuse(append, KAFKA_INVALID_RECORD, "There is no record batch");
         for (size_t at = 0; at < size;) {
                 BatchHeader header;
                 int64_t max;
-                int r = read_batch(records + at, size - at, append, &header);
+                int r = read_batch(records + at, size - at, &header);
                 if (!r)
-                        r = check_header(log, records + at, &header, origin, append);
-                if (!r && origin == LOG_ORIGIN_CLIENT && batch_size(&header) != size)
-                        r = refuse(append, KAFKA_INVALID_RECORD, "There must be exactly one record batch");
+                        r = check_header(log, records + at, &header, origin);
                 if (!r)
                         r = check_records(log, records + at, &header, origin, now_ms, append, &max);
                 if (r)
@@ -164,21 +173,26 @@ static int check_producer(const Log *log, const uint8_t *records, size_t size, L
         batch_read_header(records, size, &header);
         if (header.producer_id < 0)
                 return 0;
-        append->duplicate =
-                producers_find_duplicate(&log->producers, &header, &append->base_offset, &append->last_offset);
+        append->duplicate = producers_find_duplicate(&log->producers, &header, &append->base_offset,
+                                                     &append->last_offset, &append->log_append_time_ms);
         return append->duplicate ? 0 : producers_check(&log->producers, &header);
 }
 
 int log_append(Log *log, uint8_t *records, size_t size, LogOrigin origin, int32_t leader_epoch, int64_t now_ms,
                LogAppend *ret_append) {
         bool log_append_time = log->config.message_timestamp_log_append;
-        *ret_append = (LogAppend){ .base_offset = -1, .last_offset = -1, .bad_record = -1,
+        *ret_append = (LogAppend){ .base_offset = -1, .last_offset = -1,
                                    .log_append_time_ms = log_append_time ? now_ms : -1 };
         if (log->failure)
                 return log->failure;
         if (leader_epoch < log->next_epoch)
-                return refuse(ret_append, KAFKA_FENCED_LEADER_EPOCH, "The leader epoch is older than the log's");
-        int r = check_batches(log, records, size, origin, now_ms, ret_append);
+                return KAFKA_FENCED_LEADER_EPOCH;
+        int r = check_frame(records, &size, origin);
+        if (r) {
+                ret_append->unframed = true;
+                return r;
+        }
+        r = check_batches(log, records, size, origin, now_ms, ret_append);
         if (!r && origin == LOG_ORIGIN_CLIENT)
                 r = check_producer(log, records, size, ret_append);
         if (r || ret_append->duplicate)

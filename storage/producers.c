@@ -76,7 +76,7 @@ static int32_t batch_last_sequence(const BatchHeader *header) {
 }
 
 bool producers_find_duplicate(const Producers *producers, const BatchHeader *header, int64_t *ret_base_offset,
-                              int64_t *ret_last_offset) {
+                              int64_t *ret_last_offset, int64_t *ret_timestamp_ms) {
         const Producer *producer = producers_find(producers, header->producer_id);
         if (!producer || producer->state.epoch != header->producer_epoch)
                 return false;
@@ -86,6 +86,7 @@ bool producers_find_duplicate(const Producers *producers, const BatchHeader *hea
                     seen->offset_delta == header->last_offset_delta) {
                         *ret_base_offset = seen->last_offset - seen->offset_delta;
                         *ret_last_offset = seen->last_offset;
+                        *ret_timestamp_ms = seen->timestamp_ms;
                         return true;
                 }
         }

@@ -55,9 +55,9 @@ static inline int32_t producer_last_sequence(const ProducerState *state) {
         return state->batch_count ? state->batches[state->batch_count - 1].last_sequence : -1;
 }
 
-/* Whether the batch is one of the last five; then where the original is. */
+/* Whether the batch is one of the last five; then where the original is, and its largest timestamp. */
 bool producers_find_duplicate(const Producers *producers, const BatchHeader *header, int64_t *ret_base_offset,
-                              int64_t *ret_last_offset);
+                              int64_t *ret_last_offset, int64_t *ret_timestamp_ms);
 
 /* Whether a client may append the batch: 0, INVALID_PRODUCER_EPOCH, OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_TXN_STATE. */
 int producers_check(const Producers *producers, const BatchHeader *header);

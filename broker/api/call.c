@@ -53,7 +53,7 @@ int16_t call_code(Call *call, int result) {
         if (result >= 0)
                 return (int16_t)result;
         trace_error("%s of %s failed: %s", call->api->request->name, call->client_host, strerror(-result));
-        return result == -ENOMEM || result == -EINVAL ? KAFKA_UNKNOWN_SERVER_ERROR : KAFKA_KAFKA_STORAGE_ERROR;
+        return result == -ENOMEM || result == -EINVAL || result == -EBADMSG ? KAFKA_UNKNOWN_SERVER_ERROR : KAFKA_KAFKA_STORAGE_ERROR;
 }
 
 void call_reset(Call *call) {

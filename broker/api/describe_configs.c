@@ -228,7 +228,9 @@ static bool describe(Call *call, const Want *want, Row *row) {
                 refuse(row, KAFKA_INVALID_REQUEST, STR("Client metrics subscription name must not be empty"));
                 return true;
         default:
-                refuse(row, KAFKA_INVALID_REQUEST, arena_printf(&call->arena, "Unsupported resource type: %d", want->resource_type));
+                refuse(row, KAFKA_INVALID_REQUEST, STR("This most likely occurs because of a request being malformed by the client "
+                                                       "library or the message was sent to an incompatible broker. See the broker "
+                                                       "logs for more details."));
                 return true;
         }
 }

@@ -104,6 +104,8 @@ static bool read_topic(Call *call, Pass *pass, const FetchRequestTopic *want, Fe
                 int16_t code = topic ? read_partition(call, pass, topic, &want->partitions[i], row) : unknown;
                 if (code)
                         fail_row(row, code);
+                if (code && code != KAFKA_UNKNOWN_TOPIC_OR_PARTITION && code != unknown)
+                        row->aborted_transactions_count = -1; /* as Kafka: an empty list only where there is no partition */
                 pass->has_error |= code != 0 || row->diverging_epoch.epoch >= 0;
         }
         return true;

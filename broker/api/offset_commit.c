@@ -109,8 +109,6 @@ static int32_t count_partitions(const OffsetCommitRequest *request) {
 
 static int16_t check_group(Call *call) {
         const OffsetCommitRequest *request = call->request;
-        if (request->group_id.len == 0)
-                return KAFKA_INVALID_GROUP_ID;
         return group_check_commit(call->state, group_find(call->state, request->group_id), request->member_id,
                                   request->group_instance_id, request->generation_id_or_member_epoch);
 }

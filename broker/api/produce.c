@@ -4,6 +4,8 @@
  * is always this node; v13 names topics by id (KIP-516). */
 #include "broker/api/api.h"
 
+#include <inttypes.h>
+
 typedef struct Appended {
         Partition *partition;
         ProduceResponsePartitionResponse *row;
@@ -56,25 +58,62 @@ static void cancel(Call *call) {
         list_remove(&p->wait.node);
 }
 
-static void explain(Call *call, ProduceResponsePartitionResponse *row, const LogAppend *append) {
-        if (append->reason)
-                row->error_message = str_of(append->reason);
-        if (append->bad_record < 0)
-                return;
-        row->record_errors = call_array(call, ProduceResponseRecordError, 1);
+static Str describe_refusal(Call *call, const Partition *partition, const LogRefusal *refusal) {
+        if (refusal->error == KAFKA_INVALID_RECORD)
+                return arena_printf(&call->arena, "Compacted topic cannot accept message without key in topic partition %s-%d",
+                                    partition->topic->name, partition->index);
+        const LogConfig *config = log_config(partition->log);
+        int64_t now_ms = call->state->now_ms;
+        int64_t last_ms = config->message_timestamp_after_max_ms > INT64_MAX - now_ms
+                                  ? INT64_MAX : now_ms + config->message_timestamp_after_max_ms;
+        return arena_printf(&call->arena, "Timestamp %" PRId64 " of message with offset %d is out of range. The timestamp should be "
+                            "within [%" PRId64 ", %" PRId64 "]", refusal->timestamp_ms, refusal->batch_index,
+                            now_ms - config->message_timestamp_before_max_ms, last_ms);
+}
+
+/* What is wrong with single records: all of them listed, up to the log's limit, the first three in words. */
+static void explain(Call *call, const Partition *partition, const LogAppend *append, ProduceResponsePartitionResponse *row) {
+        int32_t count = append->refusal_count < LOG_REFUSALS_MAX ? append->refusal_count : LOG_REFUSALS_MAX;
+        Buffer words = BUFFER_INIT;
+        row->record_errors = count ? call_array(call, ProduceResponseRecordError, count) : NULL;
         if (!row->record_errors)
                 return;
-        row->record_errors_count = 1;
-        row->record_errors[0].batch_index = append->bad_record;
-        row->record_errors[0].batch_index_error_message = row->error_message;
-        row->error_message = STR("One or more records have been rejected due to invalid timestamp or missing key");
+        row->record_errors_count = count;
+        for (int32_t i = 0; i < count; i++) {
+                Str message = describe_refusal(call, partition, &append->refusals[i]);
+                row->record_errors[i] = (ProduceResponseRecordError){ append->refusals[i].batch_index, message };
+                if (i < 3)
+                        buffer_append_str(&words, arena_printf(&call->arena, "%sRecordError(batchIndex=%d, message='%.*s')",
+                                          i ? ", " : "", append->refusals[i].batch_index, STR_ARG(message)));
+        }
+        if (row->error_code == KAFKA_INVALID_TIMESTAMP)
+                row->error_message = STR("One or more records have been rejected due to invalid timestamp");
+        else
+                row->error_message = arena_printf(&call->arena, "One or more records have been rejected due to %d record errors in total, "
+                                                  "and only showing the first three errors at most: [%.*s]",
+                                                  append->refusal_count, (int)words.size, words.data ? (char *)words.data : "");
+        buffer_deinit(&words);
+}
+
+/* Kafka tells where the log starts, unless the error came before that was looked up. */
+static bool tells_start(int16_t code, const LogAppend *append) {
+        return !append->unframed && code != KAFKA_MESSAGE_TOO_LARGE && code != KAFKA_RECORD_LIST_TOO_LARGE &&
+               code != KAFKA_CORRUPT_MESSAGE && code != KAFKA_KAFKA_STORAGE_ERROR;
+}
+
+static void refuse(Produce *p, const Partition *partition, int16_t code, const LogAppend *append,
+                   ProduceResponsePartitionResponse *row) {
+        fail_row(p, row, code);
+        if (tells_start(code, append))
+                row->log_start_offset = partition_start_offset(partition);
+        explain(p->call, partition, append, row);
 }
 
 static void append_one(Produce *p, Topic *topic, const ProduceRequestPartitionData *data,
                        ProduceResponsePartitionResponse *row) {
         Partition *partition = topic_partition(topic, data->index);
         const ProduceRequest *request = p->call->request;
-        LogAppend append = { .log_append_time_ms = -1, .bad_record = -1 };
+        LogAppend append = { .log_append_time_ms = -1 };
         if (!partition) {
                 fail_row(p, row, KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
                 return;
@@ -84,15 +123,14 @@ static void append_one(Produce *p, Topic *topic, const ProduceRequestPartitionDa
                 return;
         }
         if (request->acks == -1 && topic->min_insync_replicas > 1) {
-                fail_row(p, row, KAFKA_NOT_ENOUGH_REPLICAS);
+                refuse(p, partition, KAFKA_NOT_ENOUGH_REPLICAS, &append, row);
                 return;
         }
         Str records = data->records.bytes;
         int r = partition_append(p->call->state, partition, (uint8_t *)(uintptr_t)records.data, records.len,
                                  LOG_ORIGIN_CLIENT, &append);
         if (r) {
-                fail_row(p, row, call_code(p->call, r));
-                explain(p->call, row, &append);
+                refuse(p, partition, call_code(p->call, r), &append, row);
                 return;
         }
         row->log_append_time_ms = append.log_append_time_ms;

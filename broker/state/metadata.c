@@ -89,7 +89,7 @@ static int write_batch(State *state, Buffer *out) {
         int r = log_append(log, out->data, out->size, LOG_ORIGIN_BROKER, leader_epoch(log), state->now_ms,
                            &append);
         if (r > 0) {
-                trace_error("the metadata log refuses its own batch: %s", append.reason ? append.reason : kafka_error_name(r));
+                trace_error("the metadata log refuses its own batch: %s", kafka_error_name(r));
                 return -EINVAL;
         }
         if (r == 0)
@@ -131,6 +131,9 @@ static int write_bootstrap(State *state) {
                            &(BeginTransactionRecord){ .name = STR("Bootstrap records") });
         for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
                 metadata_batch_add(&batch, &FeatureLevelRecord_message, 0, &levels[i]);
+        metadata_batch_add(&batch, &ConfigRecord_message, 0,
+                           &(ConfigRecord){ .resource_type = CONFIG_RESOURCE_BROKER, .resource_name = STR(""),
+                                            .name = STR("min.insync.replicas"), .value = STR("1") });
         metadata_batch_add(&batch, &EndTransactionRecord_message, 0, &EndTransactionRecord_INIT);
         return metadata_batch_write(state, &batch);
 }
@@ -189,11 +192,11 @@ int metadata_open(State *state, bool clean_shutdown, int64_t recovery_point) {
         int64_t offset = 0;
         if (r == 0)
                 r = metadata_replay_snapshot(&replay, path, &offset);
+        if (r == 0 && log_end_offset(state->metadata->log) == 0)
+                r = write_bootstrap(state);
         if (r == 0)
                 r = replay_log(&replay, state->metadata->log, offset);
         metadata_replay_deinit(&replay);
-        if (r == 0 && log_end_offset(state->metadata->log) == 0)
-                r = write_bootstrap(state);
         if (r < 0)
                 trace_error("cannot open the metadata log '%s': %s", path,
                             r == -EUCLEAN ? "it is damaged; its files were left as they are" : strerror(-r));

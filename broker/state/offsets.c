@@ -97,24 +97,25 @@ int16_t group_check_commit(State *state, Group *group, Str member_id, Str instan
         return group->state == GROUP_COMPLETING_REBALANCE ? KAFKA_REBALANCE_IN_PROGRESS : 0;
 }
 
-/* The topics of a consumer's subscription: int16 version, then an array of strings. */
+/* Whether a subscription (int16 version, then an array of topics) names the topic. What cannot be read counts as every topic. */
+static bool subscription_names(Str metadata, Str topic) {
+        ConsumerProtocolSubscription subscription;
+        Arena arena = ARENA_INIT(1 << 20);
+        bool found = metadata.len < 2 || codec_decode(&ConsumerProtocolSubscription_message, 0,
+                                                      (Str){ metadata.data + 2, metadata.len - 2 }, &arena, &subscription, NULL);
+        for (int32_t i = 0; !found && i < subscription.topics_count; i++)
+                found = str_equal(subscription.topics[i], topic);
+        arena_deinit(&arena);
+        return found;
+}
+
 bool group_subscribes(const Group *group, Str topic) {
         LIST_FOREACH(&group->members, node) {
                 const Member *member = container_of(node, Member, node);
-                for (int32_t i = 0; i < member->protocol_count; i++) {
-                        Str metadata = member->protocols[i].metadata;
-                        ConsumerProtocolSubscription subscription;
-                        Arena arena = ARENA_INIT(1 << 20);
-                        bool found = false;
-                        if (metadata.len >= 2 &&
-                            !codec_decode(&ConsumerProtocolSubscription_message, 0, (Str){ metadata.data + 2, metadata.len - 2 },
-                                          &arena, &subscription, NULL))
-                                for (int32_t k = 0; k < subscription.topics_count; k++)
-                                        found |= str_equal(subscription.topics[k], topic);
-                        arena_deinit(&arena);
-                        if (found)
+                for (int32_t i = 0; i < member->protocol_count; i++)
+                        if ((!group->protocol || strcmp(member->protocols[i].name, group->protocol) == 0) &&
+                            subscription_names(member->protocols[i].metadata, topic))
                                 return true;
-                }
         }
         return false;
 }

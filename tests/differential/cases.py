@@ -7,6 +7,7 @@ import records
 import wire
 
 NOW = 1_700_000_000_000
+OLD_TOPICS = ('created-0', 'created-1', 'doomed-0')  # made, or left, by versions that Kafka 4 no longer serves
 
 
 @dataclasses.dataclass
@@ -24,12 +25,6 @@ def versions(api):
     return range(message.low, message.high + 1)
 
 
-def without_configs(answer):
-    for topic in answer['topics']:
-        topic.pop('configs', None)
-    return answer
-
-
 def topic_id(side, name):
     answer = side.call('Metadata', 12, {'topics': [{'name': name, 'topic_id': uuid.UUID(int=0)}]})
     return answer['topics'][0]['topic_id']
@@ -38,7 +33,7 @@ def topic_id(side, name):
 def create(name, note='', version=5, partitions=1, replicas=1, configs=(), **more):
     topic = {'name': name, 'num_partitions': partitions, 'replication_factor': replicas,
              'configs': [{'name': k, 'value': v} for k, v in configs], **more}
-    return Case('CreateTopics', version, {'topics': [topic], 'timeout_ms': 30000}, note or name[:30], shape=without_configs)
+    return Case('CreateTopics', version, {'topics': [topic], 'timeout_ms': 30000}, note or name[:30])
 
 
 def topic_cases():
@@ -68,9 +63,9 @@ def topic_cases():
                  assignments=[{'partition_index': 1, 'broker_ids': [1]}])
     yield create('a4', 'assignments and a count', assignments=[{'partition_index': 0, 'broker_ids': [1]}])
     twice = {'name': 'twice', 'num_partitions': 1, 'replication_factor': 1}
-    yield Case('CreateTopics', 5, {'topics': [twice, twice], 'timeout_ms': 30000}, 'twice in a request', shape=without_configs)
+    yield Case('CreateTopics', 5, {'topics': [twice, twice], 'timeout_ms': 30000}, 'twice in a request')
     yield Case('CreateTopics', 5, {'topics': [dict(twice, name='only-validated')], 'timeout_ms': 30000,
-                                   'validate_only': True}, 'validate only', shape=without_configs)
+                                   'validate_only': True}, 'validate only')
     for version in versions('Metadata'):
         yield Case('Metadata', version, {'topics': [{'name': 'created-2'}, {'name': 'missing'}],
                                          'allow_auto_topic_creation': False} if version >= 4 else
@@ -104,7 +99,9 @@ def partition_cases():
                                        'validate_only': False}, 'twice in a request')
     for version in versions('DeleteTopics'):
         if version < 6:
-            yield Case('DeleteTopics', version, {'topic_names': [f'created-{version}', 'missing'], 'timeout_ms': 30000}, 'by name')
+            yield create(f'doomed-{version}', 'doomed')
+            yield Case('DeleteTopics', version, {'topic_names': [f'doomed-{version}', 'missing'], 'timeout_ms': 30000}, 'by name',
+                       shape=lambda a: sorted(a['responses'], key=lambda r: r['name']))  # Kafka shuffles them
     yield Case('DeleteTopics', 6, lambda side: {'topics': [{'name': None, 'topic_id': topic_id(side, 'created-6')}],
                                                 'timeout_ms': 30000}, 'by id')
     yield Case('DeleteTopics', 6, {'topics': [{'name': None, 'topic_id': uuid.UUID(int=77)}], 'timeout_ms': 1}, 'by unknown id',
@@ -137,6 +134,9 @@ def produce_cases():
     yield produce(None, 'null records')
     yield produce(good[:-1], 'cut')
     yield produce(good + good, 'two batches')
+    yield produce(good + good[:30], 'a batch and a half')
+    yield produce(good + b'x', 'a batch and a byte')
+    yield produce(records.batch([b'x', b'y', b'z'], keys=[None, b'k', None], timestamp=NOW), 'two without keys', topic='compacted')
     yield produce(records.batch([b'x', b'y'], timestamp=NOW, count=1), 'count below the records')
     yield produce(records.batch([b'x'], timestamp=NOW, count=2), 'count above the records')
     yield produce(records.batch([b'x', b'y'], timestamp=NOW, last_delta=5), 'wrong last offset delta')
@@ -255,7 +255,7 @@ def config_cases():
             {'name': 'segment.bytes', 'value': '20000000'}]}], 'validate_only': False}, 'replace')
     yield describe(2, 'c1', 'after the replacement', keys=['retention.ms', 'cleanup.policy', 'segment.bytes'])
     yield Case('ListConfigResources', 1, {'resource_types': [2]}, 'topics',
-               shape=lambda a: sorted(r['resource_name'] for r in a['config_resources']))
+               shape=lambda a: sorted(r['resource_name'] for r in a['config_resources'] if r['resource_name'] not in OLD_TOPICS))
 
 
 def delete_records(version, offset, note, topic='log', partition=0):
@@ -316,6 +316,12 @@ def fetch_committed(version, note, group='simple', topic='log', partitions=(0, 1
     return Case('OffsetFetch', version, values, note)
 
 
+def by_partition(answer):
+    for topic in answer['topics']:
+        topic['partitions'].sort(key=lambda p: p['partition_index'])
+    return answer
+
+
 def group_cases():
     for version in versions('FindCoordinator'):
         yield Case('FindCoordinator', version, {'coordinator_keys': ['g']} if version >= 4 else {'key': 'g'}, 'group')
@@ -343,19 +349,115 @@ def group_cases():
         yield join(version, 'empty group id', group_id='')
         yield join(version, 'unknown member', member_id='nobody')
     yield join(4, 'needs a member id')
+    for version in versions('JoinGroup'):
+        yield from member_cases(version)
+    yield from static_member_cases()
     for version in versions('DescribeGroups'):
         yield Case('DescribeGroups', version, {'groups': ['simple', 'never-seen']}, '')
     for version in versions('ListGroups'):
         yield Case('ListGroups', version, {}, '', shape=lambda a: sorted(map(str, a['groups'])))
     yield Case('OffsetDelete', 0, {'group_id': 'simple', 'topics': [{'name': 'log', 'partitions': [
-        {'partition_index': 0}, {'partition_index': 7}]}]}, '')
+        {'partition_index': 0}, {'partition_index': 7}]}]}, '', shape=by_partition)
     yield Case('OffsetDelete', 0, {'group_id': 'never-seen', 'topics': []}, 'unknown group')
     for version in versions('DeleteGroups'):
         yield Case('DeleteGroups', version, {'groups_names': ['simple', 'never-seen']}, '',
                    shape=lambda a: sorted(map(str, a['results'])))
 
 
-def join(version, note, **changes):
+def protocols(*names):
+    return [{'name': n, 'metadata': b'm'} for n in names]
+
+
+def member_cases(version):
+    """The life of a group of one member, with the oldest requests that go with the version of its JoinGroup."""
+    group = f'life-{version}'
+
+    def remember(side, answer):
+        side.memory['member'], side.memory['generation'] = answer['member_id'], answer['generation_id']
+
+    def mine(values, generation=0, **more):
+        return lambda side: values | more | {'group_id': group, 'member_id': side.memory['member'],
+                                             'generation_id': side.memory['generation'] + generation}
+
+    def of_member(**values):
+        return lambda side: {'group_id': group, 'session_timeout_ms': 10000, 'rebalance_timeout_ms': 10000,
+                             'member_id': side.memory['member'], 'protocol_type': 'consumer',
+                             'protocols': protocols('range', 'roundrobin')} | values
+
+    low, high = min(version, 4), min(version, 5)
+    yield join(version, 'first', group_id=group, remember=remember, protocols=protocols('range', 'roundrobin'))
+    yield Case('JoinGroup', version, of_member(), 'with the id that was given', remember=remember)
+    yield Case('Heartbeat', low, mine({}), 'before the assignment')
+    yield Case('SyncGroup', high, mine({}, generation=1), 'of a later generation')
+    assignments = {'protocol_type': 'consumer', 'protocol_name': 'range'} if high >= 5 else {}
+    yield Case('SyncGroup', high, lambda side: mine(assignments)(side) | {
+        'assignments': [{'member_id': side.memory['member'], 'assignment': b'mine'}]}, 'by the leader')
+    yield Case('SyncGroup', high, mine(assignments), 'again')
+    yield Case('Heartbeat', low, mine({}), 'stable')
+    yield Case('Heartbeat', low, mine({}, generation=-1), 'old generation')
+    yield Case('JoinGroup', version, of_member(protocols=protocols('sticky')), 'other protocols', remember=remember)
+    yield Case('JoinGroup', version, of_member(protocol_type='connect'), 'another protocol type')
+    yield Case('JoinGroup', version, of_member(protocols=[]), 'no protocols')
+    yield Case('DescribeGroups', min(version, 6), {'groups': [group]}, 'joined', shape=without_clients)
+    for v in (2, 8, 9):
+        yield Case('OffsetCommit', v, lambda side: {
+            'group_id': group, 'member_id': side.memory['member'], 'generation_id_or_member_epoch': side.memory['generation'],
+            'topics': [{'name': 'log', 'partitions': [{'partition_index': 0, 'committed_offset': v}]}]}, 'by a member')
+    yield commit(8, 'simple, while there are members', group=group)
+    yield fetch_committed(7, 'of members', group=group)
+    yield Case('OffsetDelete', 0, {'group_id': group, 'topics': [{'name': 'log', 'partitions': [{'partition_index': 0}]}]}, 'of members')
+    yield Case('DeleteGroups', 2, {'groups_names': [group]}, 'with members')
+    leave = min(version, 5)
+    yield Case('LeaveGroup', leave, lambda side: {'group_id': group, 'members': [{'member_id': side.memory['member']}, {'member_id': 'x'}]}
+               if leave >= 3 else {'group_id': group, 'member_id': side.memory['member']}, 'of the member')
+    yield Case('Heartbeat', low, mine({}), 'after leaving')
+    yield Case('DescribeGroups', min(version, 6), {'groups': [group]}, 'left')
+    yield Case('DeleteGroups', 2, {'groups_names': [group]}, 'left')
+
+
+def without_clients(answer):
+    for group in answer['groups']:
+        for member in group['members']:
+            member.pop('client_host')
+    return answer
+
+
+def static_member_cases():
+    def join_static(note, member='', instance='i1', version=9):
+        def remember(side, answer):
+            side.memory['static'], side.memory['generation'] = answer['member_id'], answer['generation_id']
+        return Case('JoinGroup', version, {
+            'group_id': 'static', 'session_timeout_ms': 10000, 'rebalance_timeout_ms': 10000, 'member_id': member,
+            'group_instance_id': instance, 'protocol_type': 'consumer', 'protocols': protocols('range')}, note,
+            remember=remember if not member else None)
+
+    def beat(note, member=None, instance='i1'):
+        return Case('Heartbeat', 4, lambda side: {
+            'group_id': 'static', 'generation_id': side.memory['generation'], 'member_id': member or side.memory['static'],
+            'group_instance_id': instance}, note)
+
+    def sync(note):
+        return Case('SyncGroup', 5, lambda side: {
+            'group_id': 'static', 'generation_id': side.memory['generation'], 'member_id': side.memory['static'],
+            'group_instance_id': 'i1', 'protocol_type': 'consumer', 'protocol_name': 'range',
+            'assignments': [{'member_id': side.memory['static'], 'assignment': b'all'}]}, note)
+
+    yield join_static('static')
+    yield sync('static')
+    yield beat('static')
+    yield beat('another member id', member='other')
+    yield beat('another instance', instance='i2')
+    yield join_static('static again')
+    yield sync('static again')
+    yield beat('static again')
+    yield join_static('fenced', member='other')
+    yield Case('DescribeGroups', 6, {'groups': ['static']}, 'static', shape=without_clients)
+    yield Case('LeaveGroup', 5, {'group_id': 'static', 'members': [{'member_id': '', 'group_instance_id': 'i2'}]}, 'unknown instance')
+    yield Case('LeaveGroup', 5, {'group_id': 'static', 'members': [{'member_id': 'x', 'group_instance_id': 'i1'}]}, 'fenced')
+    yield Case('LeaveGroup', 5, {'group_id': 'static', 'members': [{'member_id': '', 'group_instance_id': 'i1'}]}, 'by instance')
+
+
+def join(version, note, remember=None, **changes):
     values = {'group_id': 'joined', 'session_timeout_ms': 10000, 'rebalance_timeout_ms': 10000, 'member_id': '',
               'protocol_type': 'consumer', 'protocols': [{'name': 'range', 'metadata': b'm'}], **changes}
-    return Case('JoinGroup', version, values, note)
+    return Case('JoinGroup', version, values, note, remember=remember)

@@ -167,8 +167,8 @@ Test(log, limits_of_size_time_and_key_hold) {
         LogAppend result;
         cr_assert_eq(try_append(log, TEST_BATCH(.value_bytes = 1000), &result), KAFKA_MESSAGE_TOO_LARGE);
         cr_assert_eq(try_append(log, TEST_BATCH(.records = 3, .without_key = true), &result), KAFKA_INVALID_RECORD);
-        cr_assert_eq(result.bad_record, 0);
-        cr_assert_not_null(result.reason);
+        cr_assert(result.refusal_count == 3 && result.refusals[2].batch_index == 2);
+        cr_assert_eq(result.refusals[0].error, KAFKA_INVALID_RECORD);
         cr_assert_eq(try_append(log, TEST_BATCH(.timestamp_ms = NOW - 5001), &result), KAFKA_INVALID_TIMESTAMP);
         cr_assert_eq(try_append(log, TEST_BATCH(.timestamp_ms = NOW + 3600001), &result), KAFKA_INVALID_TIMESTAMP);
         assert_ok(try_append(log, TEST_BATCH(.timestamp_ms = NOW - 5000, .codec = CODEC_ZSTD), &result));

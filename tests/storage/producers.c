@@ -45,14 +45,14 @@ Test(producers, sequences_wrap_to_zero) {
 
 Test(producers, the_last_five_batches_are_known_as_duplicates) {
         Producers producers = PRODUCERS_INIT;
-        int64_t base, last;
+        int64_t base, last, timestamp;
         for (int i = 0; i < 6; i++)
                 add(&producers, 100 + i * 2, 0, i * 2, 2, false);
         BatchHeader oldest = batch_of(0, 0, 0, 2), second = batch_of(0, 0, 2, 2), other = batch_of(0, 0, 2, 1);
-        cr_assert_not(producers_find_duplicate(&producers, &oldest, &base, &last));
-        cr_assert(producers_find_duplicate(&producers, &second, &base, &last));
-        cr_assert(base == 102 && last == 103);
-        cr_assert_not(producers_find_duplicate(&producers, &other, &base, &last));
+        cr_assert_not(producers_find_duplicate(&producers, &oldest, &base, &last, &timestamp));
+        cr_assert(producers_find_duplicate(&producers, &second, &base, &last, &timestamp));
+        cr_assert(base == 102 && last == 103 && timestamp == NOW);
+        cr_assert_not(producers_find_duplicate(&producers, &other, &base, &last, &timestamp));
         producers_deinit(&producers);
 }
 
@@ -80,9 +80,9 @@ Test(producers, snapshot_reads_back_and_leaves_out_what_is_queued) {
         assert_ok(check(&producers, 3, 10));
         assert_ok(producers_read_snapshot(&back, path));
         assert_ok(check(&back, 3, 5));
-        int64_t base, last;
+        int64_t base, last, timestamp;
         BatchHeader again = batch_of(0, 3, 0, 5);
-        cr_assert(producers_find_duplicate(&back, &again, &base, &last) && base == 0 && last == 4);
+        cr_assert(producers_find_duplicate(&back, &again, &base, &last, &timestamp) && base == 0 && last == 4);
         producers_deinit(&producers);
         flip_byte(path, -1);
         cr_assert_eq(producers_read_snapshot(&back, path), -EUCLEAN);
