@@ -106,7 +106,7 @@ Test(topic_apis, create_can_only_validate) {
 Test(topic_apis, create_refuses_in_kafkas_words) {
         assert_refused((CreateTopicsRequestTopic)TOPIC("a", 1, 3), KAFKA_INVALID_REPLICATION_FACTOR,
                        "Unable to replicate the partition 3 time(s): The target replication factor of 3 cannot be reached because "
-                       "only 1 broker(s) are registered.");
+                       "only 1 broker(s) are registered or some brokers have all their log directories cordoned.");
         assert_refused((CreateTopicsRequestTopic)TOPIC("a", 1, 0), KAFKA_INVALID_REPLICATION_FACTOR,
                        "Replication factor must be larger than 0, or -1 to use the default value.");
         assert_refused((CreateTopicsRequestTopic)TOPIC("a", 0, 1), KAFKA_INVALID_PARTITIONS,
