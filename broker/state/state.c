@@ -6,6 +6,7 @@
 
 #include "broker/protocol/messages.h"
 #include "broker/state/data_dir.h"
+#include "broker/state/fetch_sessions.h"
 #include "broker/state/metadata.h"
 #include "storage/base/trace.h"
 
@@ -65,6 +66,7 @@ static void state_free(State *state) {
         HASHMAP_FOREACH(&state->topics, node)
                 topic_free(state, container_of(node, Topic, by_name));
         free_kept_buffers(state);
+        fetch_sessions_close(state);
         metadata_abandon(state);
         data_dir_close(state);
         timer_stop(state, &state->checkpoint_timer);
@@ -117,7 +119,9 @@ int state_open(Config *config, int64_t now_ms, int64_t mono_ms, State **ret_stat
         State *state = state_new(config, now_ms, mono_ms);
         if (!state)
                 return -ENOMEM;
-        int r = data_dir_open(state);
+        int r = fetch_sessions_open(state);
+        if (r == 0)
+                r = data_dir_open(state);
         if (r == 0)
                 r = open_logs(state);
         if (r == 0) {

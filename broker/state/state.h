@@ -10,6 +10,7 @@
 #include "storage/base/list.h"
 #include "storage/base/uuid.h"
 
+typedef struct FetchSessions FetchSessions; /* state/fetch_sessions.h */
 typedef struct Groups Groups;     /* state/groups.h */
 typedef struct Metadata Metadata; /* state/metadata.h: writer and replayer of __cluster_metadata-0 */
 
@@ -27,6 +28,7 @@ struct State {
         List kept_buffers;     /* batches of internal topics until they are written */
         Metadata *metadata;
         Groups *groups;
+        FetchSessions *fetch_sessions;
         int lock_fd;           /* .lock in the data directory */
         int64_t next_producer_id, producer_ids_end; /* the block reserved in the metadata log */
         Timer checkpoint_timer; /* runs while the checkpoint files are older than the logs */
