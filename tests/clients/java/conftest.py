@@ -11,6 +11,11 @@ VERSIONS = os.environ.get('ODRADEK_KAFKA_VERSIONS', '2.8.0 3.9.1 4.3.1').split()
 SECONDS = 60  # only against hanging for ever
 
 
+def heed_ctrl_c():
+    """A shell starts its background jobs with SIGINT ignored, and so would everything that these tests start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Tools:
     """The tools of one version, pointed at one broker."""
 
@@ -29,7 +34,7 @@ class Tools:
     def plain(self, tool, *args):
         """A tool that is left running; what it says goes to a pipe."""
         return subprocess.Popen([ROOT / 'tools/kafka', self.version, tool, *args], stdin=subprocess.PIPE,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c)
 
     def start(self, tool, *args):
         return self.plain(tool, *args, '--bootstrap-server', self.broker.address)
