@@ -4,7 +4,7 @@
 #include "broker/api/api.h"
 #include "broker/state/groups.h"
 
-#define GROUP_OPERATIONS 0x148 /* READ, DELETE, DESCRIBE: all, since nothing is authorised */
+#define GROUP_OPERATIONS 0xd48 /* READ, DELETE, DESCRIBE and those of configs: all, since nothing is authorised */
 
 static bool describe_members(Call *call, const Group *group, DescribeGroupsResponseGroup *row) {
         row->members = call_array(call, DescribeGroupsResponseMember, group->member_count);
@@ -19,7 +19,7 @@ static bool describe_members(Call *call, const Group *group, DescribeGroupsRespo
                 out->client_id = str_of(member->client_id);
                 out->client_host = str_of(member->client_host);
                 out->member_metadata = protocol ? protocol->metadata : STR("");
-                out->member_assignment = protocol && !str_is_null(member->assignment) ? member->assignment : STR("");
+                out->member_assignment = str_is_null(member->assignment) ? STR("") : member->assignment;
         }
         return true;
 }
@@ -29,7 +29,7 @@ static bool describe(Call *call, Str id, DescribeGroupsResponseGroup *row) {
         Group *group = group_find(call->state, id);
         row->group_id = id;
         row->error_message = STR_NULL;
-        if (request->include_authorized_operations)
+        if (request->include_authorized_operations && (group || call_version(call) < 6))
                 row->authorized_operations = GROUP_OPERATIONS;
         if (!group) {
                 row->group_state = STR("Dead");

@@ -16,7 +16,7 @@ static bool list_members(Call *call, const Group *group, JoinGroupResponse *resp
                 return false;
         LIST_FOREACH(&group->members, node) {
                 const Member *member = container_of(node, Member, node);
-                const MemberProtocol *protocol = member_protocol(member, group->protocol);
+                const MemberProtocol *protocol = group->protocol ? member_protocol(member, group->protocol) : NULL;
                 JoinGroupResponseMember *row = &response->members[response->members_count++];
                 row->member_id = str_of(member->id);
                 row->group_instance_id = str_of(member->instance_id);

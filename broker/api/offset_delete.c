@@ -28,12 +28,20 @@ static bool delete_topic(Call *call, Group *group, Journal *journal, const Offse
                         row->error_code = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
                 else if (subscribed)
                         row->error_code = KAFKA_GROUP_SUBSCRIBED_TO_TOPIC;
-                else if (offset_find(group, want->name, index)) {
+                else if (offset_find(group, want->name, index))
                         journal_add_offset_tombstone(journal, str_of(group->id), want->name, index);
-                        offset_forget(group, want->name, index);
-                }
         }
         return true;
+}
+
+/* After the tombstones are written. */
+static void forget(const OffsetDeleteResponse *response, Group *group) {
+        for (int32_t i = 0; i < response->topics_count; i++) {
+                const OffsetDeleteResponseTopic *topic = &response->topics[i];
+                for (int32_t k = 0; k < topic->partitions_count; k++)
+                        if (!topic->partitions[k].error_code)
+                                offset_forget(group, topic->name, topic->partitions[k].partition_index);
+        }
 }
 
 void api_offset_delete(Call *call) {
@@ -52,11 +60,12 @@ void api_offset_delete(Call *call) {
         bool ok = response.topics != NULL;
         for (int32_t i = 0; ok && i < request->topics_count; i++)
                 ok = delete_topic(call, group, &journal, &request->topics[i], &response.topics[response.topics_count++]);
-        if (journal.batch.header.record_count == 0)
+        if (!ok || journal.batch.header.record_count == 0)
                 batch_builder_deinit(&journal.batch);
-        else if (journal_append(call->state, &journal, request->group_id, NULL, NULL))
-                response.error_code = KAFKA_COORDINATOR_NOT_AVAILABLE;
-        state_commit(call->state);
+        else if (journal_write(call->state, &journal, request->group_id))
+                response = (OffsetDeleteResponse){ .error_code = KAFKA_COORDINATOR_NOT_AVAILABLE };
+        else
+                forget(&response, group);
         if (ok)
                 call_reply(call, &response);
         else

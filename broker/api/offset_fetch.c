@@ -1,13 +1,15 @@
 /* OffsetFetch: v0-10
  * Committed offsets. v2 lists all with null topics; v5 adds leader epochs; v6 is flexible; v7 asks for stable offsets, which all are as long
  * as there are no transactions; v8 takes several groups (KIP-709); v9 a member's id and epoch, for the new protocol; v10 topic ids. */
+#include <stdlib.h>
+
 #include "broker/api/api.h"
 #include "broker/state/groups.h"
 
 static void fill(const CommittedOffset *offset, int64_t *ret_offset, int32_t *ret_epoch, Str *ret_metadata) {
         *ret_offset = offset ? offset->offset : -1;
         *ret_epoch = offset ? offset->leader_epoch : -1;
-        *ret_metadata = offset ? str_of(offset->metadata) : STR("");
+        *ret_metadata = offset ? offset->metadata : STR("");
 }
 
 static const CommittedOffset *lookup(const Group *group, Str topic, int32_t partition) {
@@ -31,27 +33,62 @@ static bool old_topic(Call *call, const Group *group, const OffsetFetchRequestTo
         return true;
 }
 
-/* Every committed offset, one topic entry a partition run: partitions of a topic are gathered by a scan of what was added. */
-static bool old_all(Call *call, const Group *group, OffsetFetchResponse *response) {
-        size_t count = group ? group->offsets.count : 0;
-        response->topics = call_array(call, OffsetFetchResponseTopic, count);
-        if (!response->topics)
-                return false;
+static int compare_offsets(const void *left, const void *right) {
+        const CommittedOffset *a = *(const CommittedOffset *const *)left, *b = *(const CommittedOffset *const *)right;
+        int r = strcmp(a->topic, b->topic);
+        return r ? r : a->partition < b->partition ? -1 : a->partition > b->partition;
+}
+
+/* All of a group's offsets by topic and partition, so that a topic's lie together. NULL without memory. */
+static const CommittedOffset **sort_all(Call *call, const Group *group, size_t *ret_count) {
+        const CommittedOffset **all = arena_alloc_array(&call->arena, group->offsets.count, sizeof(CommittedOffset *));
+        size_t count = 0;
+        if (!all)
+                return NULL;
         HASHMAP_FOREACH(&group->offsets, node) {
                 const CommittedOffset *offset = container_of(node, CommittedOffset, node);
-                OldTopic *topic = response->topics, *end = topic + response->topics_count;
-                while (topic < end && !str_equal(topic->name, str_of(offset->topic)))
-                        topic++;
-                if (topic == end) {
-                        response->topics_count++;
-                        topic->name = str_of(offset->topic);
-                        topic->partitions = call_array(call, OffsetFetchResponsePartition, count);
-                        if (!topic->partitions)
-                                return false;
+                if (call_version(call) < 10 || topic_find(call->state, str_of(offset->topic)))
+                        all[count++] = offset;
+        }
+        qsort(all, count, sizeof(*all), compare_offsets);
+        *ret_count = count;
+        return all;
+}
+
+static size_t count_topics(const CommittedOffset **all, size_t count) {
+        size_t topics = 0;
+        for (size_t i = 0; i < count; i++)
+                topics += i == 0 || strcmp(all[i]->topic, all[i - 1]->topic) != 0;
+        return topics;
+}
+
+/* How many at the beginning are of the same topic. */
+static size_t count_same(const CommittedOffset **all, size_t count) {
+        size_t same = 0;
+        while (same < count && strcmp(all[same]->topic, all[0]->topic) == 0)
+                same++;
+        return same;
+}
+
+static bool old_all(Call *call, const Group *group, OffsetFetchResponse *response) {
+        size_t count = 0, same;
+        const CommittedOffset **all = sort_all(call, group, &count);
+        response->topics = all ? call_array(call, OffsetFetchResponseTopic, count_topics(all, count)) : NULL;
+        if (!response->topics)
+                return false;
+        for (; count > 0; all += same, count -= same) {
+                OldTopic *topic = &response->topics[response->topics_count++];
+                same = count_same(all, count);
+                topic->name = str_of(all[0]->topic);
+                topic->partitions = call_array(call, OffsetFetchResponsePartition, same);
+                if (!topic->partitions)
+                        return false;
+                topic->partitions_count = (int32_t)same;
+                for (size_t i = 0; i < same; i++) {
+                        OffsetFetchResponsePartition *row = &topic->partitions[i];
+                        row->partition_index = all[i]->partition;
+                        fill(all[i], &row->committed_offset, &row->committed_leader_epoch, &row->metadata);
                 }
-                OffsetFetchResponsePartition *row = &topic->partitions[topic->partitions_count++];
-                row->partition_index = offset->partition;
-                fill(offset, &row->committed_offset, &row->committed_leader_epoch, &row->metadata);
         }
         return true;
 }
@@ -88,29 +125,26 @@ static bool new_topic(Call *call, const Group *group, const OffsetFetchRequestGr
 }
 
 static bool new_all(Call *call, const Group *group, OffsetFetchResponseGroup *response) {
-        size_t count = group->offsets.count;
-        response->topics = call_array(call, OffsetFetchResponseGroupTopic, count);
+        size_t count = 0, same;
+        const CommittedOffset **all = sort_all(call, group, &count);
+        response->topics = all ? call_array(call, OffsetFetchResponseGroupTopic, count_topics(all, count)) : NULL;
         if (!response->topics)
                 return false;
-        HASHMAP_FOREACH(&group->offsets, node) {
-                const CommittedOffset *offset = container_of(node, CommittedOffset, node);
-                Topic *known = topic_find(call->state, str_of(offset->topic));
-                NewTopic *topic = response->topics, *end = topic + response->topics_count;
-                while (topic < end && !str_equal(topic->name, str_of(offset->topic)))
-                        topic++;
-                if (topic == end) {
-                        if (call_version(call) >= 10 && !known)
-                                continue;
-                        response->topics_count++;
-                        topic->name = str_of(offset->topic);
-                        topic->topic_id = known ? known->id : UUID_ZERO;
-                        topic->partitions = call_array(call, OffsetFetchResponseTopicPartition, count);
-                        if (!topic->partitions)
-                                return false;
+        for (; count > 0; all += same, count -= same) {
+                NewTopic *topic = &response->topics[response->topics_count++];
+                const Topic *known = topic_find(call->state, str_of(all[0]->topic));
+                same = count_same(all, count);
+                topic->name = str_of(all[0]->topic);
+                topic->topic_id = known ? known->id : UUID_ZERO;
+                topic->partitions = call_array(call, OffsetFetchResponseTopicPartition, same);
+                if (!topic->partitions)
+                        return false;
+                topic->partitions_count = (int32_t)same;
+                for (size_t i = 0; i < same; i++) {
+                        OffsetFetchResponseTopicPartition *row = &topic->partitions[i];
+                        row->partition_index = all[i]->partition;
+                        fill(all[i], &row->committed_offset, &row->committed_leader_epoch, &row->metadata);
                 }
-                OffsetFetchResponseTopicPartition *row = &topic->partitions[topic->partitions_count++];
-                row->partition_index = offset->partition;
-                fill(offset, &row->committed_offset, &row->committed_leader_epoch, &row->metadata);
         }
         return true;
 }

@@ -9,16 +9,25 @@
 #include "storage/base/trace.h"
 #include "storage/base/uuid.h"
 
+#define NEW_MEMBER_JOIN_TIMEOUT_MS (5 * 60 * 1000)
+#define MEMBER_PREFIX_BYTES_MAX 255
+
 void join_wait_cancel(JoinWait *wait) {
-        if (wait->member)
-                wait->member->join = NULL;
+        Member *member = wait->member;
+        if (!member)
+                return;
         wait->member = NULL;
+        member->join = NULL;
+        member_touch(member->group->state_owner, member);
 }
 
 void sync_wait_cancel(SyncWait *wait) {
-        if (wait->member)
-                wait->member->sync = NULL;
+        Member *member = wait->member;
+        if (!member)
+                return;
         wait->member = NULL;
+        member->sync = NULL;
+        member_touch(member->group->state_owner, member);
 }
 
 /* ---- JoinGroup */
@@ -29,7 +38,7 @@ static void refuse_join(JoinWait *wait, int16_t code, Str member_id) {
 }
 
 static bool supports_protocols(const Group *group, const JoinArgs *args) {
-        if (group->member_count == 0)
+        if (group->state == GROUP_EMPTY)
                 return args->protocol_type.len > 0 && args->protocol_count > 0;
         if (!group->protocol_type || !str_equal(str_of(group->protocol_type), args->protocol_type))
                 return false;
@@ -53,13 +62,16 @@ static Member *make_member(Group *group, const JoinArgs *args, Str id) {
                           args->rebalance_timeout_ms);
 }
 
-static void wait_for_join(Member *member, JoinWait *wait) {
+/* A member that may not know its id yet cannot send heartbeats, and a client that gave up comes back as somebody else: its first
+ * wait has a limit of its own, as in Kafka. */
+static void wait_for_join(State *state, Member *member, JoinWait *wait) {
         member_answer_join(member, &(JoinResult){ .code = KAFKA_REBALANCE_IN_PROGRESS, .member_id = str_of(member->id) });
         member->join = wait;
         wait->member = member;
+        if (member->is_new && timer_set(state, &member->session, state->mono_ms + NEW_MEMBER_JOIN_TIMEOUT_MS) < 0)
+                trace_error("out of memory");
 }
 
-/* The member has no session of its own while it waits: joining is bounded by the rebalance timeout. */
 static void add_and_rebalance(State *state, Group *group, const JoinArgs *args, Str id, JoinWait *wait) {
         Member *member = make_member(group, args, id);
         if (!member || !member_set_protocols(member, args->protocols, args->protocol_count)) {
@@ -74,59 +86,24 @@ static void add_and_rebalance(State *state, Group *group, const JoinArgs *args, 
                 group_set_text(&group->protocol_type, args->protocol_type);
         member->is_new = true;
         member_enter(group, member);
-        member_touch(state, member);
-        wait_for_join(member, wait);
+        wait_for_join(state, member, wait);
         group->has_new_member = true;
-        if (group->state == GROUP_PREPARING_REBALANCE)
-                group_try_complete_join(state, group);
-        else
-                group_prepare_rebalance(state, group);
+        group_join_again(state, group);
+}
+
+static bool update_member(Member *member, const JoinArgs *args) {
+        member->session_timeout_ms = args->session_timeout_ms;
+        member->rebalance_timeout_ms = args->rebalance_timeout_ms;
+        return member_set_protocols(member, args->protocols, args->protocol_count);
 }
 
 static void update_and_rebalance(State *state, Group *group, Member *member, const JoinArgs *args, JoinWait *wait) {
-        if (!member_set_protocols(member, args->protocols, args->protocol_count)) {
+        if (!update_member(member, args)) {
                 refuse_join(wait, KAFKA_COORDINATOR_NOT_AVAILABLE, STR(""));
                 return;
         }
-        member->session_timeout_ms = args->session_timeout_ms;
-        member->rebalance_timeout_ms = args->rebalance_timeout_ms;
-        wait_for_join(member, wait);
-        if (group->state == GROUP_PREPARING_REBALANCE)
-                group_try_complete_join(state, group);
-        else
-                group_prepare_rebalance(state, group);
-}
-
-/* A static member that restarted takes the place of its former self (KIP-345), without a rebalance where nothing changed. */
-static void replace_static(State *state, Group *group, Member *member, const JoinArgs *args, Str id, JoinWait *wait) {
-        char *old_id = member->id, *fresh = str_dup(id);
-        if (!fresh) {
-                refuse_join(wait, KAFKA_COORDINATOR_NOT_AVAILABLE, STR(""));
-                return;
-        }
-        member_answer_join(member, &(JoinResult){ .code = KAFKA_FENCED_INSTANCE_ID, .member_id = str_of(old_id) });
-        member_answer_sync(member, KAFKA_FENCED_INSTANCE_ID);
-        hashmap_remove(&group->by_id, &member->by_id);
-        member->id = fresh;
-        if (hashmap_insert(&group->by_id, str_of(fresh), &member->by_id) < 0)
-                trace_error("out of memory");
-        bool unchanged = group->state == GROUP_STABLE && member_same_protocols(member, args);
-        member_touch(state, member);
-        if (!unchanged) {
-                free(old_id);
-                update_and_rebalance(state, group, member, args, wait);
-                return;
-        }
-        group_persist(state, group);
-        JoinResult result = group_current_join(group, member);
-        if (group->leader == member && !args->can_skip_assignment) {
-                result.is_leader = false; /* must not assign anew: it is told that its former self leads */
-                result.leader_id = str_of(old_id);
-        }
-        result.skip_assignment = result.is_leader;
-        wait->member = NULL;
-        wait->done(wait, &result);
-        free(old_id);
+        wait_for_join(state, member, wait);
+        group_join_again(state, group);
 }
 
 static Str make_member_id(const JoinArgs *args, char *buffer, size_t size) {
@@ -136,7 +113,12 @@ static Str make_member_id(const JoinArgs *args, char *buffer, size_t size) {
         const uint8_t *b = uuid.bytes;
         snprintf(hex, sizeof(hex), "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3],
                  b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
-        int n = snprintf(buffer, size, "%.*s-%s", (int)(prefix.len > 255 ? 255 : prefix.len), prefix.data ? prefix.data : "", hex);
+        if (prefix.len > MEMBER_PREFIX_BYTES_MAX) {
+                prefix.len = MEMBER_PREFIX_BYTES_MAX;
+                while (prefix.len > 0 && (prefix.data[prefix.len] & 0xc0) == 0x80)
+                        prefix.len--; /* whole characters, or the client could not repeat it */
+        }
+        int n = snprintf(buffer, size, "%.*s-%s", STR_ARG(prefix), hex);
         return (Str){ .data = buffer, .len = (size_t)n };
 }
 
@@ -145,7 +127,7 @@ static void join_unknown(State *state, Group *group, const JoinArgs *args, JoinW
         Str id = make_member_id(args, buffer, sizeof(buffer));
         Member *known = member_find_instance(group, args->instance_id);
         if (known) {
-                replace_static(state, group, known, args, id, wait);
+                group_replace_static(state, group, known, args, id, wait);
                 return;
         }
         if (!args->requires_known_member_id || !str_is_null(args->instance_id)) {
@@ -164,6 +146,10 @@ static void join_unknown(State *state, Group *group, const JoinArgs *args, JoinW
 }
 
 static void join_pending(State *state, Group *group, Member *member, const JoinArgs *args, JoinWait *wait) {
+        if (!str_is_null(args->instance_id)) { /* its id was given to a dynamic member */
+                refuse_join(wait, KAFKA_UNKNOWN_SERVER_ERROR, STR(""));
+                return;
+        }
         member_detach(group, member);
         member_free(state, member);
         add_and_rebalance(state, group, args, args->member_id, wait);
@@ -194,48 +180,69 @@ static void join_known(State *state, Group *group, Member *member, const JoinArg
         update_and_rebalance(state, group, member, args, wait);
 }
 
-static int16_t check_join(State *state, Group *group, const JoinArgs *args) {
-        if (args->group_id.len == 0)
+static int16_t check_join(State *state, const JoinArgs *args) {
+        if (args->group_id.len == 0 || memchr(args->group_id.data, 0, args->group_id.len))
                 return KAFKA_INVALID_GROUP_ID;
         if (args->session_timeout_ms < config_int(state->config, "group.min.session.timeout.ms") ||
             args->session_timeout_ms > config_int(state->config, "group.max.session.timeout.ms"))
                 return KAFKA_INVALID_SESSION_TIMEOUT;
-        if (!group)
-                return args->member_id.len ? KAFKA_UNKNOWN_MEMBER_ID : 0;
-        bool joined = member_find(group, args->member_id) && !member_find(group, args->member_id)->is_pending;
-        if (!joined && !member_find_instance(group, args->instance_id) &&
-            group->member_count >= config_int(state->config, "group.max.size"))
-                return KAFKA_GROUP_MAX_SIZE_REACHED;
-        return 0;
+        if (args->instance_id.len > 0 && memchr(args->instance_id.data, 0, args->instance_id.len))
+                return KAFKA_INVALID_REQUEST;
+        return groups_ensure_topic(state) ? KAFKA_COORDINATOR_NOT_AVAILABLE : 0;
+}
+
+/* Whether group.max.size leaves room. While members join, those count who came already: the last ones are left out. */
+static bool has_room(State *state, const Group *group, const Member *member) {
+        int64_t size_max = config_int(state->config, "group.max.size");
+        bool is_member = member && !member->is_pending;
+        if (group->state == GROUP_COMPLETING_REBALANCE || group->state == GROUP_STABLE)
+                return is_member || group->member_count < size_max;
+        if (group->state != GROUP_PREPARING_REBALANCE || (is_member && member->join))
+                return true;
+        int32_t waiting = 0;
+        LIST_FOREACH(&group->members, node)
+                waiting += container_of(node, Member, node)->join != NULL;
+        return waiting < size_max;
+}
+
+static void join_group(State *state, Group *group, const JoinArgs *args, JoinWait *wait) {
+        Member *member = member_find(group, args->member_id), *owner = member_find_instance(group, args->instance_id);
+        if (!has_room(state, group, member)) {
+                if (member)
+                        group_remove_member(state, group, member);
+                refuse_join(wait, KAFKA_GROUP_MAX_SIZE_REACHED, STR(""));
+        } else if (!supports_protocols(group, args)) {
+                refuse_join(wait, KAFKA_INCONSISTENT_GROUP_PROTOCOL, args->member_id);
+        } else if (args->member_id.len == 0) {
+                join_unknown(state, group, args, wait);
+        } else if (member && member->is_pending) {
+                join_pending(state, group, member, args, wait);
+        } else if (!str_is_null(args->instance_id) && owner != member) {
+                refuse_join(wait, owner ? KAFKA_FENCED_INSTANCE_ID : KAFKA_UNKNOWN_MEMBER_ID, args->member_id);
+        } else if (!member) {
+                refuse_join(wait, KAFKA_UNKNOWN_MEMBER_ID, args->member_id);
+        } else {
+                join_known(state, group, member, args, wait);
+        }
 }
 
 void group_join(State *state, const JoinArgs *args, JoinWait *wait) {
-        Group *group = args->group_id.len ? group_find(state, args->group_id) : NULL;
-        int16_t code = check_join(state, group, args);
+        int16_t code = check_join(state, args);
+        Group *group = code ? NULL : group_find(state, args->group_id);
         wait->member = NULL;
-        if (!code && groups_ensure_topic(state))
-                code = KAFKA_COORDINATOR_NOT_AVAILABLE;
-        if (!code && !group && !(group = group_get(state, args->group_id)))
-                code = KAFKA_COORDINATOR_NOT_AVAILABLE;
-        if (!code && !supports_protocols(group, args))
-                code = KAFKA_INCONSISTENT_GROUP_PROTOCOL;
-        if (code) {
+        if (!code && !group && args->member_id.len)
+                code = KAFKA_UNKNOWN_MEMBER_ID;
+        if (!code && !group) {
+                group = group_get(state, args->group_id);
+                if (group)
+                        group_persist(state, group);
+                else
+                        code = KAFKA_COORDINATOR_NOT_AVAILABLE;
+        }
+        if (code)
                 refuse_join(wait, code, args->member_id);
-                return;
-        }
-        if (args->member_id.len == 0) {
-                join_unknown(state, group, args, wait);
-                return;
-        }
-        Member *member = member_find(group, args->member_id), *owner = member_find_instance(group, args->instance_id);
-        if (member && member->is_pending)
-                join_pending(state, group, member, args, wait);
-        else if (!str_is_null(args->instance_id) && owner != member)
-                refuse_join(wait, owner ? KAFKA_FENCED_INSTANCE_ID : KAFKA_UNKNOWN_MEMBER_ID, args->member_id);
-        else if (!member)
-                refuse_join(wait, KAFKA_UNKNOWN_MEMBER_ID, args->member_id);
         else
-                join_known(state, group, member, args, wait);
+                join_group(state, group, args, wait);
 }
 
 /* ---- SyncGroup, Heartbeat, LeaveGroup */
@@ -258,18 +265,21 @@ typedef struct SyncWrite {
         int32_t generation;
 } SyncWrite;
 
-/* The leader's assignment is in the log: everybody gets theirs. */
+static void answer_syncs(Group *group, int16_t code) {
+        LIST_FOREACH(&group->members, node)
+                member_answer_sync(container_of(node, Member, node), code);
+}
+
+/* The leader's assignment is in the log: everybody gets theirs. Without it nobody does, and all join again. */
 static void on_assignment_written(JournalWrite *journal_write, State *state, int16_t code) {
         SyncWrite *write = container_of(journal_write, SyncWrite, write);
         Group *group = group_find(state, str_of(write->group_id));
         if (group && group->state == GROUP_COMPLETING_REBALANCE && group->generation == write->generation) {
-                if (code) {
-                        group_prepare_rebalance(state, group);
-                } else {
+                if (!code)
                         group_set_state(state, group, GROUP_STABLE);
-                        LIST_FOREACH(&group->members, node)
-                                member_answer_sync(container_of(node, Member, node), 0);
-                }
+                answer_syncs(group, code);
+                if (code)
+                        group_prepare_rebalance(state, group);
         }
         free(write->group_id);
         free(write);
@@ -334,8 +344,10 @@ void group_sync(State *state, const SyncArgs *args, SyncWait *wait) {
         member_answer_sync(member, KAFKA_REBALANCE_IN_PROGRESS); /* an older request of the same member */
         member->sync = wait;
         wait->member = member;
-        if (group->leader == member && take_assignments(state, group, args))
-                member_answer_sync(member, KAFKA_COORDINATOR_NOT_AVAILABLE);
+        if (group->leader == member && take_assignments(state, group, args)) {
+                answer_syncs(group, KAFKA_COORDINATOR_NOT_AVAILABLE);
+                group_prepare_rebalance(state, group);
+        }
 }
 
 int16_t group_heartbeat(State *state, Str group_id, Str member_id, Str instance_id, int32_t generation) {
@@ -358,16 +370,10 @@ int16_t group_leave(State *state, Str group_id, Str member_id, Str instance_id) 
                 return KAFKA_INVALID_GROUP_ID;
         if (!group)
                 return KAFKA_UNKNOWN_MEMBER_ID;
-        Member *member = member_find(group, member_id), *owner = member_find_instance(group, instance_id);
-        if (!str_is_null(instance_id)) {
-                if (!owner)
-                        return KAFKA_UNKNOWN_MEMBER_ID;
-                if (member_id.len && owner != member)
-                        return KAFKA_FENCED_INSTANCE_ID;
-                member = owner;
-        }
-        if (!member)
-                return KAFKA_UNKNOWN_MEMBER_ID;
+        Member *member = member_id.len ? member_find(group, member_id) : member_find_instance(group, instance_id);
+        int16_t code = member_id.len == 0 || (member && member->is_pending) ? 0 : identify(group, member_id, instance_id, &member);
+        if (code || !member)
+                return code ? code : KAFKA_UNKNOWN_MEMBER_ID;
         group_remove_member(state, group, member);
         return 0;
 }

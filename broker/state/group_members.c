@@ -72,6 +72,10 @@ bool member_same_protocols(const Member *member, const JoinArgs *args) {
 }
 
 void member_free(State *state, Member *member) {
+        if (member->join)
+                member->join->member = NULL;
+        if (member->sync)
+                member->sync->member = NULL;
         timer_stop(state, &member->session);
         free_protocols(member);
         member_set_assignment(member, STR_NULL);

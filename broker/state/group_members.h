@@ -10,7 +10,7 @@ Member *member_new(Group *group, Str id, Str instance_id, Str client_id, Str cli
 void member_enter(Group *group, Member *member);
 /* Takes a member, pending or full, out of all lists. */
 void member_detach(Group *group, Member *member);
-/* Frees a member that is in no list. */
+/* Frees a member that is in no list. Requests that still wait for it are forgotten. */
 void member_free(State *state, Member *member);
 
 /* Replaces the protocols by copies; false without memory. */

@@ -24,6 +24,7 @@ void member_answer_sync(Member *member, int16_t code) {
         member->sync = NULL;
         if (!wait)
                 return;
+        member_touch(member->group->state_owner, member); /* its session stood still while it waited */
         wait->member = NULL;
         wait->done(wait, code, code ? NULL : member);
 }
@@ -66,7 +67,7 @@ static void start_initial_delay(State *state, Group *group) {
         group->is_initial_delay = true;
         group->has_new_member = false;
         group->initial_left_ms = whole > delay ? whole - delay : 0;
-        start_timer(state, &group->join, delay < whole ? delay : whole);
+        start_timer(state, &group->join, delay);
 }
 
 void group_prepare_rebalance(State *state, Group *group) {
@@ -87,6 +88,13 @@ void group_prepare_rebalance(State *state, Group *group) {
         }
         start_timer(state, &group->join, max_rebalance_timeout(group));
         group_try_complete_join(state, group);
+}
+
+void group_join_again(State *state, Group *group) {
+        if (group->state == GROUP_PREPARING_REBALANCE)
+                group_try_complete_join(state, group);
+        else
+                group_prepare_rebalance(state, group);
 }
 
 void group_try_complete_join(State *state, Group *group) {
@@ -111,8 +119,7 @@ static void on_join_timer(Timer *timer, State *state) {
         complete_join(state, group);
 }
 
-/* Each member votes for the first of its protocols that all support; most votes win, the earlier one on a draw. */
-static const char *select_protocol(const Group *group) {
+const char *group_select_protocol(const Group *group) {
         const Member *first = container_of(list_first(&group->members), Member, node);
         const char *best = NULL;
         int32_t best_votes = 0;
@@ -210,7 +217,7 @@ static void complete_join(State *state, Group *group) {
                 return;
         }
         group->generation++;
-        group_set_text(&group->protocol, str_of(select_protocol(group)));
+        group_set_text(&group->protocol, str_of(group_select_protocol(group)));
         group_set_state(state, group, GROUP_COMPLETING_REBALANCE);
         start_timer(state, &group->pending_sync, max_rebalance_timeout(group));
         LIST_FOREACH(&group->members, node) {
@@ -225,7 +232,7 @@ static void complete_join(State *state, Group *group) {
 
 void group_remove_member(State *state, Group *group, Member *member) {
         member_detach(group, member);
-        member_answer_join(member, &(JoinResult){ .code = KAFKA_UNKNOWN_MEMBER_ID, .member_id = str_of(member->id) });
+        member_answer_join(member, &(JoinResult){ .code = KAFKA_UNKNOWN_MEMBER_ID, .member_id = STR("") });
         member_answer_sync(member, KAFKA_UNKNOWN_MEMBER_ID);
         bool was_pending = member->is_pending;
         member_free(state, member);
@@ -238,7 +245,7 @@ void group_remove_member(State *state, Group *group, Member *member) {
 void member_session_end(Timer *timer, State *state) {
         Member *member = container_of(timer, Member, session);
         Group *group = member->group;
-        if (member->join || member->sync) {
+        if ((member->join && !member->is_new) || member->sync) {
                 member_touch(state, member); /* waiting for us is a sign of life */
                 return;
         }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "broker/state/group_rebalance.h"
 #include "broker/state/journal.h"
 #include "storage/base/error.h"
 #include "storage/base/trace.h"
@@ -43,6 +44,7 @@ Group *group_get(State *state, Str id) {
                 free(group);
                 return NULL;
         }
+        offsets_watch(state);
         return group;
 }
 
@@ -80,10 +82,15 @@ int groups_ensure_topic(State *state) {
         return r == KAFKA_TOPIC_ALREADY_EXISTS ? 0 : r;
 }
 
+/* Everybody has a whole session from now on. group.max.size may have become smaller. */
 static void start_sessions(State *state) {
-        HASHMAP_FOREACH(&state->groups->by_id, node)
-                LIST_FOREACH(&container_of(node, Group, node)->members, member)
+        HASHMAP_FOREACH(&state->groups->by_id, node) {
+                Group *group = container_of(node, Group, node);
+                LIST_FOREACH(&group->members, member)
                         member_touch(state, container_of(member, Member, node));
+                if (group->member_count > config_int(state->config, "group.max.size"))
+                        group_prepare_rebalance(state, group);
+        }
 }
 
 int groups_open(State *state) {
@@ -136,8 +143,6 @@ void groups_topic_deleted(State *state, const Topic *topic) {
 int group_delete(State *state, Str id) {
         Group *group = group_find(state, id);
         Journal journal;
-        if (id.len == 0)
-                return KAFKA_INVALID_GROUP_ID;
         if (!group)
                 return KAFKA_GROUP_ID_NOT_FOUND;
         state_commit(state); /* so that no write about it is on its way */
@@ -149,7 +154,7 @@ int group_delete(State *state, Str id) {
                 journal_add_offset_tombstone(&journal, id, str_of(offset->topic), offset->partition);
         }
         journal_add_group_tombstone(&journal, id);
-        int r = journal_append(state, &journal, id, NULL, NULL);
+        int r = journal_write(state, &journal, id);
         if (!r)
                 group_free(state, group);
         return r;

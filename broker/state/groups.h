@@ -43,7 +43,7 @@ struct Member {
         SyncWait *sync;   /* while SyncGroup is parked */
         Timer session;
         bool is_pending;  /* was given an id, has not joined with it yet (KIP-394) */
-        bool is_new;      /* has not been in a generation yet */
+        bool is_new;      /* has not been in a generation yet: does not wait for one without limit */
         bool has_synced;  /* in this generation */
 };
 
@@ -56,7 +56,7 @@ struct Group {
         char *protocol;        /* chosen; NULL: none */
         Member *leader;
         int32_t generation;
-        int64_t state_since_ms; /* wall clock of the last change to or from Empty */
+        int64_t state_since_ms; /* wall clock of the last change; -1: not known */
         List members;
         HashMap by_id;          /* members and pending members */
         int32_t member_count;   /* without pending ones */
@@ -75,7 +75,7 @@ typedef struct CommittedOffset {
         int32_t partition;
         int64_t offset;
         int32_t leader_epoch; /* -1: unknown */
-        char *metadata;
+        Str metadata; /* owned */
         int64_t commit_timestamp_ms;
         int64_t expire_timestamp_ms; /* -1: by offsets.retention.minutes */
 } CommittedOffset;
@@ -99,8 +99,8 @@ Group *group_find(State *state, Str id);
 /* Finds or creates; NULL without memory. */
 Group *group_get(State *state, Str id);
 
-/* Removes an empty group and its offsets, durably once the turn is committed. 0, KAFKA_GROUP_ID_NOT_FOUND, KAFKA_NON_EMPTY_GROUP,
- * KAFKA_INVALID_GROUP_ID, -errno. */
+/* Removes an empty group and its offsets, and commits the turn. 0, KAFKA_GROUP_ID_NOT_FOUND, KAFKA_NON_EMPTY_GROUP, the codes of a
+ * failed write, -errno. */
 int group_delete(State *state, Str id);
 
 /* ---- JoinGroup */
@@ -127,7 +127,8 @@ typedef struct JoinResult {
         bool skip_assignment;
 } JoinResult;
 
-/* done() is called exactly once, perhaps before group_join() returns, unless the wait is cancelled. */
+/* done() is called exactly once, perhaps before group_join() returns, unless the wait is cancelled: then the member has its session
+ * timeout to come back. */
 struct JoinWait {
         Member *member;
         void (*done)(JoinWait *wait, const JoinResult *result);
@@ -174,7 +175,7 @@ int offset_store(Group *group, Str topic, int32_t partition, int64_t offset, int
 const CommittedOffset *offset_find(const Group *group, Str topic, int32_t partition);
 void offset_forget(Group *group, Str topic, int32_t partition);
 void offset_free(CommittedOffset *offset);
-/* Restarts the look-out for expired offsets, while there are any offsets. */
+/* Restarts the look-out for expired offsets and forgotten groups, while there are any groups. */
 void offsets_watch(State *state);
 
 /* Whether a member of the group subscribes to the topic (its subscription is a consumer's). */
@@ -188,7 +189,7 @@ Member *member_find_instance(const Group *group, Str instance_id);
 /* A member that was in the log; it joins the group as it was. NULL without memory. */
 Member *group_add_replayed(Group *group, Str id, Str instance_id, Str client_id, Str client_host, int32_t session_timeout_ms,
                            int32_t rebalance_timeout_ms, Str protocol, Str metadata, Str assignment);
-/* Frees a group that holds no parked requests. */
+/* Frees a group; requests that are parked there are forgotten. */
 void group_free(State *state, Group *group);
 void group_clear_members(Group *group);
 void group_init_timers(Group *group);

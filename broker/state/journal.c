@@ -73,11 +73,11 @@ void journal_add_offset(Journal *journal, Str group_id, const CommittedOffset *o
         OffsetCommitValue body = OffsetCommitValue_INIT;
         body.offset = offset->offset;
         body.leader_epoch = offset->leader_epoch;
-        body.metadata = str_of(offset->metadata);
+        body.metadata = offset->metadata;
         body.commit_timestamp = offset->commit_timestamp_ms;
         body.expire_timestamp = offset->expire_timestamp_ms;
         encode_offset_key(group_id, str_of(offset->topic), offset->partition, &key);
-        int16_t version = offset->expire_timestamp_ms >= 0 ? 1 : OFFSET_VALUE_VERSION;
+        int16_t version = offset->expire_timestamp_ms == -1 ? OFFSET_VALUE_VERSION : 1;
         encode_headed(&OffsetCommitValue_message, version, version, &body, &value);
         add_record(journal, &key, &value);
 }
@@ -162,6 +162,24 @@ int journal_append(State *state, Journal *journal, Str group_id, JournalWrite *w
         return r;
 }
 
+typedef struct SyncWrite {
+        JournalWrite write;
+        int16_t code;
+} SyncWrite;
+
+static void on_sync_write(JournalWrite *write, State *state, int16_t code) {
+        container_of(write, SyncWrite, write)->code = code;
+}
+
+int journal_write(State *state, Journal *journal, Str group_id) {
+        SyncWrite write = { .code = 0 };
+        int r = journal_append(state, journal, group_id, &write.write, on_sync_write);
+        if (r)
+                return r;
+        state_commit(state);
+        return write.code;
+}
+
 /* ---- replay */
 
 static int decode_versioned(const MessageSchema *message, Str bytes, Arena *arena, void *ret_value) {
@@ -208,6 +226,17 @@ static int replay_members(Group *group, const GroupMetadataValue *value) {
         return 0;
 }
 
+/* Offsets that are left are those of a group that never had members. */
+static void forget_group(State *state, Group *group) {
+        group_clear_members(group);
+        group_set_text(&group->protocol_type, STR_NULL);
+        group_set_text(&group->protocol, STR_NULL);
+        group->generation = 0;
+        group->state = GROUP_EMPTY;
+        if (!group->offsets.count)
+                group_free(state, group);
+}
+
 static int replay_group(State *state, Str key_bytes, Str value_bytes, Arena *arena) {
         GroupMetadataKey key;
         GroupMetadataValue value;
@@ -216,11 +245,8 @@ static int replay_group(State *state, Str key_bytes, Str value_bytes, Arena *are
                 return r;
         Group *group = str_is_null(value_bytes) ? group_find(state, key.group) : group_get(state, key.group);
         if (str_is_null(value_bytes)) {
-                if (group) {
-                        group_clear_members(group);
-                        if (!group->offsets.count)
-                                group_free(state, group);
-                }
+                if (group)
+                        forget_group(state, group);
                 return 0;
         }
         if ((r = decode_versioned(&GroupMetadataValue_message, value_bytes, arena, &value)) || !group)

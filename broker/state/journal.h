@@ -36,5 +36,8 @@ void journal_add_group_tombstone(Journal *journal, Str group_id);
 int journal_append(State *state, Journal *journal, Str group_id, JournalWrite *write,
                    void (*done)(JournalWrite *write, State *state, int16_t code));
 
+/* Appends and commits the turn. 0; a positive code or -errno, and then the records are not in the log. */
+int journal_write(State *state, Journal *journal, Str group_id);
+
 /* Puts every record of __consumer_offsets into memory. 0 or -errno. */
 int journal_replay(State *state);

@@ -30,7 +30,7 @@ const CommittedOffset *offset_find(const Group *group, Str topic, int32_t partit
 
 void offset_free(CommittedOffset *offset) {
         free(offset->topic);
-        free(offset->metadata);
+        free((char *)(uintptr_t)offset->metadata.data);
         free((char *)(uintptr_t)offset->node.key.data);
         free(offset);
 }
@@ -63,15 +63,18 @@ static CommittedOffset *add(Group *group, Str topic, int32_t partition) {
 int offset_store(Group *group, Str topic, int32_t partition, int64_t offset, int32_t leader_epoch, Str metadata,
                  int64_t commit_timestamp_ms, int64_t expire_timestamp_ms) {
         CommittedOffset *entry = find(group, topic, partition);
-        if (!entry && !(entry = add(group, topic, partition)))
+        char *text = str_dup(str_is_null(metadata) ? STR("") : metadata);
+        if (!text || (!entry && !(entry = add(group, topic, partition)))) {
+                free(text);
                 return -ENOMEM;
+        }
+        free((char *)(uintptr_t)entry->metadata.data);
         entry->offset = offset;
         entry->leader_epoch = leader_epoch;
+        entry->metadata = (Str){ text, metadata.len };
         entry->commit_timestamp_ms = commit_timestamp_ms;
         entry->expire_timestamp_ms = expire_timestamp_ms;
-        group_set_text(&entry->metadata, str_is_null(metadata) ? STR("") : metadata);
-        offsets_watch(group->state_owner);
-        return entry->metadata ? 0 : -ENOMEM;
+        return 0;
 }
 
 int16_t group_check_commit(State *state, Group *group, Str member_id, Str instance_id, int32_t generation) {
@@ -93,8 +96,10 @@ int16_t group_check_commit(State *state, Group *group, Str member_id, Str instan
                 return KAFKA_UNKNOWN_MEMBER_ID;
         if (generation != group->generation)
                 return KAFKA_ILLEGAL_GENERATION;
+        if (group->state == GROUP_COMPLETING_REBALANCE)
+                return KAFKA_REBALANCE_IN_PROGRESS;
         member_touch(state, member);
-        return group->state == GROUP_COMPLETING_REBALANCE ? KAFKA_REBALANCE_IN_PROGRESS : 0;
+        return 0;
 }
 
 /* Whether a subscription (int16 version, then an array of topics) names the topic. What cannot be read counts as every topic. */
@@ -120,39 +125,55 @@ bool group_subscribes(const Group *group, Str topic) {
         return false;
 }
 
-static bool is_expired(const State *state, const Group *group, const CommittedOffset *offset, int64_t retention_ms) {
-        if (group->state != GROUP_EMPTY)
-                return group->protocol_type && strcmp(group->protocol_type, "consumer") == 0 && group->state == GROUP_STABLE &&
-                       offset->commit_timestamp_ms + retention_ms <= state->now_ms && !group_subscribes(group, str_of(offset->topic));
-        if (offset->expire_timestamp_ms >= 0)
-                return offset->expire_timestamp_ms <= state->now_ms;
-        int64_t since = offset->commit_timestamp_ms; /* a group that never had members */
-        if (group->protocol_type && group->state_since_ms > since)
-                since = group->state_since_ms;
-        return since + retention_ms <= state->now_ms;
+/* From when on the retention counts: in a group without members since it lost them, otherwise since the commit, unless the members
+ * still read the topic. -1: for ever. */
+static int64_t retained_since(const Group *group, const CommittedOffset *offset) {
+        if (!group->protocol_type)
+                return offset->commit_timestamp_ms;
+        if (group->state == GROUP_EMPTY)
+                return group->state_since_ms >= 0 ? group->state_since_ms : offset->commit_timestamp_ms;
+        bool reads = group->state != GROUP_STABLE || strcmp(group->protocol_type, "consumer") != 0 ||
+                     group_subscribes(group, str_of(offset->topic));
+        return reads ? -1 : offset->commit_timestamp_ms;
 }
 
+static bool is_expired(const State *state, const Group *group, const CommittedOffset *offset, int64_t retention_ms) {
+        int64_t since = retained_since(group, offset);
+        if (since < 0)
+                return false;
+        return offset->expire_timestamp_ms != -1 ? offset->expire_timestamp_ms <= state->now_ms
+                                                 : state->now_ms - since >= retention_ms;
+}
+
+/* An offset stays until its tombstone is written; a group without any, and without members, goes, too. */
 static void expire_group(State *state, Group *group, int64_t retention_ms) {
         Journal journal;
-        int32_t count = 0;
+        size_t count = 0;
+        journal_begin(&journal, state->now_ms);
         HASHMAP_FOREACH(&group->offsets, node) {
-                CommittedOffset *offset = container_of(node, CommittedOffset, node);
+                const CommittedOffset *offset = container_of(node, CommittedOffset, node);
                 if (!is_expired(state, group, offset, retention_ms))
                         continue;
-                if (count++ == 0)
-                        journal_begin(&journal, state->now_ms);
+                count++;
                 journal_add_offset_tombstone(&journal, str_of(group->id), str_of(offset->topic), offset->partition);
-                hashmap_remove(&group->offsets, node);
-                offset_free(offset);
         }
-        if (!count)
-                return;
-        bool is_dead = group->state == GROUP_EMPTY && !group->offsets.count && !group->by_id.count;
+        bool is_dead = group->state == GROUP_EMPTY && group->offsets.count == count && !group->by_id.count;
         if (is_dead)
                 journal_add_group_tombstone(&journal, str_of(group->id));
-        if (journal_append(state, &journal, str_of(group->id), NULL, NULL))
+        if (!count && !is_dead) {
+                batch_builder_deinit(&journal.batch);
+                return;
+        }
+        if (journal_write(state, &journal, str_of(group->id))) {
                 trace_error("expired offsets could not be dropped");
-        else if (is_dead)
+                return;
+        }
+        HASHMAP_FOREACH(&group->offsets, node)
+                if (is_expired(state, group, container_of(node, CommittedOffset, node), retention_ms)) {
+                        hashmap_remove(&group->offsets, node);
+                        offset_free(container_of(node, CommittedOffset, node));
+                }
+        if (is_dead)
                 group_free(state, group);
 }
 

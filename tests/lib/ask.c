@@ -1,0 +1,63 @@
+/* The life of a call, without net. */
+#include "tests/lib/ask.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+struct Asked {
+        Api api;
+        Call call;
+        Listener listener;
+        char *bytes; /* of the request */
+};
+
+Asked *ask_start(State *state, const MessageSchema *request, const MessageSchema *response, void (*handle)(Call *call),
+                 int16_t version, const void *body) {
+        Asked *asked = calloc(1, sizeof(*asked));
+        Reply bytes = REPLY_INIT;
+        cr_assert(asked);
+        asked->api = (Api){ request, response, handle };
+        asked->listener = (Listener){ .host = "127.0.0.1", .port = 9092, .advertised_host = "me", .advertised_port = 1234 };
+        asked->call = (Call){ .state = state, .api = &asked->api, .header.api_version = version, .header.client_id = STR("client"),
+                              .client_host = "/127.0.0.1", .listener = &asked->listener };
+        cr_assert_eq(codec_encode(request, version, body, &bytes), 0);
+        Str slice = { str_dup((Str){ (char *)bytes.bytes.data, bytes.bytes.size }), bytes.bytes.size };
+        asked->bytes = (char *)(uintptr_t)slice.data;
+        reply_deinit(&bytes);
+        asked->call.request = arena_alloc(&asked->call.arena, request->body->size);
+        cr_assert_eq(codec_decode(request, version, slice, &asked->call.arena, asked->call.request, NULL), 0);
+        handle(&asked->call);
+        return asked;
+}
+
+bool asked_is_done(const Asked *asked) {
+        return asked->call.is_done;
+}
+
+void asked_drop(Asked *asked) {
+        call_deinit(&asked->call);
+        free(asked->bytes);
+        free(asked);
+}
+
+void *asked_end(Asked *asked) {
+        static Arena answers; /* with the test's process */
+        const Call *call = &asked->call;
+        const MessageSchema *response = asked->api.response;
+        size_t head = message_is_flexible(response, call_version(call)) ? 9 : 8, used;
+        cr_assert(call->is_done && !call->close && !call->no_reply);
+        Str reply = arena_str(&answers, (Str){ (char *)call->reply.bytes.data + head, call->reply.bytes.size - head });
+        void *answer = arena_alloc(&answers, response->body->size);
+        cr_assert_eq(codec_decode(response, call_version(call), reply, &answers, answer, &used), 0);
+        cr_assert_eq(used, reply.len);
+        asked_drop(asked);
+        return answer;
+}
+
+void *ask(State *state, const MessageSchema *request, const MessageSchema *response, void (*handle)(Call *call), int16_t version,
+          const void *body) {
+        Asked *asked = ask_start(state, request, response, handle, version, body);
+        if (!asked_is_done(asked))
+                state_commit(state);
+        return asked_end(asked);
+}

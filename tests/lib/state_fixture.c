@@ -1,0 +1,79 @@
+/* Opening, crashing, and the clock. */
+#include "tests/lib/state_fixture.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "storage/base/file.h"
+#include "storage/base/trace.h"
+
+void state_fixture_start(StateFixture *fixture) {
+        *fixture = (StateFixture){ .dir = "/tmp/odradek-state-XXXXXX" };
+        cr_assert(mkdtemp(fixture->dir));
+        fixture->config = (Config){ .data_dir = fixture->dir };
+        trace_level = TRACE_ERROR;
+        state_fixture_set(fixture, "offsets.topic.num.partitions", "4");
+        cr_assert_eq(state_open(&fixture->config, FIXTURE_NOW, 1000, &fixture->state), 0);
+}
+
+void state_fixture_end(StateFixture *fixture) {
+        state_fixture_fail_writes(false);
+        state_close(fixture->state);
+        config_map_deinit(&fixture->config.broker);
+        char command[128];
+        snprintf(command, sizeof(command), "rm -rf '%s'", fixture->dir);
+        cr_assert_eq(system(command), 0);
+}
+
+static void open_again(StateFixture *fixture, int64_t now_ms, int64_t mono_ms) {
+        fixture->state = NULL;
+        cr_assert_eq(state_open(&fixture->config, now_ms, mono_ms, &fixture->state), 0);
+}
+
+void state_fixture_reopen(StateFixture *fixture) {
+        int64_t now_ms = fixture->state->now_ms, mono_ms = fixture->state->mono_ms;
+        cr_assert_eq(state_close(fixture->state), 0);
+        open_again(fixture, now_ms, mono_ms);
+}
+
+void state_fixture_crash(StateFixture *fixture) {
+        int64_t now_ms = fixture->state->now_ms, mono_ms = fixture->state->mono_ms;
+        state_abandon(fixture->state);
+        open_again(fixture, now_ms, mono_ms);
+}
+
+void state_fixture_set(StateFixture *fixture, const char *name, const char *value) {
+        const ConfigKey *key = config_find_key(CONFIG_RESOURCE_BROKER, str_of(name));
+        cr_assert_not_null(key, "%s", name);
+        cr_assert_eq(config_map_set(&fixture->config.broker, key, str_of(value), CONFIG_SOURCE_STATIC_BROKER), 0);
+}
+
+static void move_to(State *state, int64_t mono_ms) {
+        state->now_ms += mono_ms - state->mono_ms;
+        state->mono_ms = mono_ms;
+}
+
+void state_fixture_advance(StateFixture *fixture, int64_t ms) {
+        State *state = fixture->state;
+        int64_t end_ms = state->mono_ms + ms;
+        for (int64_t due_ms; (due_ms = state_next_timer_ms(state)) >= 0 && due_ms <= end_ms;) {
+                if (due_ms > state->mono_ms)
+                        move_to(state, due_ms);
+                state_run_timers(state);
+                state_commit(state);
+        }
+        move_to(state, end_ms);
+}
+
+static ssize_t fail_write(int fd, const struct iovec *parts, int count, off_t position) {
+        errno = EIO;
+        return -1;
+}
+
+void state_fixture_fail_writes(bool fail) {
+        file_ops = FILE_OPS_SYSTEM;
+        if (fail)
+                file_ops.pwritev = fail_write;
+}

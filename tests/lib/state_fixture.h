@@ -1,0 +1,33 @@
+/* A broker's state without sockets, on a temporary directory, and a clock that moves only when told to.
+ *
+ * For suites' init and fini; Criterion runs every test in a process of its own. */
+#pragma once
+
+#include "broker/state/state.h"
+
+#define FIXTURE_NOW 1700000000000
+
+typedef struct StateFixture {
+        char dir[64];
+        Config config;
+        State *state;
+} StateFixture;
+
+/* Makes the directory and opens it. */
+void state_fixture_start(StateFixture *fixture);
+/* Closes and removes it. */
+void state_fixture_end(StateFixture *fixture);
+
+/* Stops cleanly, and starts again. */
+void state_fixture_reopen(StateFixture *fixture);
+/* The same as if the process had been killed. */
+void state_fixture_crash(StateFixture *fixture);
+
+/* Sets a broker config by name. */
+void state_fixture_set(StateFixture *fixture, const char *name, const char *value);
+
+/* Moves both clocks on; every timer on the way fires at its time, and the turn is committed after each. */
+void state_fixture_advance(StateFixture *fixture, int64_t ms);
+
+/* All writes fail from now on, or work again. */
+void state_fixture_fail_writes(bool fail);
