@@ -29,6 +29,19 @@ int log_queue_aborted(Log *log, const BatchHeader *header, const uint8_t *data) 
         return 0;
 }
 
+/* Brings the files of the segments from first on up to date. */
+static int save_txns(Log *log, int32_t first) {
+        for (int32_t i = first; i < log->segment_count; i++) {
+                Segment *segment = log->segments[i];
+                char path[SEGMENT_PATH_MAX];
+                segment_path(log->path, segment->base_offset, "txnindex", path);
+                int r = txn_index_save(&segment->txns, path);
+                if (r)
+                        return r;
+        }
+        return 0;
+}
+
 /* An index file that is damaged is built again. */
 static int load_txns(Log *log, int32_t index) {
         Segment *segment = log->segments[index];
@@ -40,7 +53,8 @@ static int load_txns(Log *log, int32_t index) {
         if (r != -EUCLEAN)
                 return r;
         trace_warn("%s is damaged; it is built again from the log", path);
-        return log_rebuild_txns(log, index);
+        r = log_rebuild_txns(log, index);
+        return r ? r : save_txns(log, index);
 }
 
 void log_keep_transactions(Log *log) {
@@ -170,16 +184,17 @@ int log_rebuild_txns(Log *log, int32_t first) {
 
 int log_recover_txns(Log *log, int64_t recovery_point) {
         int32_t first = log_segment_index(log, recovery_point);
-        int r = log->markers_walked ? log_rebuild_txns(log, first) : 0;
-        for (int32_t i = first; !r && i < log->segment_count; i++) {
-                Segment *segment = log->segments[i];
-                char path[SEGMENT_PATH_MAX];
-                segment_path(log->path, segment->base_offset, "txnindex", path);
-                if (!log->markers_walked)
-                        txn_index_reset(&segment->txns);
-                r = segment->txns.count ? txn_index_save(&segment->txns, path) : file_unlink(path);
-                if (!r)
-                        segment->txns.rewrite = false;
+        if (log->markers_walked) {
+                int r = log_rebuild_txns(log, first);
+                return r ? r : save_txns(log, first);
         }
-        return r;
+        for (int32_t i = first; i < log->segment_count; i++) {
+                char path[SEGMENT_PATH_MAX];
+                segment_path(log->path, log->segments[i]->base_offset, "txnindex", path);
+                int r = file_unlink(path); /* of markers that were lost with a torn tail */
+                if (r)
+                        return r;
+                log->segments[i]->txns.loaded = true;
+        }
+        return 0;
 }
