@@ -125,3 +125,16 @@ void batch_builder_add(BatchBuilder *builder, int64_t timestamp_ms, Str key, Str
 /* Compresses with codec (0-4) and seals the batch. 0 or -errno; the bytes are builder->out until deinit. */
 int batch_builder_finish(BatchBuilder *builder, int codec);
 void batch_builder_deinit(BatchBuilder *builder);
+
+/* The one record of a control batch that ends a transaction. */
+typedef struct BatchMarker {
+        bool commit; /* or abort */
+        int32_t coordinator_epoch;
+        int64_t timestamp_ms;
+} BatchMarker;
+
+/* 1 and *ret_marker; 0 when the control batch holds no marker (compaction emptied it, or it is of another kind); -EUCLEAN;
+ * -ENOMEM. */
+int batch_read_marker(const uint8_t *data, const BatchHeader *header, BatchMarker *ret_marker);
+/* Builds a sealed control batch; for the result and the bytes see batch_builder_finish(). */
+int batch_build_marker(BatchBuilder *builder, int64_t producer_id, int16_t producer_epoch, const BatchMarker *marker);

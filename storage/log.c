@@ -38,6 +38,7 @@ void log_abandon(Log *log) {
                 segment_unref(log->segments[i]);
         free(log->segments);
         free(log->queue);
+        free(log->aborted);
         producers_deinit(&log->producers);
         epochs_deinit(&log->epochs);
         free(log->path);
@@ -226,7 +227,7 @@ static int write_queue(Log *log, int64_t now_ms) {
 }
 
 static void empty_queue(Log *log) {
-        log->queue_count = 0;
+        log->queue_count = log->aborted_count = 0;
         if (log->queue_capacity > LOG_QUEUE_KEPT) {
                 free(log->queue);
                 log->queue = NULL;
@@ -269,6 +270,7 @@ int log_commit(Log *log, int64_t now_ms) {
                 log->end_offset = log->next_offset;
                 log_seal_segments(log, segment_count - 1);
                 producers_keep(&log->producers);
+                log_keep_transactions(log);
         }
         empty_queue(log);
         return r;

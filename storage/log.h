@@ -76,7 +76,8 @@ int64_t log_recovery_point(const Log *log);
 
 typedef enum LogOrigin {
         LOG_ORIGIN_CLIENT, /* offsets are assigned; sequences checked; keys demanded where compacted */
-        LOG_ORIGIN_BROKER, /* internal topics: offsets are assigned, no checks beyond the format */
+        LOG_ORIGIN_BROKER, /* internal topics and markers: offsets are assigned; of a producer only the epochs are checked */
+        LOG_ORIGIN_TRANSACTIONS_V2, /* the same; a marker's epoch must be above that of the transaction it ends */
 } LogOrigin;
 
 #define LOG_REFUSALS_MAX 16
@@ -102,7 +103,7 @@ typedef struct LogAppend {
  * left of a client's bytes after its batch, and is no whole one, is ignored as Kafka does. Checks magic, CRC, lengths, record structure, timestamps, producer epoch and sequence, then patches offsets and epoch *in place*. The
  * bytes must stay untouched until log_commit(); the result is final only when that succeeded. Nothing is queued
  * on error: a positive KafkaError (CORRUPT_MESSAGE, MESSAGE_TOO_LARGE, INVALID_RECORD, INVALID_TIMESTAMP,
- * OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH, FENCED_LEADER_EPOCH ...) or -errno; -EBADMSG when the records don't decompress. */
+ * OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED, FENCED_LEADER_EPOCH ...) or -errno; -EBADMSG when the records don't decompress. */
 int log_append(Log *log, uint8_t *records, size_t size, LogOrigin origin, int32_t leader_epoch, int64_t now_ms,
                LogAppend *ret_append);
 
@@ -126,6 +127,14 @@ typedef struct LogPosition {
         int64_t timestamp_ms; /* -1 likewise */
         int32_t leader_epoch;
 } LogPosition;
+
+/* Where the oldest transaction that is still open began, or the end: readers of committed records stop here. */
+int64_t log_last_stable_offset(const Log *log);
+
+/* Calls each for the aborted transactions of which records may lie in [from_offset, to_offset), in the order of their
+ * markers. 0 or -errno. */
+int log_aborted_transactions(Log *log, int64_t from_offset, int64_t to_offset,
+                             void (*each)(int64_t producer_id, int64_t first_offset, void *data), void *data);
 
 /* The first record whose timestamp is >= timestamp_ms. */
 int log_find_timestamp(Log *log, int64_t timestamp_ms, LogPosition *ret_position);

@@ -128,7 +128,7 @@ static int check_batches(const Log *log, uint8_t *records, size_t size, LogOrigi
         return 0;
 }
 
-static int queue_batch(Log *log, uint8_t *data, BatchHeader *header, int32_t leader_epoch) {
+static int queue_batch(Log *log, uint8_t *data, BatchHeader *header, LogOrigin origin, int32_t leader_epoch) {
         if (log->queue_count == log->queue_capacity) {
                 uint32_t capacity = log->queue_capacity ? log->queue_capacity * 2 : LOG_QUEUE_KEPT;
                 QueuedBatch *queue = realloc(log->queue, capacity * sizeof(*queue));
@@ -139,7 +139,13 @@ static int queue_batch(Log *log, uint8_t *data, BatchHeader *header, int32_t lea
         }
         header->base_offset = log->next_offset;
         header->partition_leader_epoch = leader_epoch;
-        int r = producers_update(&log->producers, header, data, true);
+        int r = 0;
+        if (origin != LOG_ORIGIN_CLIENT && header->producer_id >= 0)
+                r = producers_check_broker(&log->producers, header, data, origin == LOG_ORIGIN_TRANSACTIONS_V2);
+        if (!r && header->attributes & BATCH_CONTROL)
+                r = log_queue_aborted(log, header, data);
+        if (!r)
+                r = producers_update(&log->producers, header, data, true);
         if (r)
                 return r;
         batch_set_base_offset(data, header->base_offset);
@@ -149,18 +155,19 @@ static int queue_batch(Log *log, uint8_t *data, BatchHeader *header, int32_t lea
         return 0;
 }
 
-static int queue_batches(Log *log, uint8_t *records, size_t size, int32_t leader_epoch) {
-        uint32_t queued = log->queue_count, undo = log->producers.undo_count;
+static int queue_batches(Log *log, uint8_t *records, size_t size, LogOrigin origin, int32_t leader_epoch) {
+        uint32_t queued = log->queue_count, undo = log->producers.undo_count, aborted = log->aborted_count;
         int64_t next_offset = log->next_offset;
         int r = 0;
         for (size_t at = 0; !r && at < size;) {
                 BatchHeader header;
                 batch_read_header(records + at, size - at, &header);
-                r = queue_batch(log, records + at, &header, leader_epoch);
+                r = queue_batch(log, records + at, &header, origin, leader_epoch);
                 at += batch_size(&header);
         }
         if (r) {
                 log->queue_count = queued;
+                log->aborted_count = aborted;
                 log->next_offset = next_offset;
                 producers_revert(&log->producers, undo);
         }
@@ -198,7 +205,7 @@ int log_append(Log *log, uint8_t *records, size_t size, LogOrigin origin, int32_
         if (r || ret_append->duplicate)
                 return r;
         int64_t base_offset = log->next_offset;
-        r = queue_batches(log, records, size, leader_epoch);
+        r = queue_batches(log, records, size, origin, leader_epoch);
         if (r)
                 return r;
         log->next_epoch = leader_epoch;

@@ -38,6 +38,10 @@ struct Log {
         QueuedBatch *queue;
         uint32_t queue_count, queue_capacity;
         Producers producers;
+        int64_t unstable_offset; /* where the oldest open transaction began, queued batches left out; INT64_MAX */
+        AbortedTxn *aborted;     /* by queued markers */
+        uint32_t aborted_count, aborted_capacity;
+        bool markers_walked; /* recovery met transactions' markers */
         Epochs epochs;
         RecentWrite recent[LOG_RECENT_COUNT];
         uint32_t recent_next;
@@ -70,3 +74,20 @@ int log_load(Log *log, const LogOpen *how);
 int log_recover(Log *log, int64_t recovery_point);
 /* Finds the end of a log that was closed properly. 0; -EUCLEAN; -errno. */
 int log_find_end(Log *log);
+
+/* Notes the transaction that the batch at data ends, if it aborts one; before producers_update(). 0 or -ENOMEM. */
+int log_queue_aborted(Log *log, const BatchHeader *header, const uint8_t *data);
+/* Brings what the log knows of transactions to the state of its end, after a commit. */
+void log_keep_transactions(Log *log);
+
+/* Brings producers, whose state is that at offset, to the end of the log. Each, unless NULL, gets the transactions that are
+ * aborted on the way, and the segment that their marker is in. 0; -EUCLEAN; -errno. */
+int log_replay_producers(Log *log, Producers *producers, int64_t offset,
+                         int (*each)(Segment *segment, const AbortedTxn *txn, void *data), void *data);
+/* Builds the transaction indexes of the segments from first on from the log. 0 or -errno. */
+int log_rebuild_txns(Log *log, int32_t first);
+/* After a recovery from recovery_point on: the transaction indexes may be of any age. 0 or -errno. */
+int log_recover_txns(Log *log, int64_t recovery_point);
+
+/* As log_aborted_transactions(), with all that is known of each. */
+int log_each_aborted(Log *log, int64_t from_offset, int64_t to_offset, TxnIndexEach *each, void *data);

@@ -150,43 +150,6 @@ static int settle_start(Log *log, const LogOpen *how) {
         return changed ? epochs_write(&log->epochs, log->path) : 0;
 }
 
-static int replay_batch(Log *log, Segment *segment, int64_t position, const BatchHeader *header) {
-        if (header->producer_id < 0)
-                return 0;
-        if (!(header->attributes & BATCH_CONTROL))
-                return producers_update(&log->producers, header, NULL, false);
-        uint8_t *data = malloc(batch_size(header));
-        int fd = data ? segment_open(segment) : -ENOMEM;
-        ssize_t got = fd < 0 ? fd : file_read(fd, data, batch_size(header), position);
-        int r = got < 0 ? (int)got : (size_t)got < batch_size(header) ? -EUCLEAN : 0;
-        if (!r)
-                r = producers_update(&log->producers, header, data, false);
-        free(data);
-        return r;
-}
-
-/* Brings the producers' state from offset to the end of the log. */
-static int replay_producers(Log *log, int64_t offset) {
-        int r = 0;
-        for (int32_t i = log_segment_index(log, offset); !r && i < log->segment_count; i++) {
-                Segment *segment = log->segments[i];
-                int64_t position = 0;
-                if (segment->size && offset > segment->base_offset) {
-                        r = segment_load_indexes(segment, log->config.index_interval_bytes);
-                        if (!r)
-                                r = segment_find(segment, offset, &position);
-                }
-                while (!r && position < segment->size) {
-                        BatchHeader header;
-                        r = segment_read_header(segment, position, &header);
-                        if (!r)
-                                r = replay_batch(log, segment, position, &header);
-                        position += r ? 0 : (int64_t)batch_size(&header);
-                }
-        }
-        return r;
-}
-
 static int load_producers(Log *log, const Listing *listing, int64_t now_ms) {
         int64_t from = log->start_offset;
         for (int32_t i = listing->snapshots.count; i-- > 0;) {
@@ -199,7 +162,7 @@ static int load_producers(Log *log, const Listing *listing, int64_t now_ms) {
                 else if (past || log->segments[log_segment_index(log, offset)]->base_offset != offset)
                         file_unlink(path); /* ahead of the log, unreadable, or of an earlier close */
         }
-        int r = from < log->end_offset ? replay_producers(log, from) : 0;
+        int r = from < log->end_offset ? log_replay_producers(log, &log->producers, from, NULL, NULL) : 0;
         producers_expire(&log->producers, now_ms, log->config.producer_id_expiration_ms);
         return r;
 }
@@ -225,6 +188,9 @@ static int load_listed(Log *log, const LogOpen *how, const Listing *listing) {
                 r = settle_start(log, how);
         if (!r)
                 r = load_producers(log, listing, how->now_ms);
+        if (!r && !trusted)
+                r = log_recover_txns(log, recovery_point);
+        log->unstable_offset = producers_first_open(&log->producers);
         for (int32_t i = 0; i < log->segment_count; i++)
                 log->size_bytes += log->segments[i]->size;
         log->next_offset = log->recovery_point = log->end_offset;

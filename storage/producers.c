@@ -17,7 +17,6 @@
 #define SNAPSHOT_ROW_BYTES 46
 #define SNAPSHOT_BYTES_MAX (1 << 30)
 #define UNDO_KEPT 4 /* more room than this is given back when idle */
-#define CONTROL_INFLATE_BYTES_MAX 4096
 
 struct ProducerUndo {
         int64_t id;
@@ -48,7 +47,33 @@ static Producer *producer_add(Producers *producers, int64_t id) {
         return producer;
 }
 
+static void leave_open(Producers *producers, Producer *producer) {
+        *(producer->open_previous ? &producer->open_previous->open_next : &producers->open_first) = producer->open_next;
+        *(producer->open_next ? &producer->open_next->open_previous : &producers->open_last) = producer->open_previous;
+        producer->open_previous = producer->open_next = NULL;
+        producer->is_open = false;
+}
+
+/* Brings the list of open transactions in line with the producer's state. A new one is the last but when read back. */
+static void place_open(Producers *producers, Producer *producer) {
+        int64_t start = producer->state.txn_start_offset;
+        if (producer->is_open)
+                leave_open(producers, producer);
+        if (start < 0)
+                return;
+        Producer *before = producers->open_last;
+        while (before && before->state.txn_start_offset > start)
+                before = before->open_previous;
+        producer->open_previous = before;
+        producer->open_next = before ? before->open_next : producers->open_first;
+        *(before ? &before->open_next : &producers->open_first) = producer;
+        *(producer->open_next ? &producer->open_next->open_previous : &producers->open_last) = producer;
+        producer->is_open = true;
+}
+
 static void producer_remove(Producers *producers, Producer *producer) {
+        if (producer->is_open)
+                leave_open(producers, producer);
         hashmap_remove(&producers->map, &producer->node);
         free(producer);
 }
@@ -108,6 +133,42 @@ int producers_check(const Producers *producers, const BatchHeader *header) {
         return 0;
 }
 
+int producers_check_broker(const Producers *producers, const BatchHeader *header, const uint8_t *data,
+                           bool transactions_v2) {
+        const Producer *producer = producers_find(producers, header->producer_id);
+        if (!producer)
+                return 0;
+        const ProducerState *state = &producer->state;
+        bool open = state->txn_start_offset >= 0, control = header->attributes & BATCH_CONTROL;
+        bool stale = header->producer_epoch < state->epoch ||
+                     (control && transactions_v2 && open && header->producer_epoch == state->epoch);
+        if (stale)
+                return KAFKA_INVALID_PRODUCER_EPOCH;
+        if (!control)
+                return open && !(header->attributes & BATCH_TRANSACTIONAL) ? KAFKA_INVALID_TXN_STATE : 0;
+        BatchMarker marker;
+        int r = batch_read_marker(data, header, &marker);
+        if (r != 1)
+                return r < 0 ? r : KAFKA_INVALID_RECORD;
+        return marker.coordinator_epoch < state->coordinator_epoch ? KAFKA_TRANSACTION_COORDINATOR_FENCED : 0;
+}
+
+bool producers_find_aborted(const Producers *producers, const BatchHeader *header, const uint8_t *data, AbortedTxn *ret_txn) {
+        const Producer *producer = producers_find(producers, header->producer_id);
+        BatchMarker marker;
+        if (!producer || !producer->is_open || !(header->attributes & BATCH_CONTROL) ||
+            batch_read_marker(data, header, &marker) != 1 || marker.commit)
+                return false;
+        const Producer *oldest = producers->open_first == producer ? producer->open_next : producers->open_first;
+        *ret_txn = (AbortedTxn){
+                .producer_id = producer->id,
+                .first_offset = producer->state.txn_start_offset,
+                .last_offset = batch_last_offset(header),
+                .last_stable_offset = oldest ? oldest->state.txn_start_offset : batch_next_offset(header),
+        };
+        return true;
+}
+
 static void state_set_epoch(ProducerState *state, int16_t epoch) {
         if (epoch != state->epoch)
                 state->batch_count = 0;
@@ -129,19 +190,16 @@ static void state_add_batch(ProducerState *state, const BatchHeader *header) {
                 state->txn_start_offset = header->base_offset;
 }
 
-/* A control batch of a producer holds one record: commit or abort, with the coordinator's epoch. */
-static void state_end_transaction(ProducerState *state, const BatchHeader *header, const uint8_t *data) {
-        BatchReader reader;
-        Record record;
-        int r = batch_reader_init(&reader, data, header, CONTROL_INFLATE_BYTES_MAX);
-        if (!r && batch_reader_next(&reader, &record) == 1 && record.key.len >= 4 && record.value.len >= 6 &&
-            load_be16(record.key.data + 2) <= 1) {
-                state_set_epoch(state, header->producer_epoch);
-                state->coordinator_epoch = (int32_t)load_be32(record.value.data + 2);
-                state->last_timestamp_ms = record.timestamp_ms;
-                state->txn_start_offset = -1;
-        }
-        batch_reader_deinit(&reader);
+static int state_end_transaction(ProducerState *state, const BatchHeader *header, const uint8_t *data) {
+        BatchMarker marker;
+        int r = batch_read_marker(data, header, &marker);
+        if (r != 1)
+                return r == -ENOMEM ? r : 0;
+        state_set_epoch(state, header->producer_epoch);
+        state->coordinator_epoch = marker.coordinator_epoch;
+        state->last_timestamp_ms = marker.timestamp_ms;
+        state->txn_start_offset = -1;
+        return 0;
 }
 
 static ProducerUndo *undo_add(Producers *producers) {
@@ -157,8 +215,9 @@ static ProducerUndo *undo_add(Producers *producers) {
 }
 
 int producers_update(Producers *producers, const BatchHeader *header, const uint8_t *data, bool undo) {
-        if (header->producer_id < 0)
-                return 0;
+        bool control = header->attributes & BATCH_CONTROL;
+        if (header->producer_id < 0 || (control && !header->record_count))
+                return 0; /* the latter is what compaction leaves of a marker whose transaction is gone */
         Producer *producer = producers_find(producers, header->producer_id);
         if (!producer)
                 producer = producer_add(producers, header->producer_id);
@@ -175,11 +234,16 @@ int producers_update(Producers *producers, const BatchHeader *header, const uint
                                          .before = producer->state };
         }
         producer->state.absent = false;
-        if (header->attributes & BATCH_CONTROL)
-                state_end_transaction(&producer->state, header, data);
+        int r = 0;
+        if (control)
+                r = state_end_transaction(&producer->state, header, data);
         else
                 state_add_batch(&producer->state, header);
-        return 0;
+        if (producer->is_open || producer->state.txn_start_offset >= 0)
+                place_open(producers, producer);
+        if (r && undo)
+                producers_revert(producers, producers->undo_count - 1);
+        return r;
 }
 
 void producers_revert(Producers *producers, uint32_t count) {
@@ -189,6 +253,7 @@ void producers_revert(Producers *producers, uint32_t count) {
                 if (!producer)
                         continue;
                 producer->state = entry->before;
+                place_open(producers, producer);
                 if (producer->state.absent)
                         producer_remove(producers, producer);
         }
@@ -288,6 +353,7 @@ static int read_row(Producers *producers, const uint8_t *row) {
                                .timestamp_ms = state->last_timestamp_ms };
         if (last.last_offset >= 0)
                 state->batches[state->batch_count++] = last;
+        place_open(producers, producer);
         return 0;
 }
 

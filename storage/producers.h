@@ -11,6 +11,7 @@
 
 #include "storage/base/hashmap.h"
 #include "storage/batch.h"
+#include "storage/txn_index.h"
 
 #define PRODUCER_BATCHES_MAX 5
 
@@ -31,11 +32,14 @@ typedef struct ProducerState {
         ProducerBatch batches[PRODUCER_BATCHES_MAX]; /* oldest first */
 } ProducerState;
 
-typedef struct Producer {
+typedef struct Producer Producer;
+struct Producer {
         HashNode node;
         int64_t id;
         ProducerState state;
-} Producer;
+        Producer *open_previous, *open_next; /* where a transaction is open, by its first offset */
+        bool is_open;
+};
 
 typedef struct ProducerUndo ProducerUndo;
 
@@ -43,6 +47,7 @@ typedef struct Producers {
         HashMap map;
         ProducerUndo *undo; /* newest last */
         uint32_t undo_count, undo_capacity;
+        Producer *open_first, *open_last;
 } Producers;
 
 #define PRODUCERS_INIT ((Producers){ .map = HASHMAP_INIT })
@@ -61,6 +66,19 @@ bool producers_find_duplicate(const Producers *producers, const BatchHeader *hea
 
 /* Whether a client may append the batch: 0, INVALID_PRODUCER_EPOCH, OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_TXN_STATE. */
 int producers_check(const Producers *producers, const BatchHeader *header);
+
+/* The same for a batch of the broker, whose sequence is not looked at: INVALID_PRODUCER_EPOCH, INVALID_TXN_STATE; of a
+ * marker at data the epochs: INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED. With transactions v2 the marker's epoch has
+ * to be a new one, unless it only repeats the marker that came last. */
+int producers_check_broker(const Producers *producers, const BatchHeader *header, const uint8_t *data, bool transactions_v2);
+
+/* Whether the control batch at data aborts a transaction that is open (before producers_update() saw the batch). */
+bool producers_find_aborted(const Producers *producers, const BatchHeader *header, const uint8_t *data, AbortedTxn *ret_txn);
+
+/* The first offset of the oldest open transaction, or INT64_MAX. */
+static inline int64_t producers_first_open(const Producers *producers) {
+        return producers->open_first ? producers->open_first->state.txn_start_offset : INT64_MAX;
+}
 
 /* Takes the batch at data (offsets assigned) into account; for a control batch its one record is read, so data must
  * hold it whole. With undo it can be taken back. 0 or -ENOMEM (nothing changed). */

@@ -87,6 +87,7 @@ static int walk_segment(Walk *walk, Segment *segment, int64_t *ret_good) {
                 if (header.partition_leader_epoch > walk->epoch)
                         walk->epoch = header.partition_leader_epoch;
                 epochs_begin(&walk->log->epochs, header.partition_leader_epoch, header.base_offset);
+                walk->log->markers_walked |= header.attributes & BATCH_CONTROL && header.producer_id >= 0;
         }
         segment->size = end;
         *ret_good = position;

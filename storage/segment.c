@@ -37,7 +37,7 @@ Segment *segment_new(const char *dir, int64_t base_offset, int64_t size) {
         };
         if (size == 0) {
                 segment->max_timestamp = -1;
-                segment->indexes_loaded = true;
+                segment->indexes_loaded = segment->txns.loaded = true;
         }
         return segment;
 }
@@ -78,6 +78,7 @@ void segment_unref(void *owner) {
                 munmap((void *)segment->map, segment->map_size);
         index_deinit(&segment->offsets);
         index_deinit(&segment->times);
+        txn_index_deinit(&segment->txns);
         file_close(segment->fd);
         free(segment);
 }
@@ -235,6 +236,14 @@ static int sync_index(const Segment *segment, const char *suffix) {
         return r;
 }
 
+static int save_txns(Segment *segment) {
+        char path[SEGMENT_PATH_MAX];
+        if (!txn_index_is_dirty(&segment->txns))
+                return 0;
+        segment_path(segment->dir, segment->base_offset, "txnindex", path);
+        return txn_index_save(&segment->txns, path);
+}
+
 int segment_sync(Segment *segment) {
         if (!segment->unsynced)
                 return 0;
@@ -246,6 +255,8 @@ int segment_sync(Segment *segment) {
                 r = sync_index(segment, "index");
         if (!r && segment->sealed)
                 r = sync_index(segment, "timeindex");
+        if (!r)
+                r = save_txns(segment);
         if (!r)
                 segment->unsynced = false;
         return r;

@@ -10,6 +10,7 @@
 
 #include "storage/batch.h"
 #include "storage/index.h"
+#include "storage/txn_index.h"
 
 #define SEGMENT_PATH_MAX 4096
 #define SEGMENT_TIMESTAMP_UNKNOWN INT64_MIN
@@ -27,6 +28,7 @@ typedef struct Segment {
         int64_t max_timestamp_offset; /* last offset of its batch */
         int64_t indexed_position;     /* of the batch last indexed, 0 at first */
         Index offsets, times;
+        TxnIndex txns;
         bool sealed;         /* no longer written */
         bool indexes_loaded; /* offsets and times hold all there is */
         bool unsynced;       /* written since the last sync */
