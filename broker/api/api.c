@@ -29,6 +29,11 @@
         X(DeleteRecords, delete_records)                                        \
         X(InitProducerId, init_producer_id)                                     \
         X(OffsetForLeaderEpoch, offset_for_leader_epoch)                        \
+        X(AddPartitionsToTxn, add_partitions_to_txn)                            \
+        X(AddOffsetsToTxn, add_offsets_to_txn)                                  \
+        X(EndTxn, end_txn)                                                      \
+        X(WriteTxnMarkers, write_txn_markers)                                   \
+        X(TxnOffsetCommit, txn_offset_commit)                                   \
         X(DescribeConfigs, describe_configs)                                    \
         X(AlterConfigs, alter_configs)                                          \
         X(CreatePartitions, create_partitions)                                  \
@@ -36,6 +41,8 @@
         X(IncrementalAlterConfigs, incremental_alter_configs)                   \
         X(OffsetDelete, offset_delete)                                          \
         X(DescribeCluster, describe_cluster)                                    \
+        X(DescribeTransactions, describe_transactions)                          \
+        X(ListTransactions, list_transactions)                                  \
         X(ListConfigResources, list_config_resources)                           \
         X(DescribeTopicPartitions, describe_topic_partitions)
 

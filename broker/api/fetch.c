@@ -57,6 +57,39 @@ static bool find_divergence(const Partition *partition, const FetchWant *want, F
         return true;
 }
 
+typedef struct AbortedList {
+        Call *call;
+        FetchResponseAbortedTransaction *rows;
+        int32_t count, capacity;
+        bool failed;
+} AbortedList;
+
+static void add_aborted(int64_t producer_id, int64_t first_offset, void *data) {
+        AbortedList *list = data;
+        if (list->count == list->capacity) {
+                int32_t capacity = list->capacity ? list->capacity * 2 : 8;
+                FetchResponseAbortedTransaction *rows = call_array(list->call, FetchResponseAbortedTransaction, capacity);
+                if (!rows) {
+                        list->failed = true;
+                        return;
+                }
+                if (list->count)
+                        memcpy(rows, list->rows, (size_t)list->count * sizeof(*rows));
+                list->rows = rows;
+                list->capacity = capacity;
+        }
+        list->rows[list->count++] = (FetchResponseAbortedTransaction){ .producer_id = producer_id, .first_offset = first_offset };
+}
+
+/* A reader of committed records is told which of them were aborted. */
+static int list_aborted(Call *call, Partition *partition, int64_t offset, FetchResponsePartition *row) {
+        AbortedList list = { .call = call };
+        int r = log_aborted_transactions(partition->log, offset, row->last_stable_offset, add_aborted, &list);
+        row->aborted_transactions = list.rows;
+        row->aborted_transactions_count = list.count;
+        return r || !list.failed ? r : -ENOMEM;
+}
+
 static int16_t read_partition(Call *call, Pass *pass, Topic *topic, const FetchWant *want,
                               FetchResponsePartition *row) {
         const FetchRequest *request = call->request;
@@ -71,14 +104,19 @@ static int16_t read_partition(Call *call, Pass *pass, Topic *topic, const FetchW
         row->high_watermark = partition_high_watermark(partition);
         row->last_stable_offset = partition_last_stable_offset(partition);
         row->log_start_offset = partition_start_offset(partition);
-        row->aborted_transactions_count = request->isolation_level == 1 ? 0 : -1;
+        bool committed = request->isolation_level == 1;
+        row->aborted_transactions_count = committed ? 0 : -1;
         if (find_divergence(partition, want, row))
                 return 0;
         int64_t size_max = want->partition_max_bytes < pass->budget_bytes ? want->partition_max_bytes : pass->budget_bytes;
         FileSpan span = FILE_SPAN_INIT;
-        int r = partition_read(partition, want->fetch_offset, size_max > 0 ? (int32_t)size_max : 0, pass->bytes == 0, &span);
-        if (r)
+        int r = partition_read(partition, want->fetch_offset, committed, size_max > 0 ? (int32_t)size_max : 0, pass->bytes == 0, &span);
+        if (!r && committed && span.size)
+                r = list_aborted(call, partition, want->fetch_offset, row);
+        if (r) {
+                file_span_release(&span);
                 return call_code(call, r);
+        }
         row->records.span = span;
         pass->bytes += span.size;
         pass->budget_bytes -= span.size;

@@ -3,6 +3,7 @@
  * v6 knows share groups (key type 2), which are not served. Errors are worded as Kafka words them. */
 #include "broker/api/api.h"
 #include "broker/state/groups.h"
+#include "broker/state/transactions.h"
 
 enum { KEY_GROUP = 0, KEY_TRANSACTION = 1, KEY_SHARE = 2 };
 
@@ -14,7 +15,7 @@ static int16_t check(Call *call, int8_t type, Str *ret_message) {
                                    "was sent to an incompatible broker. See the broker logs for more details.");
                 return KAFKA_INVALID_REQUEST;
         }
-        if (type == KEY_GROUP && groups_ensure_topic(call->state)) {
+        if (type == KEY_GROUP ? groups_ensure_topic(call->state) : transactions_ensure_topic(call->state)) {
                 *ret_message = call_version(call) >= 4 ? *ret_message : STR("The coordinator is not available.");
                 return KAFKA_COORDINATOR_NOT_AVAILABLE;
         }

@@ -1,25 +1,41 @@
 /* OffsetFetch: v0-10
- * Committed offsets. v2 lists all with null topics; v5 adds leader epochs; v6 is flexible; v7 asks for stable offsets, which all are as long
- * as there are no transactions; v8 takes several groups (KIP-709); v9 a member's id and epoch, for the new protocol; v10 topic ids. */
+ * Committed offsets. v2 lists all with null topics; v5 adds leader epochs; v6 is flexible; v7 asks for stable
+ * offsets, those that no open transaction may change (KIP-447); v8 takes several groups (KIP-709); v9 a member's id and epoch, for the new protocol; v10 topic ids. */
 #include <stdlib.h>
 
 #include "broker/api/api.h"
 #include "broker/state/groups.h"
+#include "broker/state/offsets_pending.h"
 
-static void fill(const CommittedOffset *offset, int64_t *ret_offset, int32_t *ret_epoch, Str *ret_metadata) {
-        *ret_offset = offset ? offset->offset : -1;
-        *ret_epoch = offset ? offset->leader_epoch : -1;
-        *ret_metadata = offset ? offset->metadata : STR("");
+/* What both forms of the answer say of a partition. */
+typedef struct Found {
+        int64_t offset;
+        int32_t leader_epoch;
+        Str metadata;
+        int16_t code;
+} Found;
+
+static Found find(const Call *call, Str group_id, Str topic, int32_t partition) {
+        const OffsetFetchRequest *request = call->request;
+        const Group *group = group_find(call->state, group_id);
+        const CommittedOffset *offset = group ? offset_find(group, topic, partition) : NULL;
+        if (request->require_stable && offsets_pending_has(call->state, group_id, topic, partition))
+                return (Found){ -1, -1, STR(""), KAFKA_UNSTABLE_OFFSET_COMMIT };
+        return offset ? (Found){ offset->offset, offset->leader_epoch, offset->metadata, 0 } : (Found){ -1, -1, STR(""), 0 };
 }
 
-static const CommittedOffset *lookup(const Group *group, Str topic, int32_t partition) {
-        return group ? offset_find(group, topic, partition) : NULL;
-}
+#define FILL(row, found)                                          \
+        do {                                                      \
+                (row)->committed_offset = (found).offset;         \
+                (row)->committed_leader_epoch = (found).leader_epoch; \
+                (row)->metadata = (found).metadata;               \
+                (row)->error_code = (found).code;                 \
+        } while (0)
 
 typedef OffsetFetchResponseTopic OldTopic;
 typedef OffsetFetchResponseGroupTopic NewTopic;
 
-static bool old_topic(Call *call, const Group *group, const OffsetFetchRequestTopic *want, OldTopic *answer) {
+static bool old_topic(Call *call, const OffsetFetchRequestTopic *want, OldTopic *answer) {
         answer->name = want->name;
         answer->partitions = call_array(call, OffsetFetchResponsePartition, want->partition_indexes_count);
         if (!answer->partitions)
@@ -28,7 +44,8 @@ static bool old_topic(Call *call, const Group *group, const OffsetFetchRequestTo
         for (int32_t i = 0; i < want->partition_indexes_count; i++) {
                 OffsetFetchResponsePartition *row = &answer->partitions[i];
                 row->partition_index = want->partition_indexes[i];
-                fill(lookup(group, want->name, row->partition_index), &row->committed_offset, &row->committed_leader_epoch, &row->metadata);
+                Found found = find(call, ((const OffsetFetchRequest *)call->request)->group_id, want->name, row->partition_index);
+                FILL(row, found);
         }
         return true;
 }
@@ -87,7 +104,8 @@ static bool old_all(Call *call, const Group *group, OffsetFetchResponse *respons
                 for (size_t i = 0; i < same; i++) {
                         OffsetFetchResponsePartition *row = &topic->partitions[i];
                         row->partition_index = all[i]->partition;
-                        fill(all[i], &row->committed_offset, &row->committed_leader_epoch, &row->metadata);
+                        Found found = find(call, str_of(group->id), str_of(all[i]->topic), all[i]->partition);
+                        FILL(row, found);
                 }
         }
         return true;
@@ -101,11 +119,11 @@ static bool answer_old(Call *call, OffsetFetchResponse *response) {
         response->topics = call_array(call, OffsetFetchResponseTopic, request->topics_count);
         bool ok = response->topics != NULL;
         for (int32_t i = 0; ok && i < request->topics_count; i++)
-                ok = old_topic(call, group, &request->topics[i], &response->topics[response->topics_count++]);
+                ok = old_topic(call, &request->topics[i], &response->topics[response->topics_count++]);
         return ok;
 }
 
-static bool new_topic(Call *call, const Group *group, const OffsetFetchRequestGroupTopic *want, NewTopic *answer) {
+static bool new_topic(Call *call, Str group_id, const OffsetFetchRequestGroupTopic *want, NewTopic *answer) {
         bool by_id = call_version(call) >= 10;
         Topic *topic = by_id ? topic_find_id(call->state, &want->topic_id) : NULL;
         Str name = by_id ? topic ? str_of(topic->name) : STR("") : want->name;
@@ -118,8 +136,10 @@ static bool new_topic(Call *call, const Group *group, const OffsetFetchRequestGr
         for (int32_t i = 0; i < want->partition_indexes_count; i++) {
                 OffsetFetchResponseTopicPartition *row = &answer->partitions[i];
                 row->partition_index = want->partition_indexes[i];
-                row->error_code = by_id && !topic ? KAFKA_UNKNOWN_TOPIC_ID : 0;
-                fill(lookup(group, name, row->partition_index), &row->committed_offset, &row->committed_leader_epoch, &row->metadata);
+                Found found = find(call, group_id, name, row->partition_index);
+                if (by_id && !topic)
+                        found = (Found){ -1, -1, STR(""), KAFKA_UNKNOWN_TOPIC_ID };
+                FILL(row, found);
         }
         return true;
 }
@@ -143,7 +163,8 @@ static bool new_all(Call *call, const Group *group, OffsetFetchResponseGroup *re
                 for (size_t i = 0; i < same; i++) {
                         OffsetFetchResponseTopicPartition *row = &topic->partitions[i];
                         row->partition_index = all[i]->partition;
-                        fill(all[i], &row->committed_offset, &row->committed_leader_epoch, &row->metadata);
+                        Found found = find(call, str_of(group->id), str_of(all[i]->topic), all[i]->partition);
+                        FILL(row, found);
                 }
         }
         return true;
@@ -157,7 +178,7 @@ static bool answer_group(Call *call, const OffsetFetchRequestGroup *want, Offset
         answer->topics = call_array(call, OffsetFetchResponseGroupTopic, want->topics_count);
         bool ok = answer->topics != NULL;
         for (int32_t i = 0; ok && i < want->topics_count; i++)
-                ok = new_topic(call, group, &want->topics[i], &answer->topics[answer->topics_count++]);
+                ok = new_topic(call, want->group_id, &want->topics[i], &answer->topics[answer->topics_count++]);
         return ok;
 }
 

@@ -1,10 +1,12 @@
 /* Produce: v3-13 (advertised from 0)
  * Appends record batches. The answer waits for the turn's write: base offsets are final only then.
  * v5 adds log_start_offset; v8 record_errors and error_message (KIP-467); v9 is flexible; v10 the current leader (KIP-951), which
- * is always this node; v13 names topics by id (KIP-516). */
-#include "broker/api/api.h"
-
+ * is always this node; v11 knows TRANSACTION_ABORTABLE; v12 takes partitions into their transaction (KIP-890); v13 names topics by id
+ * (KIP-516). */
 #include <inttypes.h>
+
+#include "broker/api/api.h"
+#include "broker/state/transactions.h"
 
 typedef struct Appended {
         Partition *partition;
@@ -14,6 +16,9 @@ typedef struct Appended {
 
 typedef struct Produce {
         CommitWait wait;
+        TransactionWait transaction; /* while partitions are added to it */
+        bool has_added;
+        int16_t add_code; /* why not, for those that were to be added */
         Call *call;
         ProduceResponse response;
         Appended *appended; /* one for each partition of the request that was queued */
@@ -56,6 +61,7 @@ static void on_commit(CommitWait *wait, State *state) {
 static void cancel(Call *call) {
         Produce *p = call->park;
         list_remove(&p->wait.node);
+        transaction_wait_cancel(&p->transaction);
 }
 
 static Str describe_refusal(Call *call, const Partition *partition, const LogRefusal *refusal) {
@@ -127,6 +133,12 @@ static void append_one(Produce *p, Topic *topic, const ProduceRequestPartitionDa
                 return;
         }
         Str records = data->records.bytes;
+        TransactionAdmission admission = transaction_admit(p->call->state, request->transactional_id, call_version(p->call), partition, records);
+        bool is_added = p->has_added && admission.is_added;
+        if (admission.code || (admission.has_to_add && !is_added)) {
+                refuse(p, partition, admission.code ? admission.code : p->add_code, &append, row);
+                return;
+        }
         int r = partition_append(p->call->state, partition, (uint8_t *)(uintptr_t)records.data, records.len,
                                  LOG_ORIGIN_CLIENT, &append);
         if (r) {
@@ -137,9 +149,13 @@ static void append_one(Produce *p, Topic *topic, const ProduceRequestPartitionDa
         p->appended[p->appended_count++] = (Appended){ partition, row, append.base_offset };
 }
 
+static Topic *find_topic(const Call *call, const ProduceRequestTopicData *data) {
+        return call_version(call) >= 13 ? topic_find_id(call->state, &data->topic_id) : topic_find(call->state, data->name);
+}
+
 static int append_topic(Produce *p, const ProduceRequestTopicData *data, ProduceResponseResponse *answer_topic) {
         bool by_id = call_version(p->call) >= 13;
-        Topic *topic = by_id ? topic_find_id(p->call->state, &data->topic_id) : topic_find(p->call->state, data->name);
+        Topic *topic = find_topic(p->call, data);
         answer_topic->name = data->name;
         answer_topic->topic_id = data->topic_id;
         answer_topic->partition_responses = call_array(p->call, ProduceResponsePartitionResponse, data->partition_data_count);
@@ -158,10 +174,26 @@ static int append_topic(Produce *p, const ProduceRequestTopicData *data, Produce
         return 0;
 }
 
+/* Calls each for every batch until it answers false; whether all answered true. */
+static bool each_batch(const ProduceRequest *request, bool (*each)(const ProduceRequestTopicData *topic, ProduceRequestPartitionData *data,
+                       void *context), void *context) {
+        for (int32_t i = 0; i < request->topic_data_count; i++)
+                for (int32_t j = 0; j < request->topic_data[i].partition_data_count; j++)
+                        if (!each(&request->topic_data[i], &request->topic_data[i].partition_data[j], context))
+                                return false;
+        return true;
+}
+
+static bool is_not_transactional(const ProduceRequestTopicData *topic, ProduceRequestPartitionData *data, void *context) {
+        return !transaction_is_part(data->records.bytes);
+}
+
 /* Codes that concern the whole request are repeated for every partition. */
 static int16_t check_request(const ProduceRequest *request) {
         if (request->acks < -1 || request->acks > 1)
                 return KAFKA_INVALID_REQUIRED_ACKS;
+        if (str_is_null(request->transactional_id) && !each_batch(request, is_not_transactional, NULL))
+                return KAFKA_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
         return 0;
 }
 
@@ -189,6 +221,94 @@ static int32_t count_partitions(const ProduceRequest *request) {
         return count;
 }
 
+static void append_all(Produce *p) {
+        Call *call = p->call;
+        const ProduceRequest *request = call->request;
+        for (int32_t i = 0; i < request->topic_data_count; i++)
+                if (append_topic(p, &request->topic_data[i], &p->response.responses[i])) {
+                        call_close(call);
+                        return;
+                }
+        if (p->appended_count == 0) {
+                answer(p);
+                return;
+        }
+        call->park = p;
+        call->cancel = cancel;
+        state_wait_commit(call->state, &p->wait, on_commit);
+}
+
+/* The partitions that have to be taken into the transaction first. */
+typedef struct Adding {
+        Call *call;
+        TransactionTarget *targets;
+        int32_t count;
+        int64_t producer_id;
+        int16_t producer_epoch;
+} Adding;
+
+static bool collect(const ProduceRequestTopicData *topic_data, ProduceRequestPartitionData *data, void *context) {
+        Adding *adding = context;
+        const ProduceRequest *request = adding->call->request;
+        Topic *topic = find_topic(adding->call, topic_data);
+        Partition *partition = topic ? topic_partition(topic, data->index) : NULL;
+        if (!partition)
+                return true;
+        TransactionAdmission admission = transaction_admit(adding->call->state, request->transactional_id, call_version(adding->call),
+                                                           partition, data->records.bytes);
+        if (!admission.has_to_add)
+                return true;
+        adding->targets[adding->count++] = (TransactionTarget){ str_of(topic->name), data->index };
+        adding->producer_id = admission.producer_id;
+        adding->producer_epoch = admission.producer_epoch;
+        return true;
+}
+
+/* While the addition is written, the bytes of the request would be overwritten by the next. */
+static bool keep_records(const ProduceRequestTopicData *topic, ProduceRequestPartitionData *data, void *context) {
+        Call *call = context;
+        if (!data->records.bytes.data)
+                return true;
+        data->records.bytes = arena_str(&call->arena, data->records.bytes);
+        return !str_is_null(data->records.bytes);
+}
+
+static void on_added(TransactionWait *wait, State *state, const TransactionResult *result) {
+        Produce *p = container_of(wait, Produce, transaction);
+        p->has_added = result->code == 0;
+        p->add_code = result->code == KAFKA_PRODUCER_FENCED ? KAFKA_INVALID_PRODUCER_EPOCH
+                      : result->code                        ? result->code
+                                                            : KAFKA_INVALID_TXN_STATE;
+        append_all(p);
+}
+
+/* Whether the request was parked, or closed, for additions to its transaction. */
+static bool add_first(Produce *p) {
+        Call *call = p->call;
+        const ProduceRequest *request = call->request;
+        Adding adding = { .call = call };
+        if (str_is_null(request->transactional_id))
+                return false;
+        adding.targets = arena_alloc_array(&call->arena, (size_t)count_partitions(request), sizeof(*adding.targets));
+        if (!adding.targets) {
+                call_close(call);
+                return true;
+        }
+        each_batch(request, collect, &adding);
+        if (!adding.count)
+                return false;
+        if (!each_batch(request, keep_records, call)) {
+                call_close(call);
+                return true;
+        }
+        p->transaction.done = on_added;
+        call->park = p;
+        call->cancel = cancel;
+        transaction_add(call->state, request->transactional_id, adding.producer_id, adding.producer_epoch, adding.targets, adding.count,
+                        TRANSACTION_VERSION, &p->transaction);
+        return true;
+}
+
 void api_produce(Call *call) {
         const ProduceRequest *request = call->request;
         Produce *p = arena_alloc(&call->arena, sizeof(*p));
@@ -205,18 +325,10 @@ void api_produce(Call *call) {
                 return;
         }
         int16_t code = check_request(request);
-        if (code)
+        if (code) {
                 refuse_all(p, request, code);
-        for (int32_t i = 0; !code && i < request->topic_data_count; i++)
-                if (append_topic(p, &request->topic_data[i], &p->response.responses[i])) {
-                        call_close(call);
-                        return;
-                }
-        if (p->appended_count == 0) {
                 answer(p);
-                return;
+        } else if (!add_first(p)) {
+                append_all(p);
         }
-        call->park = p;
-        call->cancel = cancel;
-        state_wait_commit(call->state, &p->wait, on_commit);
 }

@@ -169,6 +169,9 @@ int16_t group_leave(State *state, Str group_id, Str member_id, Str instance_id);
  * none. 0 or the code for every partition. */
 int16_t group_check_commit(State *state, Group *group, Str member_id, Str instance_id, int32_t generation);
 
+/* The same inside a transaction: a producer need not know of the group (KIP-447). */
+int16_t group_check_transactional_commit(State *state, Group *group, Str member_id, Str instance_id, int32_t generation);
+
 /* Puts a committed offset into memory. 0 or -ENOMEM. */
 int offset_store(Group *group, Str topic, int32_t partition, int64_t offset, int32_t leader_epoch, Str metadata,
                  int64_t commit_timestamp_ms, int64_t expire_timestamp_ms);

@@ -6,14 +6,14 @@
 
 #include "broker/protocol/codec.h"
 #include "broker/protocol/messages.h"
+#include "broker/state/offsets_pending.h"
+#include "broker/state/replay.h"
 #include "storage/base/endian.h"
 #include "storage/base/error.h"
 #include "storage/base/trace.h"
 
 #define GROUP_VALUE_VERSION 3
 #define OFFSET_VALUE_VERSION 3
-#define READ_BYTES (4 * 1024 * 1024)
-#define INFLATE_BYTES_MAX ((size_t)64 * 1024 * 1024)
 
 /* Java's String.hashCode over UTF-16, made non-negative as Kafka does. */
 int32_t journal_partition_index(Str group_id, int32_t partition_count) {
@@ -61,6 +61,11 @@ static void add_record(Journal *journal, Reply *key, Reply *value) {
 void journal_begin(Journal *journal, int64_t now_ms) {
         journal->now_ms = now_ms;
         batch_builder_init(&journal->batch, 0, -1, -1, -1);
+}
+
+void journal_begin_transactional(Journal *journal, int64_t now_ms, int64_t producer_id, int16_t producer_epoch) {
+        journal->now_ms = now_ms;
+        batch_builder_init(&journal->batch, BATCH_TRANSACTIONAL, producer_id, producer_epoch, -1);
 }
 
 static void encode_offset_key(Str group_id, Str topic, int32_t partition, Reply *out) {
@@ -151,7 +156,7 @@ int journal_append(State *state, Journal *journal, Str group_id, JournalWrite *w
                 r = batch_builder_finish(&journal->batch, 0);
         if (!r) {
                 Partition *partition = topic->partitions[journal_partition_index(group_id, topic->partition_count)];
-                r = partition_append_owned(state, partition, &journal->batch.out, &append);
+                r = partition_append_owned(state, partition, &journal->batch.out, LOG_ORIGIN_BROKER, &append);
                 if (!r && write) {
                         write->partition = partition;
                         write->done = done;
@@ -191,9 +196,23 @@ static int decode_versioned(const MessageSchema *message, Str bytes, Arena *aren
         return codec_decode(message, version, (Str){ .data = bytes.data + 2, .len = bytes.len - 2 }, arena, ret_value, NULL);
 }
 
-static int replay_offset(State *state, Str key_bytes, Str value_bytes, Arena *arena) {
+static int replay_value(State *state, const ReplayedRecord *replayed, const OffsetCommitKey *key, const OffsetCommitValue *value) {
+        if (replayed->batch->attributes & BATCH_TRANSACTIONAL)
+                return offsets_pending_add(state, replayed->partition->index, replayed->batch->producer_id,
+                                           &(PendingCommit){ .group = key->group, .topic = key->topic, .metadata = value->metadata,
+                                                             .partition = key->partition, .leader_epoch = value->leader_epoch,
+                                                             .offset = value->offset, .commit_ms = value->commit_timestamp });
+        Group *group = group_get(state, key->group);
+        offsets_pending_supersede(state, key->group, key->topic, key->partition);
+        return group ? offset_store(group, key->topic, key->partition, value->offset, value->leader_epoch, value->metadata,
+                                    value->commit_timestamp, value->expire_timestamp)
+                     : -ENOMEM;
+}
+
+static int replay_offset(State *state, const ReplayedRecord *replayed, Arena *arena) {
         OffsetCommitKey key;
         OffsetCommitValue value;
+        Str key_bytes = replayed->record->key, value_bytes = replayed->record->value;
         int r = codec_decode(&OffsetCommitKey_message, 0, (Str){ key_bytes.data + 2, key_bytes.len - 2 }, arena, &key, NULL);
         if (r)
                 return r;
@@ -205,10 +224,7 @@ static int replay_offset(State *state, Str key_bytes, Str value_bytes, Arena *ar
         }
         if ((r = decode_versioned(&OffsetCommitValue_message, value_bytes, arena, &value)))
                 return r;
-        Group *group = group_get(state, key.group);
-        return group ? offset_store(group, key.topic, key.partition, value.offset, value.leader_epoch, value.metadata,
-                                    value.commit_timestamp, value.expire_timestamp)
-                     : -ENOMEM;
+        return replay_value(state, replayed, &key, &value);
 }
 
 static int replay_members(Group *group, const GroupMetadataValue *value) {
@@ -260,13 +276,14 @@ static int replay_group(State *state, Str key_bytes, Str value_bytes, Arena *are
         return replay_members(group, &value);
 }
 
-static int replay_record(State *state, const Record *record) {
+static int replay_record(State *state, const ReplayedRecord *replayed) {
+        const Record *record = replayed->record;
         Arena arena = ARENA_INIT(0);
         int r = 0;
         if (record->key.len >= 2 && record->key.data) {
                 int16_t kind = (int16_t)load_be16(record->key.data);
                 if (kind == 0 || kind == 1)
-                        r = replay_offset(state, record->key, record->value, &arena);
+                        r = replay_offset(state, replayed, &arena);
                 else if (kind == 2)
                         r = replay_group(state, record->key, record->value, &arena);
         }
@@ -278,51 +295,14 @@ static int replay_record(State *state, const Record *record) {
         return r;
 }
 
-static int replay_batch(State *state, const uint8_t *data, const BatchHeader *header) {
-        BatchReader reader;
-        Record record;
-        int r = header->attributes & BATCH_CONTROL ? 0 : batch_reader_init(&reader, data, header, INFLATE_BYTES_MAX);
-        if (header->attributes & BATCH_CONTROL)
-                return 0;
-        while (r >= 0 && (r = batch_reader_next(&reader, &record)) == 1)
-                if ((r = replay_record(state, &record)) < 0)
-                        break;
-        batch_reader_deinit(&reader);
-        return r < 0 ? r : 0;
-}
-
-static int replay_partition(State *state, Partition *partition) {
-        int64_t offset = partition_start_offset(partition), end = partition_high_watermark(partition);
-        int r = 0;
-        while (!r && offset < end) {
-                FileSpan span;
-                BatchHeader header;
-                Buffer copy = BUFFER_INIT;
-                if ((r = partition_read(partition, offset, READ_BYTES, true, &span)))
-                        return r < 0 ? r : -EIO;
-                r = file_span_copy(&span, &copy);
-                file_span_release(&span);
-                size_t at = 0;
-                while (!r && at < copy.size && batch_read_header(copy.data + at, copy.size - at, &header) == 0) {
-                        r = replay_batch(state, copy.data + at, &header);
-                        at += batch_size(&header);
-                        offset = batch_next_offset(&header);
-                }
-                buffer_deinit(&copy);
-                if (!r && at == 0)
-                        return -EIO;
-        }
-        return r;
+static int replay_one(State *state, const ReplayedRecord *replayed, void *data) {
+        if (replayed->record)
+                return replay_record(state, replayed);
+        offsets_pending_end(state, replayed->partition->index, replayed->batch->producer_id, replayed->is_commit);
+        return 0;
 }
 
 int journal_replay(State *state) {
         Topic *topic = topic_find(state, STR(TOPIC_NAME_OFFSETS));
-        for (int32_t i = 0; topic && i < topic->partition_count; i++) {
-                if (!topic->partitions[i]->log)
-                        continue;
-                int r = replay_partition(state, topic->partitions[i]);
-                if (r)
-                        return r;
-        }
-        return 0;
+        return topic ? replay_topic(state, topic, replay_one, NULL) : 0;
 }

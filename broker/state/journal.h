@@ -25,6 +25,8 @@ typedef struct Journal {
 } Journal;
 
 void journal_begin(Journal *journal, int64_t now_ms);
+/* Offsets that count when the producer's transaction commits. */
+void journal_begin_transactional(Journal *journal, int64_t now_ms, int64_t producer_id, int16_t producer_epoch);
 void journal_add_offset(Journal *journal, Str group_id, const CommittedOffset *offset);
 void journal_add_offset_tombstone(Journal *journal, Str group_id, Str topic, int32_t partition);
 /* The group with its members and their assignments, or (no members) as an empty one. */

@@ -77,13 +77,7 @@ int offset_store(Group *group, Str topic, int32_t partition, int64_t offset, int
         return 0;
 }
 
-int16_t group_check_commit(State *state, Group *group, Str member_id, Str instance_id, int32_t generation) {
-        if (!group)
-                return generation < 0 ? 0 : KAFKA_ILLEGAL_GENERATION;
-        if (generation < 0 && group->state == GROUP_EMPTY)
-                return 0;
-        if (generation < 0 && member_id.len == 0 && str_is_null(instance_id))
-                return KAFKA_UNKNOWN_MEMBER_ID;
+static int16_t check_member(State *state, Group *group, Str member_id, Str instance_id, int32_t generation) {
         Member *member = member_find(group, member_id);
         if (!str_is_null(instance_id)) {
                 Member *owner = member_find_instance(group, instance_id);
@@ -96,10 +90,30 @@ int16_t group_check_commit(State *state, Group *group, Str member_id, Str instan
                 return KAFKA_UNKNOWN_MEMBER_ID;
         if (generation != group->generation)
                 return KAFKA_ILLEGAL_GENERATION;
-        if (group->state == GROUP_COMPLETING_REBALANCE)
-                return KAFKA_REBALANCE_IN_PROGRESS;
-        member_touch(state, member);
         return 0;
+}
+
+int16_t group_check_commit(State *state, Group *group, Str member_id, Str instance_id, int32_t generation) {
+        if (!group)
+                return generation < 0 ? 0 : KAFKA_ILLEGAL_GENERATION;
+        if (generation < 0 && group->state == GROUP_EMPTY)
+                return 0;
+        if (generation < 0 && member_id.len == 0 && str_is_null(instance_id))
+                return KAFKA_UNKNOWN_MEMBER_ID;
+        int16_t code = check_member(state, group, member_id, instance_id, generation);
+        if (!code && group->state == GROUP_COMPLETING_REBALANCE)
+                return KAFKA_REBALANCE_IN_PROGRESS;
+        if (!code)
+                member_touch(state, member_find(group, member_id));
+        return code;
+}
+
+int16_t group_check_transactional_commit(State *state, Group *group, Str member_id, Str instance_id, int32_t generation) {
+        if (!group)
+                return generation < 0 ? 0 : KAFKA_ILLEGAL_GENERATION;
+        if (generation < 0 && (group->state == GROUP_EMPTY || (member_id.len == 0 && str_is_null(instance_id))))
+                return 0;
+        return check_member(state, group, member_id, instance_id, generation);
 }
 
 /* Whether a subscription (int16 version, then an array of topics) names the topic. What cannot be read counts as every topic. */

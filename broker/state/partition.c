@@ -142,11 +142,11 @@ int partition_append(State *state, Partition *partition, uint8_t *records, size_
         return r;
 }
 
-int partition_append_owned(State *state, Partition *partition, Buffer *batch, LogAppend *ret_append) {
+int partition_append_owned(State *state, Partition *partition, Buffer *batch, LogOrigin origin, LogAppend *ret_append) {
         KeptBuffer *kept = calloc(1, sizeof(*kept));
         int r = kept && !batch->failed ? 0 : -ENOMEM;
         if (r == 0)
-                r = partition_append(state, partition, batch->data, batch->size, LOG_ORIGIN_BROKER, ret_append);
+                r = partition_append(state, partition, batch->data, batch->size, origin, ret_append);
         if (r) {
                 free(kept);
                 buffer_deinit(batch);
@@ -158,10 +158,11 @@ int partition_append_owned(State *state, Partition *partition, Buffer *batch, Lo
         return 0;
 }
 
-int partition_read(Partition *partition, int64_t offset, int32_t size_max, bool min_one, FileSpan *ret_span) {
+int partition_read(Partition *partition, int64_t offset, bool committed, int32_t size_max, bool min_one, FileSpan *ret_span) {
         if (!partition->log)
                 return KAFKA_KAFKA_STORAGE_ERROR;
-        return log_read(partition->log, offset, partition_last_stable_offset(partition), size_max, min_one, ret_span);
+        int64_t end_offset = committed ? partition_last_stable_offset(partition) : partition_high_watermark(partition);
+        return log_read(partition->log, offset, end_offset, size_max, min_one, ret_span);
 }
 
 int partition_delete_records(State *state, Partition *partition, int64_t offset) {

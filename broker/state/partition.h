@@ -40,10 +40,10 @@ struct PartitionWait {
 int partition_append(State *state, Partition *partition, uint8_t *records, size_t size, LogOrigin origin, LogAppend *ret_append);
 
 /* The same for a batch in a buffer, which is taken over (emptied here, also on error) and freed after the commit. */
-int partition_append_owned(State *state, Partition *partition, Buffer *batch, LogAppend *ret_append);
+int partition_append_owned(State *state, Partition *partition, Buffer *batch, LogOrigin origin, LogAppend *ret_append);
 
-/* As log_read(), up to the high watermark (or last stable offset), with errors as codes for the client. */
-int partition_read(Partition *partition, int64_t offset, int32_t size_max, bool min_one, FileSpan *ret_span);
+/* As log_read(), up to the high watermark, or with committed the last stable offset; errors as codes for the client. */
+int partition_read(Partition *partition, int64_t offset, bool committed, int32_t size_max, bool min_one, FileSpan *ret_span);
 
 /* Moves the start of the log forward (DeleteRecords); offset -1 means the high watermark. The new start goes to the checkpoint
  * with state_checkpoint_starts(). 0 or a code for the client. */
@@ -64,9 +64,8 @@ void partition_free(Partition *partition);
 static inline int64_t partition_high_watermark(const Partition *partition) {
         return partition->log ? log_end_offset(partition->log) : 0;
 }
-/* No transactions are open yet, so it is the high watermark. */
 static inline int64_t partition_last_stable_offset(const Partition *partition) {
-        return partition_high_watermark(partition);
+        return partition->log ? log_last_stable_offset(partition->log) : 0;
 }
 static inline int64_t partition_start_offset(const Partition *partition) {
         return partition->log ? log_start_offset(partition->log) : 0;

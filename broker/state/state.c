@@ -8,6 +8,8 @@
 #include "broker/state/data_dir.h"
 #include "broker/state/fetch_sessions.h"
 #include "broker/state/metadata.h"
+#include "broker/state/offsets_pending.h"
+#include "broker/state/transactions.h"
 #include "storage/base/trace.h"
 
 #define CHECKPOINT_INTERVAL_MS 60000
@@ -67,6 +69,7 @@ static void state_free(State *state) {
                 topic_free(state, container_of(node, Topic, by_name));
         free_kept_buffers(state);
         fetch_sessions_close(state);
+        offsets_pending_close(state);
         metadata_abandon(state);
         data_dir_close(state);
         timer_stop(state, &state->checkpoint_timer);
@@ -115,20 +118,33 @@ static int open_logs(State *state) {
         return r;
 }
 
+/* What replays the internal topics. Transactions whose end was decided are carried out at once. */
+static int open_coordinators(State *state) {
+        int r = groups_open(state);
+        if (r == 0)
+                r = transactions_open(state);
+        if (r == 0)
+                state_commit(state);
+        if (r) {
+                transactions_close(state);
+                groups_close(state);
+        }
+        return r;
+}
+
 int state_open(Config *config, int64_t now_ms, int64_t mono_ms, State **ret_state) {
         State *state = state_new(config, now_ms, mono_ms);
         if (!state)
                 return -ENOMEM;
         int r = fetch_sessions_open(state);
         if (r == 0)
+                r = offsets_pending_open(state);
+        if (r == 0)
                 r = data_dir_open(state);
         if (r == 0)
                 r = open_logs(state);
-        if (r == 0) {
-                r = groups_open(state);
-                if (r)
-                        groups_close(state);
-        }
+        if (r == 0)
+                r = open_coordinators(state);
         if (r) {
                 state_free(state);
                 return r;
@@ -173,6 +189,7 @@ int state_close(State *state) {
         if (!state)
                 return 0;
         state_commit(state);
+        transactions_close(state);
         groups_close(state);
         state_commit(state);
         int r = state->failed ? -EIO : sync_partitions(state);
@@ -191,6 +208,7 @@ int state_close(State *state) {
 void state_abandon(State *state) {
         if (!state)
                 return;
+        transactions_close(state);
         groups_close(state);
         state_free(state);
 }

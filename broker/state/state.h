@@ -12,6 +12,8 @@
 
 typedef struct FetchSessions FetchSessions; /* state/fetch_sessions.h */
 typedef struct Groups Groups;     /* state/groups.h */
+typedef struct PendingOffsets PendingOffsets; /* state/offsets_pending.h */
+typedef struct Transactions Transactions;     /* state/transactions.h */
 typedef struct Metadata Metadata; /* state/metadata.h: writer and replayer of __cluster_metadata-0 */
 
 struct State {
@@ -29,6 +31,8 @@ struct State {
         Metadata *metadata;
         Groups *groups;
         FetchSessions *fetch_sessions;
+        PendingOffsets *pending_offsets;
+        Transactions *transactions;
         int lock_fd;           /* .lock in the data directory */
         int64_t next_producer_id, producer_ids_end; /* the block reserved in the metadata log */
         Timer checkpoint_timer; /* runs while the checkpoint files are older than the logs */

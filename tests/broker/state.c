@@ -126,7 +126,7 @@ static void on_commit(CommitWait *wait, State *unused) {
         if (seen.chained-- > 0) {
                 Buffer bytes = make_batch();
                 LogAppend result;
-                cr_assert_eq(partition_append_owned(state, seen.partition, &bytes, &result), 0);
+                cr_assert_eq(partition_append_owned(state, seen.partition, &bytes, LOG_ORIGIN_BROKER, &result), 0);
                 state_wait_commit(state, wait, on_commit);
         }
 }
@@ -144,7 +144,7 @@ Test(state, a_commit_tells_writers_then_readers) {
         list_append(&seen.partition->fetch_waits, &seen.fetch.node);
         Buffer bytes = make_batch();
         LogAppend result;
-        cr_assert_eq(partition_append_owned(state, seen.partition, &bytes, &result), 0);
+        cr_assert_eq(partition_append_owned(state, seen.partition, &bytes, LOG_ORIGIN_BROKER, &result), 0);
         cr_assert_eq(result.base_offset, 0);
         state_wait_commit(state, &seen.commit, on_commit);
         cr_assert_eq(seen.commits, 0);
@@ -174,7 +174,7 @@ Test(state, durable_writes_are_synced) {
         cr_assert_eq(topic_create(state, STR("a"), 1, &CONFIG_MAP_INIT, &topic), 0);
         Buffer bytes = make_batch();
         LogAppend result;
-        cr_assert_eq(partition_append_owned(state, topic->partitions[0], &bytes, &result), 0);
+        cr_assert_eq(partition_append_owned(state, topic->partitions[0], &bytes, LOG_ORIGIN_BROKER, &result), 0);
         state_commit(state);
         cr_assert_eq(log_recovery_point(topic->partitions[0]->log), 1);
 }
@@ -217,13 +217,13 @@ Test(state, a_failed_sync_ends_all_acknowledgement) {
         cr_assert_eq(topic_create(state, STR("a"), 1, &CONFIG_MAP_INIT, &topic), 0);
         Buffer bytes = make_batch();
         LogAppend result;
-        cr_assert_eq(partition_append_owned(state, topic->partitions[0], &bytes, &result), 0);
+        cr_assert_eq(partition_append_owned(state, topic->partitions[0], &bytes, LOG_ORIGIN_BROKER, &result), 0);
         file_ops.fdatasync = fail_sync;
         state_commit(state);
         file_ops = FILE_OPS_SYSTEM;
         cr_assert(state->failed && topic->partitions[0]->commit_error < 0);
         bytes = make_batch();
-        cr_assert_eq(partition_append_owned(state, topic->partitions[0], &bytes, &result), KAFKA_KAFKA_STORAGE_ERROR);
+        cr_assert_eq(partition_append_owned(state, topic->partitions[0], &bytes, LOG_ORIGIN_BROKER, &result), KAFKA_KAFKA_STORAGE_ERROR);
         cr_assert_neq(topic_create(state, STR("b"), 1, &CONFIG_MAP_INIT, NULL), 0);
         cr_assert_lt(state_close(state), 0);
         cr_assert(!exists(".kafka_cleanshutdown"));

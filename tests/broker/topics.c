@@ -68,7 +68,7 @@ static void append(Partition *partition, const char *value) {
         Buffer bytes = builder.out;
         builder.out = BUFFER_INIT;
         batch_builder_deinit(&builder);
-        cr_assert_eq(partition_append_owned(state, partition, &bytes, &result), 0);
+        cr_assert_eq(partition_append_owned(state, partition, &bytes, LOG_ORIGIN_BROKER, &result), 0);
 }
 
 Test(topics, survive_a_clean_stop_and_a_crash) {

@@ -1,0 +1,161 @@
+/* TxnOffsetCommit: v0-5
+ * Commits offsets of a group inside a transaction: they take effect when it commits. v2 adds leader epochs; v3 is flexible and names the
+ * member (KIP-447); v4 knows TRANSACTION_ABORTABLE; v5 takes the group's partition into the transaction by itself (KIP-890). */
+#include "broker/api/api.h"
+#include "broker/state/offsets_write.h"
+#include "broker/state/transactions.h"
+
+typedef struct Commit {
+        OffsetsWait wait;
+        TransactionWait transaction;
+        Call *call;
+        TxnOffsetCommitResponse response;
+        OffsetToCommit *offsets; /* those without an error yet */
+        TxnOffsetCommitResponsePartition **rows;
+        int32_t count;
+} Commit;
+
+static void reply(Commit *c, int16_t code) {
+        for (int32_t i = 0; i < c->count; i++)
+                c->rows[i]->error_code = code;
+        call_reply(c->call, &c->response);
+}
+
+static void on_written(OffsetsWait *wait, State *state, int16_t code) {
+        reply(container_of(wait, Commit, wait), code);
+}
+
+static void cancel(Call *call) {
+        Commit *c = call->park;
+        offsets_wait_cancel(&c->wait);
+        transaction_wait_cancel(&c->transaction);
+}
+
+static void write_offsets(Commit *c) {
+        const TxnOffsetCommitRequest *request = c->call->request;
+        OffsetsProducer producer = { request->producer_id, request->producer_epoch };
+        int r = offsets_write(c->call->state, request->group_id, c->offsets, c->count, &producer, &c->wait);
+        if (r > 0 && r != KAFKA_KAFKA_STORAGE_ERROR)
+                reply(c, (int16_t)r);
+        else if (r)
+                reply(c, call_code(c->call, r) ? KAFKA_COORDINATOR_NOT_AVAILABLE : 0);
+}
+
+static void on_added(TransactionWait *wait, State *state, const TransactionResult *result) {
+        Commit *c = container_of(wait, Commit, transaction);
+        int16_t code = result->code == KAFKA_PRODUCER_FENCED ? KAFKA_INVALID_PRODUCER_EPOCH : result->code;
+        if (code)
+                reply(c, code);
+        else
+                write_offsets(c);
+}
+
+/* Clients of transactions v1 have added the group's partition before: otherwise the offsets would hang. */
+static int16_t verify(Call *call, int32_t partition) {
+        const TxnOffsetCommitRequest *request = call->request;
+        if (!config_bool(call->state->config, "transaction.partition.verification.enable"))
+                return 0;
+        int16_t code = transaction_verify(call->state, request->transactional_id, request->producer_id, request->producer_epoch,
+                                          STR(TOPIC_NAME_OFFSETS), partition);
+        if (code == KAFKA_PRODUCER_FENCED)
+                return KAFKA_INVALID_PRODUCER_EPOCH;
+        return code == KAFKA_TRANSACTION_ABORTABLE && call_version(call) < 4 ? KAFKA_INVALID_TXN_STATE : code;
+}
+
+static int16_t check_group(Call *call) {
+        const TxnOffsetCommitRequest *request = call->request;
+        if (request->group_id.len == 0)
+                return KAFKA_INVALID_GROUP_ID;
+        return group_check_transactional_commit(call->state, group_find(call->state, request->group_id), request->member_id,
+                                                request->group_instance_id, request->generation_id);
+}
+
+static int16_t check_partition(Call *call, int16_t group_code, Topic *topic, const TxnOffsetCommitRequestPartition *want) {
+        if (!topic || !topic_partition(topic, want->partition_index))
+                return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+        if (group_code)
+                return group_code;
+        bool is_too_long = (int64_t)want->committed_metadata.len > config_int(call->state->config, "offset.metadata.max.bytes");
+        return is_too_long ? KAFKA_OFFSET_METADATA_TOO_LARGE : 0;
+}
+
+static bool add_topic(Commit *c, int16_t group_code, const TxnOffsetCommitRequestTopic *want, TxnOffsetCommitResponseTopic *answer) {
+        Topic *topic = topic_find(c->call->state, want->name);
+        answer->name = want->name;
+        answer->partitions = call_array(c->call, TxnOffsetCommitResponsePartition, want->partitions_count);
+        if (!answer->partitions)
+                return false;
+        answer->partitions_count = want->partitions_count;
+        for (int32_t i = 0; i < want->partitions_count; i++) {
+                const TxnOffsetCommitRequestPartition *p = &want->partitions[i];
+                TxnOffsetCommitResponsePartition *row = &answer->partitions[i];
+                row->partition_index = p->partition_index;
+                row->error_code = check_partition(c->call, group_code, topic, p);
+                if (row->error_code)
+                        continue;
+                c->rows[c->count] = row;
+                c->offsets[c->count++] = (OffsetToCommit){
+                        .topic = str_of(topic->name), .metadata = str_is_null(p->committed_metadata) ? STR("") : p->committed_metadata,
+                        .partition = p->partition_index, .leader_epoch = p->committed_leader_epoch, .offset = p->committed_offset,
+                        .commit_ms = c->call->state->now_ms, .expire_ms = -1 };
+        }
+        return true;
+}
+
+static bool add_all(Commit *c) {
+        Call *call = c->call;
+        const TxnOffsetCommitRequest *request = call->request;
+        size_t count = 0;
+        for (int32_t i = 0; i < request->topics_count; i++)
+                count += (size_t)request->topics[i].partitions_count;
+        c->offsets = arena_alloc_array(&call->arena, count, sizeof(*c->offsets));
+        c->rows = arena_alloc_array(&call->arena, count, sizeof(*c->rows));
+        c->response.topics = call_array(call, TxnOffsetCommitResponseTopic, request->topics_count);
+        int16_t code = check_group(call);
+        bool ok = c->offsets && c->rows && c->response.topics;
+        for (int32_t i = 0; ok && i < request->topics_count; i++)
+                ok = add_topic(c, code, &request->topics[i], &c->response.topics[c->response.topics_count++]);
+        return ok;
+}
+
+static void begin(Commit *c) {
+        Call *call = c->call;
+        const TxnOffsetCommitRequest *request = call->request;
+        if (groups_ensure_topic(call->state)) {
+                reply(c, KAFKA_COORDINATOR_NOT_AVAILABLE);
+                return;
+        }
+        const Topic *offsets = topic_find(call->state, STR(TOPIC_NAME_OFFSETS));
+        int32_t partition = journal_partition_index(request->group_id, offsets->partition_count);
+        if (call_version(call) >= 5) {
+                TransactionTarget target = { STR(TOPIC_NAME_OFFSETS), partition };
+                transaction_add(call->state, request->transactional_id, request->producer_id, request->producer_epoch, &target, 1,
+                                TRANSACTION_VERSION, &c->transaction);
+                return;
+        }
+        int16_t code = verify(call, partition);
+        if (code)
+                reply(c, code);
+        else
+                write_offsets(c);
+}
+
+void api_txn_offset_commit(Call *call) {
+        Commit *c = arena_alloc(&call->arena, sizeof(*c));
+        if (!c) {
+                call_close(call);
+                return;
+        }
+        *c = (Commit){ .wait = { .done = on_written }, .transaction = { .done = on_added }, .call = call,
+                       .response = TxnOffsetCommitResponse_INIT };
+        if (!add_all(c)) {
+                call_close(call);
+                return;
+        }
+        call->park = c;
+        call->cancel = cancel;
+        if (c->count)
+                begin(c);
+        else
+                reply(c, 0);
+}
