@@ -3,7 +3,7 @@
 
 usage: compare.py [--only WORD] [--verbose] [--against KAFKA_HOST:PORT ODRADEK_HOST:PORT]
 
-Starts both brokers, each with an empty directory, unless two fresh ones are named. The cases stand in cases.py, in order,
+Starts both brokers, each with an empty directory, unless two fresh ones are named. The cases stand in cases/, in order,
 since later ones build on earlier ones. Ids, addresses and times are normalised; each difference that is allowed stands in
 ALLOWED with its reason. The last line counts the cases.
 """

@@ -1,0 +1,27 @@
+"""The requests that compare.py sends to both brokers, in order; a theme a module."""
+from cases.common import Case
+from cases.configs import config_cases
+from cases.groups import group_cases
+from cases.produce import produce_cases
+from cases.read import read_cases, record_deletion_cases
+from cases.topics import partition_cases, topic_cases
+
+
+def warm_up():
+    """Requests with what their answers hold once a broker is ready for the cases; they are not compared."""
+    yield Case('FindCoordinator', 4, {'coordinator_keys': ['warm-up']}), lambda a: a['coordinators'][0]['error_code'] == 0
+    yield (Case('OffsetFetch', 7, {'group_id': 'warm-up', 'topics': []}), lambda a: a['error_code'] == 0)
+    yield (Case('InitProducerId', 1, {'transactional_id': None, 'transaction_timeout_ms': 1000}),
+           lambda a: a['error_code'] == 0)
+
+
+def all_cases():
+    yield Case('ApiVersions', 3, {'client_software_name': 'test', 'client_software_version': '1'}, '')
+    yield Case('ApiVersions', 3, {'client_software_name': '-', 'client_software_version': '1'}, 'bad name')
+    yield from topic_cases()
+    yield from partition_cases()
+    yield from produce_cases()
+    yield from read_cases()
+    yield from config_cases()
+    yield from record_deletion_cases()
+    yield from group_cases()

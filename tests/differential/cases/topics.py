@@ -1,0 +1,76 @@
+"""Topics: created, described, grown, deleted."""
+import uuid
+
+from cases.common import Case, create, topic_id, versions
+
+
+def topic_cases():
+    for version in versions('CreateTopics'):
+        yield create(f'created-{version}', 'plain', version)
+    yield create('created-5', 'exists')
+    for name in ('', '.', '..', 'a b', 'x' * 250, 'sl/ash', 'ü', '__consumer_offsets2'):
+        yield create(name, f'name {name[:8]!r}')
+    yield create('dotted.name')
+    yield create('dotted_name', 'collides')
+    yield create('p0', 'no partitions', partitions=0)
+    yield create('p-1', 'default partitions', partitions=-1)
+    yield create('p-2', 'negative partitions', partitions=-2)
+    yield create('r3', 'replication 3', replicas=3)
+    yield create('r0', 'replication 0', replicas=0)
+    yield create('r-1', 'default replication', replicas=-1)
+    yield create('c1', 'config', configs=[('retention.ms', '1000'), ('cleanup.policy', 'compact')])
+    yield create('c2', 'unknown config', configs=[('no.such', '1')])
+    yield create('c3', 'not a number', configs=[('retention.ms', 'soon')])
+    yield create('c4', 'out of range', configs=[('segment.bytes', '1')])
+    yield create('c5', 'not a policy', configs=[('cleanup.policy', 'burn')])
+    yield create('a1', 'assignments', partitions=-1, replicas=-1,
+                 assignments=[{'partition_index': 0, 'broker_ids': [1]}, {'partition_index': 1, 'broker_ids': [1]}])
+    yield create('a2', 'assigned to nobody', partitions=-1, replicas=-1,
+                 assignments=[{'partition_index': 0, 'broker_ids': [9]}])
+    yield create('a3', 'assignments with a gap', partitions=-1, replicas=-1,
+                 assignments=[{'partition_index': 1, 'broker_ids': [1]}])
+    yield create('a4', 'assignments and a count', assignments=[{'partition_index': 0, 'broker_ids': [1]}])
+    twice = {'name': 'twice', 'num_partitions': 1, 'replication_factor': 1}
+    yield Case('CreateTopics', 5, {'topics': [twice, twice], 'timeout_ms': 30000}, 'twice in a request')
+    yield Case('CreateTopics', 5, {'topics': [dict(twice, name='only-validated')], 'timeout_ms': 30000,
+                                   'validate_only': True}, 'validate only')
+    for version in versions('Metadata'):
+        yield Case('Metadata', version, {'topics': [{'name': 'created-2'}, {'name': 'missing'}],
+                                         'allow_auto_topic_creation': False} if version >= 4 else
+                   {'topics': [{'name': 'created-2'}]}, 'one topic')
+    yield Case('Metadata', 12, lambda side: {'topics': [{'name': None, 'topic_id': topic_id(side, 'created-2')}]}, 'by id')
+    yield Case('Metadata', 12, {'topics': [{'name': None, 'topic_id': uuid.UUID(int=77)}]}, 'by unknown id',
+               shape=lambda a: [t['error_code'] for t in a['topics']])
+    yield Case('Metadata', 8, {'topics': [{'name': 'created-2'}], 'include_topic_authorized_operations': True,
+                               'include_cluster_authorized_operations': True}, 'authorised operations')
+    yield Case('Metadata', 9, {'topics': [{'name': 'il/legal'}]}, 'illegal name')
+    for version in versions('DescribeCluster'):
+        yield Case('DescribeCluster', version, {}, '')
+    yield Case('DescribeTopicPartitions', 0, {'topics': [{'name': 'a1'}, {'name': 'missing'}]}, '')
+    yield Case('DescribeTopicPartitions', 0, {'topics': [{'name': 'a1'}, {'name': 'created-2'}],
+                                              'response_partition_limit': 1}, 'limit')
+
+
+def grow(name, count, note, version=3, **more):
+    return Case('CreatePartitions', version, {'topics': [{'name': name, 'count': count, **more}], 'timeout_ms': 30000,
+                                              'validate_only': False}, note)
+
+
+def partition_cases():
+    for version in versions('CreatePartitions'):
+        yield grow('created-3', version + 2, 'grow', version)
+    yield grow('created-3', 5, 'same count')
+    yield grow('created-3', 1, 'fewer')
+    yield grow('missing', 5, 'unknown topic')
+    yield grow('created-3', 7, 'bad assignment', assignments=[{'broker_ids': [4]}])
+    yield Case('CreatePartitions', 3, {'topics': [{'name': 'created-3', 'count': 9}] * 2, 'timeout_ms': 9,
+                                       'validate_only': False}, 'twice in a request')
+    for version in versions('DeleteTopics'):
+        if version < 6:
+            yield create(f'doomed-{version}', 'doomed')
+            yield Case('DeleteTopics', version, {'topic_names': [f'doomed-{version}', 'missing'], 'timeout_ms': 30000}, 'by name',
+                       shape=lambda a: sorted(a['responses'], key=lambda r: r['name']))  # Kafka shuffles them
+    yield Case('DeleteTopics', 6, lambda side: {'topics': [{'name': None, 'topic_id': topic_id(side, 'created-6')}],
+                                                'timeout_ms': 30000}, 'by id')
+    yield Case('DeleteTopics', 6, {'topics': [{'name': None, 'topic_id': uuid.UUID(int=77)}], 'timeout_ms': 1}, 'by unknown id',
+               shape=lambda a: [r['error_code'] for r in a['responses']])
