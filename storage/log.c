@@ -312,3 +312,8 @@ void log_each_producer(const Log *log, void (*each)(const LogProducer *producer,
                      data);
         }
 }
+
+bool log_has_open_transaction(const Log *log, int64_t producer_id, int16_t producer_epoch) {
+        const Producer *producer = producers_find(&log->producers, producer_id);
+        return producer && producer->state.txn_start_offset >= 0 && producer->state.epoch == producer_epoch;
+}

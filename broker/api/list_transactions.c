@@ -30,9 +30,8 @@ static bool is_wanted(const Call *call, const Transaction *txn, const regex_t *p
         const ListTransactionsRequest *request = call->request;
         if (txn->facts.status == TRANSACTION_DEAD || !has_state(request, txn) || !has_producer(request, txn))
                 return false;
-        if (request->duration_filter >= 0 &&
-            (txn->facts.start_ms < 0 || call->state->now_ms - txn->facts.start_ms <= request->duration_filter))
-                return false;
+        if (request->duration_filter >= 0 && call->state->now_ms - txn->facts.start_ms <= request->duration_filter)
+                return false; /* what has not begun counts as old, as in Kafka */
         return !pattern || regexec(pattern, txn->id, 0, NULL, 0) == 0;
 }
 

@@ -115,6 +115,13 @@ static void refuse(Produce *p, const Partition *partition, int16_t code, const L
         explain(p->call, partition, append, row);
 }
 
+/* A batch that is not let into its transaction: refused before the log is looked at. */
+static void refuse_admission(Produce *p, int16_t code, ProduceResponsePartitionResponse *row) {
+        fail_row(p, row, code);
+        if (code == KAFKA_INVALID_TXN_STATE)
+                row->error_message = STR("Partition was not added to the transaction");
+}
+
 static void append_one(Produce *p, Topic *topic, const ProduceRequestPartitionData *data,
                        ProduceResponsePartitionResponse *row) {
         Partition *partition = topic_partition(topic, data->index);
@@ -136,7 +143,7 @@ static void append_one(Produce *p, Topic *topic, const ProduceRequestPartitionDa
         TransactionAdmission admission = transaction_admit(p->call->state, request->transactional_id, call_version(p->call), partition, records);
         bool is_added = p->has_added && admission.is_added;
         if (admission.code || (admission.has_to_add && !is_added)) {
-                refuse(p, partition, admission.code ? admission.code : p->add_code, &append, row);
+                refuse_admission(p, admission.code ? admission.code : p->add_code, row);
                 return;
         }
         int r = partition_append(p->call->state, partition, (uint8_t *)(uintptr_t)records.data, records.len,

@@ -197,16 +197,17 @@ static int decode_versioned(const MessageSchema *message, Str bytes, Arena *aren
 }
 
 static int replay_value(State *state, const ReplayedRecord *replayed, const OffsetCommitKey *key, const OffsetCommitValue *value) {
+        Group *group = group_get(state, key->group);
+        if (!group)
+                return -ENOMEM;
         if (replayed->batch->attributes & BATCH_TRANSACTIONAL)
                 return offsets_pending_add(state, replayed->partition->index, replayed->batch->producer_id,
                                            &(PendingCommit){ .group = key->group, .topic = key->topic, .metadata = value->metadata,
                                                              .partition = key->partition, .leader_epoch = value->leader_epoch,
                                                              .offset = value->offset, .commit_ms = value->commit_timestamp });
-        Group *group = group_get(state, key->group);
         offsets_pending_supersede(state, key->group, key->topic, key->partition);
-        return group ? offset_store(group, key->topic, key->partition, value->offset, value->leader_epoch, value->metadata,
-                                    value->commit_timestamp, value->expire_timestamp)
-                     : -ENOMEM;
+        return offset_store(group, key->topic, key->partition, value->offset, value->leader_epoch, value->metadata,
+                            value->commit_timestamp, value->expire_timestamp);
 }
 
 static int replay_offset(State *state, const ReplayedRecord *replayed, Arena *arena) {

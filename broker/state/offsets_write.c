@@ -30,15 +30,15 @@ static void write_free(OffsetsWrite *write) {
 }
 
 static int store(State *state, const OffsetsWrite *write, const OffsetToCommit *offset) {
+        Group *group = group_get(state, write->group_id);
+        if (!group)
+                return -ENOMEM;
         if (write->producer.id >= 0)
                 return offsets_pending_add(state, write->journal.partition->index, write->producer.id,
                                            &(PendingCommit){ .group = write->group_id, .topic = offset->topic,
                                                              .metadata = offset->metadata, .partition = offset->partition,
                                                              .leader_epoch = offset->leader_epoch, .offset = offset->offset,
                                                              .commit_ms = offset->commit_ms });
-        Group *group = group_get(state, write->group_id);
-        if (!group)
-                return -ENOMEM;
         offsets_pending_supersede(state, write->group_id, offset->topic, offset->partition);
         return offset_store(group, offset->topic, offset->partition, offset->offset, offset->leader_epoch, offset->metadata,
                             offset->commit_ms, offset->expire_ms);

@@ -64,7 +64,6 @@ static void complete(State *state, Transaction *txn) {
                 facts.producer_epoch = 0;
         }
         facts.next_producer_id = -1;
-        txn->has_failed_fence = false;
         if (transaction_log_write(state, txn, &facts, NULL, on_completed))
                 retry_later(state, txn);
         else
@@ -127,13 +126,8 @@ static void on_decided(State *state, Transaction *txn, const TransactionFacts *f
 }
 
 static void on_fenced(State *state, Transaction *txn, const TransactionFacts *facts, TransactionWait *wait, int16_t code) {
-        txn->has_failed_fence = code != 0;
-        if (code) {
-                on_decided(state, txn, facts, wait, code);
-                return;
-        }
-        transaction_refuse(state, wait, KAFKA_CONCURRENT_TRANSACTIONS);
-        on_decided(state, txn, facts, NULL, 0);
+        transaction_refuse(state, wait, code ? code : KAFKA_CONCURRENT_TRANSACTIONS);
+        on_decided(state, txn, facts, NULL, code);
 }
 
 /* The facts of the decision. With transactions v2 each end takes an epoch, and the last one takes a new producer id along. */
@@ -153,17 +147,12 @@ static TransactionFacts decide(const State *state, const Transaction *txn, bool 
 }
 
 void transaction_fence(State *state, Transaction *txn, TransactionWait *wait) {
-        TransactionFacts before = txn->facts;
-        if (!txn->has_failed_fence && txn->facts.producer_epoch < INT16_MAX)
-                txn->facts.producer_epoch++;
-        txn->facts.last_producer_epoch = -1;
         TransactionFacts facts = decide(state, txn, false, TRANSACTION_VERSION);
-        if (transaction_log_write(state, txn, &facts, wait, on_fenced)) {
-                txn->facts = before;
+        facts.last_producer_epoch = -1;
+        if (transaction_log_write(state, txn, &facts, wait, on_fenced))
                 transaction_refuse(state, wait, KAFKA_COORDINATOR_NOT_AVAILABLE);
-        } else {
+        else
                 txn->is_changing = true;
-        }
 }
 
 typedef struct EndArgs {

@@ -398,6 +398,8 @@ TransactionAdmission transaction_admit(const State *state, Str id, int16_t produ
         if (!read_transactional(records, &header))
                 return (TransactionAdmission){ 0 };
         TransactionAdmission admission = { .producer_id = header.producer_id, .producer_epoch = header.producer_epoch };
+        if (partition->log && log_has_open_transaction(partition->log, header.producer_id, header.producer_epoch))
+                return admission; /* it was checked when it began */
         bool adds = produce_version >= PRODUCE_TRANSACTIONS_V2;
         if (!adds && !config_bool(state->config, "transaction.partition.verification.enable"))
                 return admission;

@@ -48,10 +48,9 @@ typedef struct Transaction {
         char *id;
         int64_t previous_producer_id;
         TransactionFacts facts;
-        HashMap partitions;    /* of TransactionPartition */
-        bool is_changing;      /* a transition is being written: others have to wait */
-        bool has_failed_fence; /* the epoch was bumped but not written: not bumped again */
-        int unwritten_count;   /* records on their way into the log; it stays until they are there */
+        HashMap partitions; /* of TransactionPartition */
+        bool is_changing;   /* a transition is being written: others have to wait */
+        int unwritten_count; /* records on their way into the log; it stays until they are there */
         Timer timer;           /* the timeout while ongoing; another attempt at markers while ending */
         CommitWait markers;
         State *state_owner;

@@ -5,11 +5,13 @@ from cases.groups import group_cases
 from cases.produce import produce_cases
 from cases.read import read_cases, record_deletion_cases
 from cases.topics import partition_cases, topic_cases
+from cases.transactions import transaction_cases
 
 
 def warm_up():
     """Requests with what their answers hold once a broker is ready for the cases; they are not compared."""
     yield Case('FindCoordinator', 4, {'coordinator_keys': ['warm-up']}), lambda a: a['coordinators'][0]['error_code'] == 0
+    yield Case('FindCoordinator', 4, {'coordinator_keys': ['t'], 'key_type': 1}), lambda a: a['coordinators'][0]['error_code'] == 0
     yield (Case('OffsetFetch', 7, {'group_id': 'warm-up', 'topics': []}), lambda a: a['error_code'] == 0)
     yield (Case('InitProducerId', 1, {'transactional_id': None, 'transaction_timeout_ms': 1000}),
            lambda a: a['error_code'] == 0)
@@ -25,3 +27,4 @@ def all_cases():
     yield from config_cases()
     yield from record_deletion_cases()
     yield from group_cases()
+    yield from transaction_cases()

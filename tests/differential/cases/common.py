@@ -17,6 +17,7 @@ class Case:
     note: str = ''
     shape: typing.Callable = None     # reduces the answer to what is compared
     remember: typing.Callable = None  # keeps something of the answer in side.memory
+    until: typing.Callable = None     # asked again until the answer is like that: a broker may still be busy
 
 
 def versions(api):

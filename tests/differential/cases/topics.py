@@ -72,5 +72,5 @@ def partition_cases():
                        shape=lambda a: sorted(a['responses'], key=lambda r: r['name']))  # Kafka shuffles them
     yield Case('DeleteTopics', 6, lambda side: {'topics': [{'name': None, 'topic_id': topic_id(side, 'created-6')}],
                                                 'timeout_ms': 30000}, 'by id')
-    yield Case('DeleteTopics', 6, {'topics': [{'name': None, 'topic_id': uuid.UUID(int=77)}], 'timeout_ms': 1}, 'by unknown id',
+    yield Case('DeleteTopics', 6, {'topics': [{'name': None, 'topic_id': uuid.UUID(int=77)}], 'timeout_ms': 30000}, 'by unknown id',
                shape=lambda a: [r['error_code'] for r in a['responses']])
