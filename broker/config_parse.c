@@ -178,14 +178,50 @@ static int parse_file(Config *config, const char *path) {
         return r;
 }
 
+#define VARIABLE_PREFIX "ODRADEK_"
+#define VARIABLE_BYTES_MAX 128
+
 /* ODRADEK_LOG_RETENTION_MS sets log.retention.ms. */
-static int parse_environment(Config *config) {
+static void variable_of(const char *key, char ret_name[static VARIABLE_BYTES_MAX]) {
+        size_t used = strlen(strcpy(ret_name, VARIABLE_PREFIX));
+        for (const char *p = key; *p && used < VARIABLE_BYTES_MAX - 1; p++)
+                ret_name[used++] = *p == '.' ? '_' : (char)toupper((unsigned char)*p);
+        ret_name[used] = '\0';
+}
+
+static bool is_variable(const char *name) {
+        char known[VARIABLE_BYTES_MAX];
         for (size_t i = 0; i < broker_config_key_count; i++) {
-                char name[128] = "ODRADEK_";
-                size_t used = strlen(name);
-                for (const char *p = broker_config_keys[i].name; *p && used < sizeof(name) - 1; p++)
-                        name[used++] = *p == '.' ? '_' : (char)toupper((unsigned char)*p);
-                name[used] = '\0';
+                variable_of(broker_config_keys[i].name, known);
+                if (strcmp(name, known) == 0)
+                        return true;
+        }
+        return false;
+}
+
+/* Others may have variables of that prefix too: only what is nearly one of ours is worth a word. */
+static void warn_of_misspelt(const char *entry) {
+        char name[VARIABLE_BYTES_MAX], key[VARIABLE_BYTES_MAX], better[VARIABLE_BYTES_MAX], message[512];
+        size_t len = strcspn(entry, "="), prefix = strlen(VARIABLE_PREFIX);
+        if (strncmp(entry, VARIABLE_PREFIX, prefix) != 0 || len >= sizeof(name))
+                return;
+        snprintf(name, sizeof(name), "%.*s", (int)len, entry);
+        for (size_t i = prefix; i <= len; i++)
+                key[i - prefix] = name[i] == '_' ? '.' : (char)tolower((unsigned char)name[i]);
+        const char *suggestion = is_variable(name) ? NULL : config_suggest(key);
+        if (!suggestion)
+                return;
+        variable_of(suggestion, better);
+        snprintf(message, sizeof(message), "did you mean '%s'?", better);
+        complain(TRACE_WARN, (Source){ name, 0 }, "unknown variable; ", message);
+}
+
+static int parse_environment(Config *config) {
+        for (char **entry = environ; *entry; entry++)
+                warn_of_misspelt(*entry);
+        for (size_t i = 0; i < broker_config_key_count; i++) {
+                char name[VARIABLE_BYTES_MAX];
+                variable_of(broker_config_keys[i].name, name);
                 const char *value = getenv(name);
                 int r = value ? set_value(config, (Source){ name, 0 }, broker_config_keys[i].name, value) : 0;
                 if (r)

@@ -61,10 +61,11 @@ class Broker:
 
 class Odradek(Broker):
     CLEAN = (0,)
+    FLAGS = ()
 
     def launch(self, errors):
         binary = os.environ.get('ODRADEK_BINARY', ROOT / 'build/odradek')
-        command = [binary, '--port', str(self.port), '--data', self.directory / 'data', '--exit-with-stdin']
+        command = [binary, '--port', str(self.port), '--data', self.directory / 'data', '--exit-with-stdin', *self.FLAGS]
         for name, value in self.properties.items():
             command += ['--override', f'{name}={value}']
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
