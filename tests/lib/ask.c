@@ -34,6 +34,10 @@ bool asked_is_done(const Asked *asked) {
         return asked->call.is_done;
 }
 
+size_t asked_arena_bytes(const Asked *asked) {
+        return asked->call.arena.used_bytes;
+}
+
 void asked_drop(Asked *asked) {
         call_deinit(&asked->call);
         free(asked->bytes);

@@ -9,6 +9,8 @@ typedef struct Asked Asked;
 Asked *ask_start(State *state, const MessageSchema *request, const MessageSchema *response, void (*handle)(Call *call),
                  int16_t version, const void *body);
 bool asked_is_done(const Asked *asked);
+/* What request and answer took of the call's arena. */
+size_t asked_arena_bytes(const Asked *asked);
 /* Decodes the answer, which must be there, into memory that lives as long as the test. Frees asked. */
 void *asked_end(Asked *asked);
 /* The client goes away. Frees asked. */

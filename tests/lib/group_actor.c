@@ -71,10 +71,11 @@ static void on_synced(SyncWait *wait, int16_t code, const Member *member) {
         actor->is_syncing = false;
         actor->sync_code = code;
         copy(actor->assignment, sizeof(actor->assignment), member ? member->assignment : STR(""));
+        actor->synced_generation = member ? member->group->generation : -1;
         cr_assert_eq(member == NULL, code != 0);
 }
 
-static void sync_with(Actor *actor, const SyncAssignment *assignments, int32_t count) {
+void actor_sync_with(Actor *actor, const SyncAssignment *assignments, int32_t count) {
         cr_assert(!actor->is_syncing);
         SyncArgs args = {
                 .group_id = str_of(actor->group),
@@ -91,7 +92,7 @@ static void sync_with(Actor *actor, const SyncAssignment *assignments, int32_t c
 }
 
 void actor_sync(Actor *actor) {
-        sync_with(actor, NULL, 0);
+        actor_sync_with(actor, NULL, 0);
 }
 
 void actor_assign(Actor *leader, Actor *const *actors, int count) {
@@ -99,7 +100,7 @@ void actor_assign(Actor *leader, Actor *const *actors, int count) {
         cr_assert_leq(count, ACTORS_MAX);
         for (int i = 0; i < count; i++)
                 assignments[i] = (SyncAssignment){ str_of(actors[i]->id), str_of(actors[i]->client) };
-        sync_with(leader, assignments, count);
+        actor_sync_with(leader, assignments, count);
 }
 
 void actor_sync_expect(Actor *actor, int16_t code) {

@@ -19,6 +19,7 @@ typedef struct Actor {
         int joins, syncs;            /* answers so far */
         int16_t join_code, sync_code;
         int32_t generation, member_count;
+        int32_t synced_generation; /* the group's when it gave the assignment */
         bool is_leader, skips_assignment;
         char leader[320], protocol[32], assignment[64];
 } Actor;
@@ -31,9 +32,11 @@ void actor_join(Actor *actor);
 /* The same, and fails the test unless the answer comes at once with that code. */
 void actor_join_expect(Actor *actor, int16_t code);
 
-/* SyncGroup without assignments; with one for each of the actors (text: their client); or with an error expected at once. */
+/* SyncGroup without assignments; with one for each of the actors (text: their client); with any; or with an error expected at
+ * once. */
 void actor_sync(Actor *actor);
 void actor_assign(Actor *leader, Actor *const *actors, int count);
+void actor_sync_with(Actor *actor, const SyncAssignment *assignments, int32_t count);
 void actor_sync_expect(Actor *actor, int16_t code);
 
 /* Fails the test unless the actor was let into that generation, under that leader. */

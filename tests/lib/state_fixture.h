@@ -20,7 +20,7 @@ void state_fixture_end(StateFixture *fixture);
 
 /* Stops cleanly, and starts again. */
 void state_fixture_reopen(StateFixture *fixture);
-/* The same as if the process had been killed. */
+/* The same as if the process had been killed: what the turn has not committed is lost, and whoever waits for it is told so. */
 void state_fixture_crash(StateFixture *fixture);
 
 /* Sets a broker config by name. */
