@@ -131,7 +131,7 @@ static int read_all(Read *reads, int count_max) {
                 BatchHeader header;
                 BatchReader reader;
                 Record record;
-                cr_assert_eq(partition_read(partition, offset, 1, true, &span), 0);
+                cr_assert_eq(partition_read(partition, offset, false, 1, true, &span), 0);
                 cr_assert_eq(file_span_copy(&span, &copy), 0);
                 file_span_release(&span);
                 cr_assert_eq(batch_read_header(copy.data, copy.size, &header), 0);
@@ -351,7 +351,7 @@ static void write_raw(Str key, Str value) {
         batch_builder_add(&builder, FIXTURE_NOW, key, value, NULL, 0);
         cr_assert_eq(batch_builder_finish(&builder, 0), 0);
         Partition *partition = topic->partitions[journal_partition_index(STR("g"), topic->partition_count)];
-        cr_assert_eq(partition_append_owned(fixture.state, partition, &builder.out, &result), 0);
+        cr_assert_eq(partition_append_owned(fixture.state, partition, &builder.out, LOG_ORIGIN_BROKER, &result), 0);
         batch_builder_deinit(&builder);
         state_commit(fixture.state);
 }
