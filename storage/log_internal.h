@@ -39,6 +39,7 @@ struct Log {
         uint32_t queue_count, queue_capacity;
         Producers producers;
         Epochs epochs;
+        Reaper *reaper;          /* NULL: files are unlinked at once */
         RecentWrite recent[LOG_RECENT_COUNT];
         uint32_t recent_next;
 };

@@ -104,6 +104,10 @@ int file_sync(int fd) {
         return file_ops.fsync(fd) < 0 ? -errno : 0;
 }
 
+void file_start_write_back(int fd) {
+        (void)!sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
 int file_sync_data(int fd) {
         return file_ops.fdatasync(fd) < 0 ? -errno : 0;
 }

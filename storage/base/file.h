@@ -45,6 +45,8 @@ int64_t file_size(int fd);
 int file_stat(const char *path, int64_t *ret_size, int64_t *ret_mtime_ms);
 
 int file_sync(int fd);      /* fsync */
+/* Has the disk begin to write what is dirty, where that is possible; says nothing about success. */
+void file_start_write_back(int fd);
 int file_sync_data(int fd); /* fdatasync */
 int file_truncate(int fd, int64_t size);
 /* Reserves extents without changing the size; failure is harmless. */
