@@ -20,6 +20,7 @@ typedef struct Commit {
         Pending *pending; /* what was written and is to be put in force */
         int32_t pending_count;
         int64_t commit_ms;
+        bool is_stored;
 } Commit;
 
 static int64_t expiry_of(const Commit *c) {
@@ -36,12 +37,17 @@ static int store(const Commit *c, const Pending *p) {
                                      p->want->committed_leader_epoch, p->want->committed_metadata, c->commit_ms, expiry_of(c));
 }
 
-static void on_written(JournalWrite *write, State *state, int16_t code) {
+static void on_written(JournalWrite *write, State *state) {
         Commit *c = container_of(write, Commit, write);
         for (int32_t i = 0; i < c->pending_count; i++)
-                c->pending[i].row->error_code = code                       ? code
-                                                : store(c, &c->pending[i]) ? KAFKA_COORDINATOR_NOT_AVAILABLE
-                                                                           : 0;
+                c->pending[i].row->error_code = store(c, &c->pending[i]) ? KAFKA_COORDINATOR_NOT_AVAILABLE : 0;
+        c->is_stored = true;
+}
+
+static void on_done(JournalWrite *write, State *state, int16_t code) {
+        Commit *c = container_of(write, Commit, write);
+        for (int32_t i = 0; code && i < c->pending_count; i++)
+                c->pending[i].row->error_code = code;
         call_reply(c->call, &c->response);
 }
 
@@ -49,7 +55,7 @@ static void on_written(JournalWrite *write, State *state, int16_t code) {
 static void cancel(Call *call) {
         Commit *c = call->park;
         list_remove(&c->write.wait.node);
-        for (int32_t i = 0; i < c->pending_count; i++)
+        for (int32_t i = 0; !c->is_stored && i < c->pending_count; i++)
                 if (store(c, &c->pending[i]) < 0)
                         return;
 }
@@ -137,9 +143,10 @@ void api_offset_commit(Call *call) {
                         call_close(call);
                 return;
         }
-        int r = journal_append(call->state, &journal, request->group_id, &c->write, on_written);
+        c->write.written = on_written;
+        int r = journal_append(call->state, &journal, request->group_id, &c->write, on_done);
         if (r) {
-                on_written(&c->write, call->state, call_code(call, r) == KAFKA_UNKNOWN_SERVER_ERROR ? KAFKA_UNKNOWN_SERVER_ERROR
+                on_done(&c->write, call->state, call_code(call, r) == KAFKA_UNKNOWN_SERVER_ERROR ? KAFKA_UNKNOWN_SERVER_ERROR
                                                                                                    : KAFKA_COORDINATOR_NOT_AVAILABLE);
                 return;
         }

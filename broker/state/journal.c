@@ -135,9 +135,23 @@ void journal_add_group(Journal *journal, const Group *group) {
         free(members);
 }
 
+static void on_sync(CommitWait *wait, State *state) {
+        JournalWrite *write = container_of(wait, JournalWrite, wait);
+        if (partition_is_settled(write->partition, write->end_offset))
+                write->done(write, state, write->partition->is_deleted ? KAFKA_COORDINATOR_NOT_AVAILABLE : 0);
+        else
+                state_wait_sync(state, wait, on_sync);
+}
+
 static void on_commit(CommitWait *wait, State *state) {
         JournalWrite *write = container_of(wait, JournalWrite, wait);
-        write->done(write, state, write->partition->commit_error ? KAFKA_COORDINATOR_NOT_AVAILABLE : 0);
+        if (!partition_is_written(write->partition, write->end_offset)) {
+                write->done(write, state, KAFKA_COORDINATOR_NOT_AVAILABLE);
+                return;
+        }
+        if (write->written)
+                write->written(write, state);
+        on_sync(wait, state);
 }
 
 int journal_append(State *state, Journal *journal, Str group_id, JournalWrite *write,
@@ -154,6 +168,7 @@ int journal_append(State *state, Journal *journal, Str group_id, JournalWrite *w
                 r = partition_append_owned(state, partition, &journal->batch.out, &append);
                 if (!r && write) {
                         write->partition = partition;
+                        write->end_offset = append.last_offset + 1;
                         write->done = done;
                         state_wait_commit(state, &write->wait, on_commit);
                 }
@@ -266,13 +281,13 @@ static int replay_batch(State *state, const uint8_t *data, const BatchHeader *he
 }
 
 static int replay_partition(State *state, Partition *partition) {
-        int64_t offset = partition_start_offset(partition), end = partition_high_watermark(partition);
+        int64_t offset = partition_start_offset(partition), end = log_end_offset(partition->log);
         int r = 0;
         while (!r && offset < end) {
                 FileSpan span;
                 BatchHeader header;
                 Buffer copy = BUFFER_INIT;
-                if ((r = partition_read(partition, offset, READ_BYTES, true, &span)))
+                if ((r = log_read(partition->log, offset, end, READ_BYTES, true, &span)))
                         return r < 0 ? r : -EIO;
                 r = file_span_copy(&span, &copy);
                 file_span_release(&span);
