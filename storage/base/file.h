@@ -63,5 +63,15 @@ int file_sync_parent(const char *path);
 int file_make_directory(const char *path);
 int file_remove_directory(const char *path);
 
+/* A file's content, mapped read-only. */
+typedef struct FileMap {
+        const uint8_t *data;
+        size_t size;
+} FileMap;
+
+/* 0 or -errno. */
+int file_map(const char *path, FileMap *ret_map);
+void file_unmap(FileMap *map);
+
 /* Replaces path by data: written to path.tmp, synced, renamed, directory synced. 0 or -errno. */
 int file_replace(const char *path, const void *data, size_t size);
