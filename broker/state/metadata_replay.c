@@ -204,18 +204,23 @@ int metadata_replay_bytes(MetadataReplay *replay, const uint8_t *data, size_t si
         return 0;
 }
 
-/* A snapshot was renamed to its name when it was whole, so a bad CRC in it is damage. */
+/* A snapshot was renamed to its name when it was whole: its offsets count from 0, and a footer ends it. Anything else is damage. */
 static int replay_snapshot_bytes(MetadataReplay *replay, const uint8_t *data, size_t size) {
+        bool ended = false;
+        int64_t offset = 0;
         for (size_t at = 0; at < size;) {
                 BatchHeader header;
-                if (batch_read_header(data + at, size - at, &header) || !batch_check_crc(data + at, &header))
+                if (batch_read_header(data + at, size - at, &header) || !batch_check_crc(data + at, &header) ||
+                    header.base_offset != offset)
                         return -EUCLEAN;
                 int r = apply_batch(replay, data + at, &header, 0);
                 if (r)
                         return r;
+                ended = header.attributes & BATCH_CONTROL && offset > 0;
+                offset = batch_next_offset(&header);
                 at += batch_size(&header);
         }
-        return 0;
+        return ended ? 0 : -EUCLEAN;
 }
 
 int metadata_replay_snapshot(MetadataReplay *replay, const char *path) {

@@ -89,7 +89,7 @@ static void setup(void) {
         cr_assert(mkdtemp(dir));
         snprintf(data_dir, sizeof(data_dir), "%s/data", dir);
         config = (Config){ .data_dir = data_dir };
-        trace_level = (TraceLevel)-1;
+        trace_level = TRACE_ERROR;
 }
 
 static void teardown(void) {

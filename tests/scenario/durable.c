@@ -203,7 +203,7 @@ Test(durable, deleting_the_topic_answers_who_waits) {
 }
 
 Test(durable, a_failed_sync_ends_the_broker_without_an_answer) {
-        trace_level = (TraceLevel)-1;
+        trace_level = TRACE_ERROR;
         is_failing = true;
         send_produce(&client, 1, 1000);
         pthread_join(broker.thread, NULL);
