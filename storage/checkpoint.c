@@ -77,11 +77,15 @@ int checkpoint_write_text(const char *dir, const char *name, Str text) {
         return r ? r : file_replace(path, text.data, text.len);
 }
 
+void checkpoint_format(const CheckpointRow *rows, int32_t count, Buffer *out) {
+        buffer_printf(out, "0\n%" PRId32 "\n", count);
+        for (int32_t i = 0; i < count; i++)
+                buffer_printf(out, "%s %" PRId32 " %" PRId64 "\n", rows[i].topic, rows[i].partition, rows[i].offset);
+}
+
 int checkpoint_write(const char *dir, const char *name, const CheckpointRow *rows, int32_t count) {
         Buffer out = BUFFER_INIT;
-        buffer_printf(&out, "0\n%" PRId32 "\n", count);
-        for (int32_t i = 0; i < count; i++)
-                buffer_printf(&out, "%s %" PRId32 " %" PRId64 "\n", rows[i].topic, rows[i].partition, rows[i].offset);
+        checkpoint_format(rows, count, &out);
         int r = out.failed ? -ENOMEM : checkpoint_write_text(dir, name, (Str){ (const char *)out.data, out.size });
         buffer_deinit(&out);
         return r;

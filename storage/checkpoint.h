@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "storage/base/buffer.h"
 #include "storage/base/str.h"
 #include "storage/base/uuid.h"
 
@@ -18,6 +19,9 @@ typedef struct CheckpointRow {
 
 /* Replaces dir/name. 0 or -errno. */
 int checkpoint_write(const char *dir, const char *name, const CheckpointRow *rows, int32_t count);
+
+/* The content of such a file, appended to out (out->failed without memory). */
+void checkpoint_format(const CheckpointRow *rows, int32_t count, Buffer *out);
 
 /* Calls each for every row (row->topic is valid during the call). 0, -ENOENT, -EUCLEAN (malformed), -errno. */
 int checkpoint_read(const char *dir, const char *name, void (*each)(const CheckpointRow *row, void *data), void *data);

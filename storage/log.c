@@ -21,6 +21,7 @@ int log_open(const LogOpen *how, Log **ret_log) {
                 return -ENOMEM;
         log->config = how->config;
         log->snapshot_offset = -1;
+        log->reaper = how->reaper;
         log->path = strdup(how->path);
         int r = log->path ? log_load(log, how) : -ENOMEM;
         if (r) {
@@ -99,6 +100,10 @@ int64_t log_recovery_point(const Log *log) {
         return log->recovery_point;
 }
 
+int64_t log_active_offset(const Log *log) {
+        return log_active(log)->base_offset;
+}
+
 bool log_is_dirty(const Log *log) {
         return log->queue_count > 0;
 }
@@ -161,7 +166,7 @@ int log_drop_segments(Log *log, int32_t count) {
         assert(count < log->segment_count);
         forget_recent(log);
         for (int32_t i = 0; i < count; i++) {
-                int r = segment_delete(log->segments[i]);
+                int r = log->reaper ? segment_retire(log->segments[i], log->reaper) : segment_delete(log->segments[i]);
                 first = first ? first : r;
                 log->size_bytes -= log->segments[i]->size;
                 segment_unref(log->segments[i]);
@@ -274,21 +279,6 @@ int log_commit(Log *log, int64_t now_ms) {
         }
         empty_queue(log);
         return r;
-}
-
-int log_sync(Log *log) {
-        if (log->failure)
-                return log->failure;
-        int64_t end_offset = log->end_offset;
-        for (int32_t i = log->segment_count; i-- > 0;) {
-                int r = segment_sync(log->segments[i]);
-                if (r)
-                        return log->failure = r;
-                if (log->segments[i]->base_offset <= log->recovery_point)
-                        break;
-        }
-        log->recovery_point = end_offset;
-        return 0;
 }
 
 void log_epoch_end(const Log *log, int32_t leader_epoch, int32_t *ret_epoch, int64_t *ret_end_offset) {

@@ -42,6 +42,13 @@ typedef struct LogConfig {
                       .message_timestamp_after_max_ms = 3600000, .producer_id_expiration_ms = 86400000,          \
                       .cleanup_delete = true })
 
+/* Unlinks files where that keeps nobody waiting: a big one takes as long as a write of its size. They were renamed to names that
+ * an open removes (NNN.log.deleted), and closed. */
+typedef struct Reaper Reaper;
+struct Reaper {
+        void (*take)(Reaper *reaper, const char *path);
+};
+
 typedef struct LogOpen {
         const char *path;          /* the partition directory; created (and its parent synced) when missing */
         LogConfig config;
@@ -49,6 +56,7 @@ typedef struct LogOpen {
         int64_t recovery_point;    /* all below this offset is known to be on disk; 0 when unknown */
         int64_t log_start_offset;  /* from the checkpoint; 0 when unknown */
         int64_t now_ms;
+        Reaper *reaper;            /* of dropped segments; must outlive the log and its spans. NULL: they are unlinked at once */
 } LogOpen;
 
 /* Opens or creates a log, recovering what a crash left: a torn tail is moved to a set-aside file in the directory
@@ -73,6 +81,8 @@ int64_t log_end_offset(const Log *log);
 int64_t log_size_bytes(const Log *log);
 /* All below this offset has been synced. */
 int64_t log_recovery_point(const Log *log);
+/* The first offset of the segment that is written; the segments before it are sealed. */
+int64_t log_active_offset(const Log *log);
 
 typedef enum LogOrigin {
         LOG_ORIGIN_CLIENT, /* offsets are assigned; sequences checked; keys demanded where compacted */
@@ -116,6 +126,19 @@ int log_commit(Log *log, int64_t now_ms);
 
 /* fdatasync of what is not on disk yet, advancing the recovery point. 0 or -errno. */
 int log_sync(Log *log);
+
+/* The same in steps, of which only begin and finish belong to the log's thread; between them the log goes on as usual (but for
+ * log_close()), and one sync at a time is under way. */
+typedef struct LogSync LogSync;
+/* Notes what is not on disk: all of it, or what lies before the active segment. *ret_sync is NULL when there is nothing. 0 or -errno;
+ * nothing has happened then, it may be tried again, unless an earlier sync failed. */
+int log_sync_begin(Log *log, bool sealed_only, LogSync **ret_sync);
+/* Any thread: has the disk begin with it, without waiting. */
+void log_sync_write_back(const LogSync *sync);
+/* Any thread: syncs. 0 or -errno. */
+int log_sync_run(const LogSync *sync);
+/* Frees. With result 0 the recovery point advances, otherwise the log takes no more. log is NULL when it was closed meanwhile. */
+void log_sync_finish(Log *log, LogSync *sync, int result);
 
 /* Batches from the one that holds offset on, whole ones only, at most size_max bytes; at least one when
  * min_one. Never beyond end_offset_max (exclusive). An offset equal to the end gives an empty span. One segment at a time.
@@ -169,5 +192,9 @@ typedef struct LogProducer {
 /* Calls each for every producer that has not expired. */
 void log_each_producer(const Log *log, void (*each)(const LogProducer *producer, void *data), void *data);
 
-/* Removes the directory path of a closed log: renamed to NAME.ID-delete first, then unlinked. */
+/* Removes the directory of a closed log in two steps: it gets a name that belongs to nobody (NAME.ID-delete, to be freed), which is
+ * all that has to be done at once; and, on any thread, the new name is made durable and the files are unlinked. 0 or -errno. */
+int log_doom_directory(const char *path, char **ret_doomed);
+int log_remove_directory(const char *doomed);
+/* Both. */
 int log_delete_directory(const char *path);

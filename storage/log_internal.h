@@ -43,6 +43,7 @@ struct Log {
         uint32_t aborted_count, aborted_capacity;
         bool markers_walked; /* recovery met transactions' markers */
         Epochs epochs;
+        Reaper *reaper;          /* NULL: files are unlinked at once */
         RecentWrite recent[LOG_RECENT_COUNT];
         uint32_t recent_next;
 };

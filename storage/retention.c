@@ -3,6 +3,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "storage/base/error.h"
 #include "storage/base/file.h"
@@ -106,7 +108,7 @@ static int unlink_all(const char *path) {
         return first;
 }
 
-int log_delete_directory(const char *path) {
+int log_doom_directory(const char *path, char **ret_doomed) {
         Uuid id = uuid_random();
         char doomed[SEGMENT_PATH_MAX];
         int n = snprintf(doomed, sizeof(doomed), "%s.", path);
@@ -115,12 +117,30 @@ int log_delete_directory(const char *path) {
         for (size_t i = 0; i < sizeof(id.bytes); i++)
                 n += snprintf(doomed + n, sizeof(doomed) - (size_t)n, "%02x", id.bytes[i]);
         snprintf(doomed + n, sizeof(doomed) - (size_t)n, "-delete");
-        int r = file_rename(path, doomed);
-        if (r)
+        char *copy = strdup(doomed);
+        int r = copy ? file_rename(path, doomed) : -ENOMEM;
+        if (r) {
+                free(copy);
                 return r;
-        r = file_sync_parent(doomed);
+        }
+        *ret_doomed = copy;
+        return 0;
+}
+
+int log_remove_directory(const char *doomed) {
+        int r = file_sync_parent(doomed);
         int r2 = unlink_all(doomed);
         if (!r2)
                 r2 = file_remove_directory(doomed);
         return r ? r : r2;
+}
+
+int log_delete_directory(const char *path) {
+        char *doomed;
+        int r = log_doom_directory(path, &doomed);
+        if (r)
+                return r;
+        r = log_remove_directory(doomed);
+        free(doomed);
+        return r;
 }

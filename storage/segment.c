@@ -7,9 +7,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "storage/base/file.h"
+#include "storage/log.h"
 
 #define RESERVE_FROM_BYTES (64 << 10) /* small logs take what they need */
 #define RESERVE_STEP_MIN (1 << 20)
@@ -55,14 +57,21 @@ int segment_create(const char *dir, int64_t base_offset, int64_t now_ms, Segment
                 return fd;
         }
         segment->fd = fd;
-        int r = file_sync_directory(dir);
-        if (r) {
-                file_unlink(path);
-                segment_unref(segment);
-                return r;
-        }
+        segment->unsynced = segment->entry_unsynced = true;
         *ret_segment = segment;
         return 0;
+}
+
+static const char *const suffixes[] = { "log", "index", "timeindex", "txnindex", "snapshot" };
+
+/* Only now is unlinking all that is left to do: the last close of an unlinked file would free its blocks here. */
+static void give_to_reaper(Segment *segment) {
+        for (size_t i = 0; i < sizeof(suffixes) / sizeof(*suffixes); i++) {
+                char path[SEGMENT_PATH_MAX];
+                if (snprintf(path, sizeof(path), "%s.%s.deleted", segment->retired, suffixes[i]) < (int)sizeof(path))
+                        segment->reaper->take(segment->reaper, path);
+        }
+        free(segment->retired);
 }
 
 Segment *segment_ref(Segment *segment) {
@@ -80,6 +89,8 @@ void segment_unref(void *owner) {
         index_deinit(&segment->times);
         txn_index_deinit(&segment->txns);
         file_close(segment->fd);
+        if (segment->retired)
+                give_to_reaper(segment);
         free(segment);
 }
 
@@ -107,20 +118,31 @@ void segment_map(Segment *segment, int64_t bytes_expected) {
         segment->map_size = (size_t)size;
 }
 
-int segment_delete(Segment *segment) {
-        static const char *const suffixes[] = { "log", "index", "timeindex", "txnindex", "snapshot" };
+static int delete_files(Segment *segment, bool unlink) {
         int first = 0;
         for (size_t i = 0; i < sizeof(suffixes) / sizeof(*suffixes); i++) {
                 char path[SEGMENT_PATH_MAX], deleted[SEGMENT_PATH_MAX + 8];
                 segment_path(segment->dir, segment->base_offset, suffixes[i], path);
                 snprintf(deleted, sizeof(deleted), "%s.deleted", path);
                 int r = file_rename(path, deleted);
-                if (!r)
+                if (!r && unlink)
                         r = file_unlink(deleted);
                 if (r && r != -ENOENT && !first)
                         first = r;
         }
         return first;
+}
+
+int segment_delete(Segment *segment) {
+        return delete_files(segment, true);
+}
+
+int segment_retire(Segment *segment, Reaper *reaper) {
+        char path[SEGMENT_PATH_MAX];
+        snprintf(path, sizeof(path), "%s/%020" PRId64, segment->dir, segment->base_offset);
+        segment->retired = strdup(path);
+        segment->reaper = reaper;
+        return delete_files(segment, !segment->retired);
 }
 
 SegmentMark segment_mark(const Segment *segment) {
@@ -236,7 +258,7 @@ static int sync_index(const Segment *segment, const char *suffix) {
         return r;
 }
 
-static int save_txns(Segment *segment) {
+int segment_save_txns(Segment *segment) {
         char path[SEGMENT_PATH_MAX];
         if (!txn_index_is_dirty(&segment->txns))
                 return 0;
@@ -250,15 +272,17 @@ int segment_sync(Segment *segment) {
         int fd = segment_open(segment);
         if (fd < 0)
                 return fd;
-        int r = file_sync_data(fd);
+        int r = segment->entry_unsynced ? file_sync_directory(segment->dir) : 0;
+        if (!r)
+                r = file_sync_data(fd);
         if (!r && segment->sealed)
                 r = sync_index(segment, "index");
         if (!r && segment->sealed)
                 r = sync_index(segment, "timeindex");
         if (!r)
-                r = save_txns(segment);
+                r = segment_save_txns(segment);
         if (!r)
-                segment->unsynced = false;
+                segment->unsynced = segment->entry_unsynced = false;
         return r;
 }
 

@@ -15,6 +15,8 @@
 #define SEGMENT_PATH_MAX 4096
 #define SEGMENT_TIMESTAMP_UNKNOWN INT64_MIN
 
+typedef struct Reaper Reaper; /* log.h */
+
 typedef struct Segment {
         const char *dir; /* the log's, valid while the log is open */
         int refs;
@@ -32,8 +34,11 @@ typedef struct Segment {
         bool sealed;         /* no longer written */
         bool indexes_loaded; /* offsets and times hold all there is */
         bool unsynced;       /* written since the last sync */
+        bool entry_unsynced; /* its name may not be on disk: the next sync sees to it */
         const uint8_t *map;
         size_t map_size;
+        char *retired;       /* dir/NNN of the files that the reaper gets with the last reference, or NULL */
+        Reaper *reaper;
 } Segment;
 
 /* dir/NNN.suffix; "log", "index", "timeindex", "snapshot" ... */
@@ -42,7 +47,7 @@ void segment_path(const char *dir, int64_t base_offset, const char *suffix, char
 /* A segment over a file that exists and has size bytes. NULL without memory. */
 Segment *segment_new(const char *dir, int64_t base_offset, int64_t size);
 
-/* Creates the file (it must not exist) and makes its name durable. 0 or -errno. */
+/* Creates the file (it must not exist); its name becomes durable with the next sync. 0 or -errno. */
 int segment_create(const char *dir, int64_t base_offset, int64_t now_ms, Segment **ret_segment);
 
 Segment *segment_ref(Segment *segment);
@@ -57,6 +62,8 @@ void segment_map(Segment *segment, int64_t bytes_expected);
 
 /* Renames the files to NNN.*.deleted and unlinks them. 0 or -errno; the segment still has to be released. */
 int segment_delete(Segment *segment);
+/* Renames them only; the reaper gets them when the segment is released for the last time. 0 or -errno. */
+int segment_retire(Segment *segment, Reaper *reaper);
 
 /* What a failed commit goes back to. */
 typedef struct SegmentMark {
@@ -85,6 +92,9 @@ bool segment_is_full(const Segment *segment, const BatchHeader *header, int64_t 
 int segment_seal(Segment *segment);
 /* The same for an active segment whose log closes. */
 int segment_flush(Segment *segment);
+
+/* Writes and syncs the transaction index, where it changed. 0 or -errno. */
+int segment_save_txns(Segment *segment);
 
 /* Syncs data and indexes. 0 or -errno. */
 int segment_sync(Segment *segment);

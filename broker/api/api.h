@@ -31,8 +31,8 @@ typedef enum DispatchResult {
 bool api_can_pipeline(Str frame);
 
 /* Decodes the frame (without its length prefix) into an initialised call (state, client_host, listener, on_done,
- * owner set; all else zero) and handles it. A Produce's frame must stay, and is changed, until its call is done; others
- * are copied. */
+ * owner set; all else zero) and handles it. A Produce's frame must stay, and is changed, until the end of the round's
+ * commit; others are copied. */
 DispatchResult api_dispatch(Call *call, uint8_t *frame, size_t size);
 
 /* Cancels a parked call (connection closed) and makes a zeroed call of it, which keeps a little memory for its next request. */

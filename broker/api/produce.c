@@ -1,5 +1,6 @@
 /* Produce: v3-13 (advertised from 0)
- * Appends record batches. The answer waits for the turn's write: base offsets are final only then.
+ * Appends record batches. The answer waits for the turn's write: base offsets are final only then; and, where the configs ask for it,
+ * for the sync that follows.
  * v5 adds log_start_offset; v8 record_errors and error_message (KIP-467); v9 is flexible; v10 the current leader (KIP-951), which
  * is always this node; v11 knows TRANSACTION_ABORTABLE; v12 takes partitions into their transaction (KIP-890); v13 names topics by id
  * (KIP-516). */
@@ -9,9 +10,9 @@
 #include "broker/state/transactions.h"
 
 typedef struct Appended {
-        Partition *partition;
+        Partition *partition; /* NULL once the row says what became of it */
         ProduceResponsePartitionResponse *row;
-        int64_t base_offset;
+        int64_t base_offset, end_offset;
 } Appended;
 
 typedef struct Produce {
@@ -19,6 +20,7 @@ typedef struct Produce {
         TransactionWait transaction; /* while partitions are added to it */
         bool has_added;
         int16_t add_code; /* why not, for those that were to be added */
+        Timer timer; /* of acks=all, while a sync is waited for */
         Call *call;
         ProduceResponse response;
         Appended *appended; /* one for each partition of the request that was queued */
@@ -44,24 +46,94 @@ static void answer(Produce *p) {
                 call_finish_silently(p->call);
 }
 
+/* The row says for good what became of its batch. */
+static void settle(Produce *p, Appended *a) {
+        if (a->partition->is_deleted) {
+                fail_row(p, a->row, KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
+        } else {
+                a->row->base_offset = a->base_offset;
+                a->row->log_start_offset = partition_start_offset(a->partition);
+        }
+        a->partition = NULL;
+}
+
+/* Whether nothing is left to wait for. */
+static bool settle_rows(Produce *p) {
+        const ProduceRequest *request = p->call->request;
+        bool all = true;
+        for (int32_t i = 0; i < p->appended_count; i++) {
+                Appended *a = &p->appended[i];
+                if (a->partition && (request->acks == 0 || partition_is_settled(a->partition, a->end_offset)))
+                        settle(p, a);
+                all = all && !a->partition;
+        }
+        return all;
+}
+
+static void on_sync(CommitWait *wait, State *state) {
+        Produce *p = container_of(wait, Produce, wait);
+        if (!settle_rows(p)) {
+                state_wait_sync(state, wait, on_sync);
+                return;
+        }
+        timer_stop(state, &p->timer);
+        answer(p);
+}
+
+static void on_timeout(Timer *timer, State *state) {
+        Produce *p = container_of(timer, Produce, timer);
+        list_remove(&p->wait.node);
+        for (int32_t i = 0; i < p->appended_count; i++)
+                if (p->appended[i].partition)
+                        fail_row(p, p->appended[i].row, KAFKA_REQUEST_TIMED_OUT);
+        answer(p);
+}
+
+/* The frame's bytes are gone with the turn: what the answer needs of them is copied. */
+static bool outlive_turn(Produce *p) {
+        Arena *arena = &p->call->arena;
+        p->call->header.client_id = STR_NULL;
+        for (int32_t i = 0; i < p->response.responses_count; i++) {
+                Str *name = &p->response.responses[i].name, copy = arena_str(arena, *name);
+                if (name->len && !copy.data)
+                        return false;
+                *name = name->len ? copy : *name;
+        }
+        return true;
+}
+
+static void wait_for_sync(Produce *p, State *state) {
+        const ProduceRequest *request = p->call->request;
+        if (!outlive_turn(p)) {
+                call_close(p->call);
+                return;
+        }
+        p->timer.fire = on_timeout;
+        if (request->acks == -1)
+                timer_set(state, &p->timer, state->mono_ms + (request->timeout_ms > 0 ? request->timeout_ms : 0));
+        state_wait_sync(state, &p->wait, on_sync);
+}
+
 static void on_commit(CommitWait *wait, State *state) {
         Produce *p = container_of(wait, Produce, wait);
         for (int32_t i = 0; i < p->appended_count; i++) {
                 Appended *a = &p->appended[i];
-                if (a->partition->commit_error) {
-                        fail_row(p, a->row, KAFKA_KAFKA_STORAGE_ERROR);
+                if (partition_is_written(a->partition, a->end_offset))
                         continue;
-                }
-                a->row->base_offset = a->base_offset;
-                a->row->log_start_offset = partition_start_offset(a->partition);
+                fail_row(p, a->row, KAFKA_KAFKA_STORAGE_ERROR);
+                a->partition = NULL;
         }
-        answer(p);
+        if (settle_rows(p))
+                answer(p);
+        else
+                wait_for_sync(p, state);
 }
 
 static void cancel(Call *call) {
         Produce *p = call->park;
         list_remove(&p->wait.node);
         transaction_wait_cancel(&p->transaction);
+        timer_stop(call->state, &p->timer);
 }
 
 static Str describe_refusal(Call *call, const Partition *partition, const LogRefusal *refusal) {
@@ -153,7 +225,7 @@ static void append_one(Produce *p, Topic *topic, const ProduceRequestPartitionDa
                 return;
         }
         row->log_append_time_ms = append.log_append_time_ms;
-        p->appended[p->appended_count++] = (Appended){ partition, row, append.base_offset };
+        p->appended[p->appended_count++] = (Appended){ partition, row, append.base_offset, append.last_offset + 1 };
 }
 
 static Topic *find_topic(const Call *call, const ProduceRequestTopicData *data) {
@@ -271,13 +343,24 @@ static bool collect(const ProduceRequestTopicData *topic_data, ProduceRequestPar
         return true;
 }
 
-/* While the addition is written, the bytes of the request would be overwritten by the next. */
+static bool keep(Call *call, Str *bytes) {
+        if (bytes->len)
+                *bytes = arena_str(&call->arena, *bytes);
+        return !bytes->len || bytes->data;
+}
+
 static bool keep_records(const ProduceRequestTopicData *topic, ProduceRequestPartitionData *data, void *context) {
-        Call *call = context;
-        if (!data->records.bytes.data)
-                return true;
-        data->records.bytes = arena_str(&call->arena, data->records.bytes);
-        return !str_is_null(data->records.bytes);
+        return keep(context, &data->records.bytes);
+}
+
+/* While the addition is written, the bytes of the request would be overwritten by the next. */
+static bool keep_request(Call *call) {
+        ProduceRequest *request = call->request;
+        bool ok = keep(call, &request->transactional_id);
+        for (int32_t i = 0; ok && i < request->topic_data_count; i++)
+                ok = keep(call, &request->topic_data[i].name);
+        call->header.client_id = STR_NULL;
+        return ok && each_batch(request, keep_records, call);
 }
 
 static void on_added(TransactionWait *wait, State *state, const TransactionResult *result) {
@@ -304,7 +387,7 @@ static bool add_first(Produce *p) {
         each_batch(request, collect, &adding);
         if (!adding.count)
                 return false;
-        if (!each_batch(request, keep_records, call)) {
+        if (!keep_request(call)) {
                 call_close(call);
                 return true;
         }

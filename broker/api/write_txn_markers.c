@@ -11,6 +11,7 @@ typedef WriteTxnMarkersResponsePartition Row;
 
 typedef struct Marked {
         Partition *partition;
+        int64_t end_offset;
         const Want *want;
         Row *row;
 } Marked;
@@ -23,16 +24,26 @@ typedef struct Marking {
         int32_t marked_count;
 } Marking;
 
+static void on_settled(CommitWait *wait, State *state) {
+        Marking *m = container_of(wait, Marking, wait);
+        for (int32_t i = 0; i < m->marked_count; i++)
+                if (!m->marked[i].row->error_code && !partition_is_settled(m->marked[i].partition, m->marked[i].end_offset)) {
+                        state_wait_sync(state, wait, on_settled);
+                        return;
+                }
+        call_reply(m->call, &m->response);
+}
+
 static void on_commit(CommitWait *wait, State *state) {
         Marking *m = container_of(wait, Marking, wait);
         for (int32_t i = 0; i < m->marked_count; i++) {
                 const Marked *marked = &m->marked[i];
-                if (marked->partition->commit_error)
+                if (!partition_is_written(marked->partition, marked->end_offset))
                         marked->row->error_code = KAFKA_KAFKA_STORAGE_ERROR;
                 else if (strcmp(marked->partition->topic->name, TOPIC_NAME_OFFSETS) == 0)
                         offsets_pending_end(state, marked->partition->index, marked->want->producer_id, marked->want->transaction_result);
         }
-        call_reply(m->call, &m->response);
+        on_settled(wait, state);
 }
 
 static void cancel(Call *call) {
@@ -41,12 +52,13 @@ static void cancel(Call *call) {
 
 static void mark(Marking *m, const Want *want, Str topic, Row *row) {
         Partition *partition = partition_find(m->call->state, topic, row->partition_index);
+        int64_t end_offset = -1;
         int r = partition ? transaction_mark(m->call->state, partition, want->producer_id, want->producer_epoch,
-                                             want->coordinator_epoch, want->transaction_version, want->transaction_result)
+                                             want->coordinator_epoch, want->transaction_version, want->transaction_result, &end_offset)
                           : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
         row->error_code = call_code(m->call, r);
         if (!r)
-                m->marked[m->marked_count++] = (Marked){ partition, want, row };
+                m->marked[m->marked_count++] = (Marked){ partition, end_offset, want, row };
 }
 
 static bool mark_all(Marking *m, const Want *want, WriteTxnMarkersResponseMarker *answer) {

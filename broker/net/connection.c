@@ -84,10 +84,16 @@ static void handle_frame(Connection *c, uint8_t *frame, size_t size) {
         net_give_call(c->net, call);
 }
 
+/* Whether the requests that wait keep the next one waiting, too: Produces that wait for a sync let others follow, so that those
+ * join the next one. */
+static bool is_held_up(const Connection *c) {
+        return c->waiting > 0 && !(c->pipelines && c->waiting < CONNECTION_WAITING_MAX);
+}
+
 /* A request is handled when none is outstanding, except a Produce behind Produces. */
 static bool may_handle(const Connection *c) {
         return !c->out_blocked && c->reply_bytes < CONNECTION_REPLY_BYTES && c->round_calls < CONNECTION_ROUND_CALLS &&
-               (c->waiting == 0 || c->pipelines);
+               !is_held_up(c);
 }
 
 /* Bytes that the first frame of these lacks; 0: it is complete; -1: not even its length is known. Closes on a length
@@ -141,11 +147,16 @@ static bool has_complete_frame(const Connection *c) {
         return (int64_t)in_size(c) - 4 >= (int32_t)load_be32(c->in->data + c->in_start);
 }
 
+/* Produces that a peer sent before it closed its end, perhaps only that one. */
+static bool awaits_sync(const Connection *c) {
+        return c->waiting > 0 && c->pipelines;
+}
+
 /* What a read returned when it brought nothing. The frames that a peer sent before it left are handled all the same. */
 static void read_ended(Connection *c, ssize_t n) {
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
                 return;
-        if (n == 0 && has_complete_frame(c)) {
+        if (n == 0 && (has_complete_frame(c) || awaits_sync(c))) {
                 c->saw_eof = true;
                 activate(c);
                 return;
@@ -239,7 +250,7 @@ static void read_block(Connection *c, int64_t missing) {
 void connection_read(Connection *c) {
         connection_touch(c);
         c->round_calls = 0;
-        if (c->waiting > 0 || c->out_blocked || c->has_frames) {
+        if (is_held_up(c) || c->out_blocked || c->has_frames) {
                 read_ahead(c);
                 return;
         }
@@ -261,7 +272,7 @@ void connection_resume(Connection *c) {
 }
 
 static void update_events(Connection *c) {
-        bool is_blocked = c->waiting > 0 || c->out_blocked || c->has_frames;
+        bool is_blocked = is_held_up(c) || c->out_blocked || c->has_frames;
         bool wants_more = !c->saw_eof && !c->is_closing && (!is_blocked || !c->in || in_size(c) < CONNECTION_AHEAD_BYTES);
         int events = (wants_more ? EV_READ : 0) | (c->out_blocked ? EV_WRITE : 0);
         if (events == (c->io.events & (EV_READ | EV_WRITE)) && ev_is_active(&c->io) == (events != 0))
@@ -282,7 +293,7 @@ void connection_settle(Connection *c) {
         if (c->in && in_size(c) == 0)
                 in_retire(c);
         bool is_answered = c->waiting == 0 && !c->out_blocked;
-        if ((c->is_closing && is_answered) || (c->saw_eof && !has_complete_frame(c))) {
+        if ((c->is_closing && is_answered) || (c->saw_eof && !has_complete_frame(c) && !awaits_sync(c))) {
                 connection_close(c);
                 return;
         }

@@ -109,6 +109,10 @@ static void close_idle(Net *net) {
 static void turn(Net *net) {
         State *state = net->state;
         set_clocks(state);
+        if (net->has_results) {
+                net->has_results = false;
+                state_collect(state);
+        }
         state_run_timers(state);
         close_idle(net);
         while (!state->failed && !list_is_empty(&net->readable)) {
@@ -144,6 +148,16 @@ void net_stop(Net *net) {
 
 static void on_wake(struct ev_loop *loop, ev_async *wake, int events) {
         container_of(wake, Net, wake)->stop = true;
+}
+
+static void on_results(struct ev_loop *loop, ev_async *results, int events) {
+        container_of(results, Net, results)->has_results = true;
+}
+
+/* On another thread. */
+static void wake_for_results(void *data) {
+        Net *net = data;
+        ev_async_send(net->loop, &net->results);
 }
 
 static void on_sigterm(struct ev_loop *loop, ev_signal *signal, int events) {
@@ -218,6 +232,8 @@ static void start_watchers(Net *net, const NetOptions *options) {
         ev_init(&net->idle_timer, on_idle_timer);
         ev_async_init(&net->wake, on_wake);
         ev_async_start(net->loop, &net->wake);
+        ev_async_init(&net->results, on_results);
+        ev_async_start(net->loop, &net->results);
         ev_signal_init(&net->sigterm, on_sigterm, SIGTERM);
         ev_signal_init(&net->sigint, on_sigint, SIGINT);
         if (options->handle_signals) {
@@ -258,6 +274,7 @@ int net_new(State *state, const NetOptions *options, Net **ret_net) {
         }
         (void)madvise(net->area, NET_AREA_BYTES, MADV_NOHUGEPAGE); /* only the pages in use */
         start_watchers(net, options);
+        state_set_wake(state, wake_for_results, net);
         *ret_net = net;
         return 0;
 }
@@ -278,6 +295,8 @@ void net_free(Net *net) {
         net->acceptor_count = 0;
         for (ListNode *node; (node = list_first(&net->connections));)
                 connection_close(container_of(node, Connection, by_age));
+        if (net->loop)
+                state_set_wake(net->state, NULL, NULL);
         if (net->loop)
                 state_commit(net->state); /* appends whose calls were cancelled still point into our blocks */
         free_retired(net);

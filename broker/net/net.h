@@ -3,7 +3,8 @@
  * One turn: every ready socket is read into one shared area and its complete requests are handled in order; then
  * state_commit() writes what they appended; then the replies leave, one sendmsg() for each connection. Requests that had to wait
  * for the commit follow in further rounds of the same turn. Bytes of a Produce stay where they were received until the
- * commit: the area is reused, and blocks of connections are freed, only at the end of a round. */
+ * commit: the area is reused, and blocks of connections are freed, only at the end of a round. What other threads finished is collected
+ * first in a turn; answers that waited for it leave with the others. */
 #pragma once
 
 #include <ev.h>
@@ -48,7 +49,9 @@ struct Net {
         Acceptor acceptors[LISTENER_SOCKETS_MAX];
         int acceptor_count;
         ev_timer timer, idle_timer;
-        ev_async wake;
+        ev_async wake;    /* net_stop() */
+        ev_async results; /* other threads have finished something */
+        bool has_results;
         ev_signal sigterm, sigint;
         ev_io stdin_io;
 };

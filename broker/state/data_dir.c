@@ -250,18 +250,20 @@ static int64_t start_offset(const Partition *partition) {
 }
 
 static int64_t end_offset(const Partition *partition) {
-        return partition->log ? log_end_offset(partition->log) : partition->recovery_point;
+        return partition->log ? partition_high_watermark(partition) : partition->recovery_point;
 }
 
 /* One file: a row for every partition whose offset is at least offset_min; with the metadata log's own row if asked. */
-static int write_checkpoint(State *state, const char *name, int64_t (*offset_of)(const Partition *partition),
-                            int64_t offset_min, bool with_metadata) {
+static void format(State *state, int64_t (*offset_of)(const Partition *partition), int64_t offset_min, bool with_metadata,
+                   Buffer *out) {
         size_t capacity = 1;
         HASHMAP_FOREACH(&state->topics, node)
                 capacity += (size_t)container_of(node, Topic, by_name)->partition_count;
         CheckpointRow *rows = malloc(capacity * sizeof(*rows));
-        if (!rows)
-                return -ENOMEM;
+        if (!rows) {
+                out->failed = true;
+                return;
+        }
         int32_t count = 0;
         if (with_metadata)
                 rows[count++] = (CheckpointRow){ TOPIC_NAME_METADATA, 0, metadata_recovery_point(state) };
@@ -273,22 +275,68 @@ static int write_checkpoint(State *state, const char *name, int64_t (*offset_of)
                                 rows[count++] = (CheckpointRow){ topic->name, i, offset };
                 }
         }
-        int r = checkpoint_write(state->config->data_dir, name, rows, count);
+        checkpoint_format(rows, count, out);
         free(rows);
-        return r;
+}
+
+static int write_file(const char *dir, const char *name, const Buffer *text) {
+        return text->failed ? -ENOMEM : checkpoint_write_text(dir, name, (Str){ (const char *)text->data, text->size });
 }
 
 int data_dir_write_start_checkpoint(State *state) {
-        return write_checkpoint(state, START_NAME, start_offset, 1, false);
+        Buffer text = BUFFER_INIT;
+        format(state, start_offset, 1, false, &text);
+        int r = write_file(state->config->data_dir, START_NAME, &text);
+        buffer_deinit(&text);
+        return r;
+}
+
+int data_dir_checkpoints(State *state, Checkpoints *ret_files) {
+        *ret_files = (Checkpoints){ .gate = &state->checkpoint_gate, .generation = ++state->checkpoint_generation,
+                                    .deletions = state->deletions, .dir = state->config->data_dir, .recovery = BUFFER_INIT, .replication = BUFFER_INIT };
+        format(state, recovery_offset, 0, true, &ret_files->recovery);
+        format(state, end_offset, 0, false, &ret_files->replication);
+        if (!ret_files->recovery.failed && !ret_files->replication.failed)
+                return 0;
+        checkpoints_deinit(ret_files);
+        return -ENOMEM;
+}
+
+int checkpoints_write(const Checkpoints *files) {
+        int r = 0;
+        pthread_mutex_lock(&files->gate->lock);
+        if (files->gate->written < files->generation) {
+                r = write_file(files->dir, RECOVERY_NAME, &files->recovery);
+                if (r == 0)
+                        r = write_file(files->dir, REPLICATION_NAME, &files->replication);
+                if (r == 0)
+                        files->gate->written = files->generation;
+        }
+        pthread_mutex_unlock(&files->gate->lock);
+        return r;
+}
+
+void checkpoints_deinit(Checkpoints *files) {
+        buffer_deinit(&files->recovery);
+        buffer_deinit(&files->replication);
 }
 
 int data_dir_write_checkpoints(State *state) {
-        int r = write_checkpoint(state, RECOVERY_NAME, recovery_offset, 0, true);
+        Checkpoints files;
+        int r = data_dir_write_start_checkpoint(state);
         if (r == 0)
-                r = data_dir_write_start_checkpoint(state);
+                r = data_dir_checkpoints(state, &files);
+        if (r)
+                return r;
+        r = checkpoints_write(&files);
         if (r == 0)
-                r = write_checkpoint(state, REPLICATION_NAME, end_offset, 0, false);
+                state->checkpointed_deletions = files.deletions;
+        checkpoints_deinit(&files);
         return r;
+}
+
+int data_dir_drop_stale_rows(State *state) {
+        return state->deletions == state->checkpointed_deletions ? 0 : data_dir_write_checkpoints(state);
 }
 
 static bool ends_with(const char *name, const char *tail) {
@@ -303,9 +351,7 @@ static void check_entry(State *state, const char *name) {
         if (name[0] == '.' || !dash || entry_path(state, name, path) || lstat(path, &st) || !S_ISDIR(st.st_mode))
                 return;
         if (ends_with(name, "-delete")) {
-                int r = log_delete_directory(path);
-                if (r)
-                        trace_warn("cannot remove '%s': %s", path, strerror(-r));
+                state_remove_directory(state, strdup(path));
                 return;
         }
         int64_t index;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "broker/state/state.h"
+#include "storage/base/buffer.h"
 
 /* Makes the directory or checks that it is ours, locks it, and reads or writes meta.properties: sets state's lock_fd, ids. 0,
  * STATE_OPEN_LOCKED, STATE_OPEN_FOREIGN or -errno, traced. */
@@ -20,6 +21,23 @@ int data_dir_read_checkpoints(State *state);
 /* Writes the checkpoint files. 0 or -errno. */
 int data_dir_write_checkpoints(State *state);
 int data_dir_write_start_checkpoint(State *state);
+
+/* The same in two steps: what the files are to say, and the writing, which any thread may do. */
+typedef struct Checkpoints {
+        CheckpointGate *gate;
+        int64_t generation;
+        int64_t deletions; /* state's, when this was made */
+        const char *dir;
+        Buffer recovery, replication;
+} Checkpoints;
+/* All but the file of start offsets, which DeleteRecords waits for: it has one writer, the loop. 0 or -ENOMEM. */
+int data_dir_checkpoints(State *state, Checkpoints *ret_files);
+/* Does nothing when newer files were written meanwhile. */
+int checkpoints_write(const Checkpoints *files);
+void checkpoints_deinit(Checkpoints *files);
+
+/* Before a topic is created: the files must not hold rows of a deleted topic that had its name. 0 or -errno. */
+int data_dir_drop_stale_rows(State *state);
 
 /* Finishes deletions that a crash cut short, and warns of partition directories that no topic owns. */
 void data_dir_check_strays(State *state);

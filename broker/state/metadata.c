@@ -10,6 +10,7 @@
 #include "broker/protocol/codec.h"
 #include "broker/protocol/messages.h"
 #include "broker/state/metadata_replay.h"
+#include "broker/state/metadata_snapshot.h"
 #include "storage/base/error.h"
 #include "storage/base/trace.h"
 #include "storage/base/varint.h"
@@ -17,8 +18,15 @@
 #define READ_BYTES (1 << 20)
 
 struct Metadata {
+        char *path;
         Log *log;
+        MetadataSnapshots snapshots;
+        int64_t bytes_since_snapshot, snapshot_ms; /* monotonic */
+        bool snapshot_is_running;
+        Timer snapshot_timer;
 };
+
+static void schedule_snapshot(State *state, int64_t bytes);
 
 void metadata_batch_init(MetadataBatch *batch, const State *state) {
         *batch = (MetadataBatch){ .now_ms = state->now_ms };
@@ -29,21 +37,24 @@ void metadata_batch_deinit(MetadataBatch *batch) {
         batch_builder_deinit(&batch->builder);
 }
 
-void metadata_batch_add(MetadataBatch *batch, const MessageSchema *message, int16_t version, const void *record) {
+void metadata_encode_record(const MessageSchema *message, int16_t version, const void *record, Reply *out) {
         uint8_t frame[3 * VARINT_BYTES_MAX];
         size_t size = varuint_write(frame, 1);
         size += varuint_write(frame + size, (uint64_t)message->key);
         size += varuint_write(frame + size, (uint64_t)version);
+        buffer_append(&out->bytes, frame, size);
+        if (codec_encode(message, version, record, out) < 0)
+                out->bytes.failed = true;
+}
+
+void metadata_batch_add(MetadataBatch *batch, const MessageSchema *message, int16_t version, const void *record) {
         Reply reply = REPLY_INIT;
-        buffer_append(&reply.bytes, frame, size);
-        int r = codec_encode(message, version, record, &reply);
-        if (r == 0 && reply.bytes.failed)
-                r = -ENOMEM;
-        if (r == 0)
+        metadata_encode_record(message, version, record, &reply);
+        if (!reply.bytes.failed)
                 batch_builder_add(&batch->builder, batch->now_ms, STR_NULL,
                                   (Str){ (const char *)reply.bytes.data, reply.bytes.size }, NULL, 0);
         else if (batch->error == 0)
-                batch->error = r;
+                batch->error = -ENOMEM;
         reply_deinit(&reply);
 }
 
@@ -101,6 +112,8 @@ static int write_batch(State *state, Buffer *out) {
                 trace_error("cannot sync the metadata log: %s", strerror(-r));
                 state->failed = true;
         }
+        if (r == 0)
+                schedule_snapshot(state, (int64_t)out->size);
         return r;
 }
 
@@ -168,11 +181,149 @@ static int replay_log(MetadataReplay *replay, Log *log, int64_t offset) {
                 int r = log_read(log, offset, end, READ_BYTES, true, &span);
                 if (r == 0)
                         r = span.size > 0 ? replay_span(replay, &span, &offset) : -EUCLEAN;
+                replay->state->metadata->bytes_since_snapshot += span.size;
                 file_span_release(&span);
                 if (r)
                         return r > 0 ? -EUCLEAN : r;
         }
         return 0;
+}
+
+/* ---- snapshots */
+
+typedef struct SnapshotJob {
+        Job job;
+        char *path;
+        int64_t end_offset, now_ms;
+        int32_t epoch;
+        MetadataSnapshot written;
+} SnapshotJob;
+
+static int run_snapshot(Job *base) {
+        SnapshotJob *job = container_of(base, SnapshotJob, job);
+        return metadata_snapshot_write(job->path, job->end_offset, job->epoch, job->now_ms, &job->written);
+}
+
+static void snapshot_done(Job *base, State *state, int result) {
+        SnapshotJob *job = container_of(base, SnapshotJob, job);
+        Metadata *metadata = state->metadata;
+        if (metadata) {
+                metadata->snapshot_is_running = false;
+                if (result == 0)
+                        result = metadata_snapshots_add(&metadata->snapshots, &job->written);
+                if (result == 0)
+                        metadata_snapshots_retain(&metadata->snapshots, state, metadata->log);
+        }
+        if (result && result != -ECANCELED)
+                trace_error("cannot write a snapshot of '%s': %s", job->path,
+                            result == -EUCLEAN ? "the log, or its last snapshot, is damaged" : strerror(-result));
+        free(job->path);
+        free(job);
+}
+
+static void start_snapshot(State *state) {
+        Metadata *metadata = state->metadata;
+        SnapshotJob *job = calloc(1, sizeof(*job));
+        timer_stop(state, &metadata->snapshot_timer);
+        metadata->bytes_since_snapshot = 0;
+        metadata->snapshot_ms = state->mono_ms;
+        if (!job || !(job->path = strdup(metadata->path))) {
+                free(job);
+                return; /* the next time will do */
+        }
+        *job = (SnapshotJob){ .job = { .run = run_snapshot, .done = snapshot_done }, .path = job->path, .now_ms = state->now_ms,
+                              .end_offset = log_end_offset(metadata->log), .epoch = leader_epoch(metadata->log) };
+        metadata->snapshot_is_running = true;
+        worker_submit(&state->worker, &job->job);
+}
+
+static void on_snapshot_timer(Timer *timer, State *state) {
+        if (!state->metadata->snapshot_is_running && !state->failed)
+                start_snapshot(state);
+}
+
+/* After bytes more in the log: one is due by size, or by time, which runs only while there is something new. */
+static void schedule_snapshot(State *state, int64_t bytes) {
+        Metadata *metadata = state->metadata;
+        metadata->bytes_since_snapshot += bytes;
+        if (metadata->snapshot_is_running || state->failed)
+                return;
+        int64_t interval_ms = config_int(state->config, "metadata.log.max.snapshot.interval.ms");
+        if (metadata->bytes_since_snapshot >= config_int(state->config, "metadata.log.max.record.bytes.between.snapshots"))
+                start_snapshot(state);
+        else if (interval_ms > 0 && interval_ms < INT64_MAX - metadata->snapshot_ms && !timer_is_set(&metadata->snapshot_timer))
+                timer_set(state, &metadata->snapshot_timer, metadata->snapshot_ms + interval_ms);
+}
+
+/* ---- opening */
+
+static int open_log(State *state, bool clean_shutdown, int64_t recovery_point, int64_t start_offset) {
+        LogOpen how = { .path = state->metadata->path, .config = LOG_CONFIG_INIT, .clean_shutdown = clean_shutdown,
+                        .recovery_point = recovery_point, .log_start_offset = start_offset, .now_ms = state->now_ms,
+                        .reaper = &state->reaper };
+        how.config.retention_ms = -1;
+        how.config.max_message_bytes = INT32_MAX;
+        how.config.segment_bytes = config_int(state->config, "metadata.log.segment.bytes");
+        how.config.segment_ms = config_int(state->config, "metadata.log.segment.ms");
+        if (how.config.segment_ms <= 0)
+                how.config.segment_ms = INT64_MAX;
+        return log_open(&how, &state->metadata->log);
+}
+
+/* The newest snapshot, which has to reach the log's beginning. A log that ends before it (Kafka may have fetched the snapshot
+ * and died) goes on behind it. */
+static int open_snapshots(State *state, MetadataReplay *replay, int64_t *ret_offset) {
+        Metadata *metadata = state->metadata;
+        char name[PATH_MAX];
+        *ret_offset = 0;
+        int r = metadata_snapshots_open(&metadata->snapshots, metadata->path);
+        const MetadataSnapshot *newest = metadata->snapshots.count ? &metadata->snapshots.rows[metadata->snapshots.count - 1] : NULL;
+        if (r == 0 && log_start_offset(metadata->log) > (newest ? newest->offset : 0)) {
+                trace_error("the metadata log '%s' begins at offset %lld, and no snapshot reaches up to there: what was below is missing",
+                            metadata->path, (long long)log_start_offset(metadata->log));
+                return -EUCLEAN;
+        }
+        if (r || !newest)
+                return r;
+        metadata_snapshot_path(metadata->path, newest, name, sizeof(name));
+        r = metadata_replay_snapshot(replay, name);
+        if (r == -EUCLEAN)
+                trace_error("the metadata snapshot '%s' is damaged", name);
+        *ret_offset = newest->offset;
+        if (r == 0 && log_end_offset(metadata->log) < newest->offset) {
+                log_abandon(metadata->log);
+                metadata->log = NULL;
+                r = open_log(state, true, newest->offset, newest->offset);
+        }
+        return r;
+}
+
+/* A controller that died in the middle of a transaction left it open: what follows would belong to it. */
+static int abort_transaction(State *state) {
+        MetadataBatch batch;
+        metadata_batch_init(&batch, state);
+        metadata_batch_add(&batch, &AbortTransactionRecord_message, 0,
+                           &(AbortTransactionRecord){ .reason = STR("the controller restarted") });
+        return metadata_batch_write(state, &batch);
+}
+
+static int open_and_replay(State *state, bool clean_shutdown, int64_t recovery_point) {
+        MetadataReplay replay;
+        int64_t offset = 0;
+        metadata_replay_init(&replay, state);
+        int r = open_log(state, clean_shutdown, recovery_point, 0);
+        if (r == 0)
+                r = open_snapshots(state, &replay, &offset);
+        if (r == 0 && log_end_offset(state->metadata->log) == 0 && replay.record_count == 0)
+                r = write_bootstrap(state);
+        if (r == 0)
+                r = replay_log(&replay, state->metadata->log, offset);
+        if (r == 0 && replay.in_transaction)
+                r = abort_transaction(state);
+        if (r == 0 && state->metadata->bytes_since_snapshot > 0)
+                schedule_snapshot(state, 0);
+        metadata_replay_deinit(&replay);
+        return r;
 }
 
 int metadata_open(State *state, bool clean_shutdown, int64_t recovery_point) {
@@ -182,21 +333,10 @@ int metadata_open(State *state, bool clean_shutdown, int64_t recovery_point) {
         state->metadata = calloc(1, sizeof(*state->metadata));
         if (!state->metadata)
                 return -ENOMEM;
-        LogOpen how = { .path = path, .config = LOG_CONFIG_INIT, .clean_shutdown = clean_shutdown,
-                        .recovery_point = recovery_point, .now_ms = state->now_ms };
-        how.config.retention_ms = -1;
-        how.config.max_message_bytes = INT32_MAX;
-        int r = log_open(&how, &state->metadata->log);
-        MetadataReplay replay;
-        metadata_replay_init(&replay, state);
-        int64_t offset = 0;
-        if (r == 0)
-                r = metadata_replay_snapshot(&replay, path, &offset);
-        if (r == 0 && log_end_offset(state->metadata->log) == 0)
-                r = write_bootstrap(state);
-        if (r == 0)
-                r = replay_log(&replay, state->metadata->log, offset);
-        metadata_replay_deinit(&replay);
+        state->metadata->path = strdup(path);
+        state->metadata->snapshot_ms = state->mono_ms;
+        state->metadata->snapshot_timer.fire = on_snapshot_timer;
+        int r = state->metadata->path ? open_and_replay(state, clean_shutdown, recovery_point) : -ENOMEM;
         if (r < 0)
                 trace_error("cannot open the metadata log '%s': %s", path,
                             r == -EUCLEAN ? "it is damaged; its files were left as they are" : strerror(-r));
@@ -207,10 +347,17 @@ int64_t metadata_recovery_point(const State *state) {
         return log_recovery_point(state->metadata->log);
 }
 
-int metadata_close(State *state) {
-        int r = log_close(state->metadata->log, state->now_ms);
+static void metadata_free(State *state) {
+        timer_stop(state, &state->metadata->snapshot_timer);
+        metadata_snapshots_deinit(&state->metadata->snapshots);
+        free(state->metadata->path);
         free(state->metadata);
         state->metadata = NULL;
+}
+
+int metadata_close(State *state) {
+        int r = log_close(state->metadata->log, state->now_ms);
+        metadata_free(state);
         return r;
 }
 
@@ -219,6 +366,5 @@ void metadata_abandon(State *state) {
                 return;
         if (state->metadata->log)
                 log_abandon(state->metadata->log);
-        free(state->metadata);
-        state->metadata = NULL;
+        metadata_free(state);
 }

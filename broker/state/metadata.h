@@ -4,6 +4,7 @@
  * varint frame version, varint record type, varint record version, message. */
 #pragma once
 
+#include "broker/protocol/codec.h"
 #include "broker/protocol/schema.h"
 #include "broker/state/state.h"
 #include "storage/batch.h"
@@ -19,6 +20,9 @@ int64_t metadata_recovery_point(const State *state);
 /* 0 or -errno. */
 int metadata_close(State *state);
 void metadata_abandon(State *state);
+
+/* Frame and message of one record, appended to out, whose bytes.failed tells of an error. */
+void metadata_encode_record(const MessageSchema *message, int16_t version, const void *record, Reply *out);
 
 /* Records that become true together. */
 typedef struct MetadataBatch {

@@ -2,18 +2,13 @@
  * passed over, so that a directory which Kafka left can be opened. */
 #include "broker/state/metadata_replay.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "broker/protocol/codec.h"
 #include "broker/protocol/messages.h"
+#include "storage/base/endian.h"
+#include "storage/base/file.h"
 #include "storage/base/trace.h"
 #include "storage/base/varint.h"
 #include "storage/batch.h"
@@ -21,14 +16,6 @@
 #define INFLATED_BYTES_MAX (256 << 20)
 
 enum { RECORD_ABORT_TRANSACTION = 25, RECORD_BEGIN_TRANSACTION = 23, RECORD_END_TRANSACTION = 24 };
-
-void metadata_replay_init(MetadataReplay *replay, State *state) {
-        *replay = (MetadataReplay){ .state = state, .pending = BUFFER_INIT };
-}
-
-void metadata_replay_deinit(MetadataReplay *replay) {
-        buffer_deinit(&replay->pending);
-}
 
 static int apply_topic(State *state, const void *message) {
         const TopicRecord *record = message;
@@ -96,12 +83,7 @@ static const struct {
         { &ProducerIdsRecord_message, apply_producer_ids },
 };
 
-typedef struct Frame {
-        uint32_t type, version;
-        Str body;
-} Frame;
-
-static bool read_frame(Str value, Frame *ret_frame) {
+bool metadata_read_frame(Str value, MetadataFrame *ret_frame) {
         const uint8_t *at = (const uint8_t *)value.data, *end = at + value.len;
         uint32_t fields[3];
         for (int i = 0; i < 3; i++) {
@@ -110,11 +92,11 @@ static bool read_frame(Str value, Frame *ret_frame) {
                         return false;
                 at += n;
         }
-        *ret_frame = (Frame){ fields[1], fields[2], { (const char *)at, (size_t)(end - at) } };
+        *ret_frame = (MetadataFrame){ fields[1], fields[2], { (const char *)at, (size_t)(end - at) }, value };
         return fields[0] <= 1;
 }
 
-static int apply_frame(MetadataReplay *replay, const Frame *frame) {
+static int apply_frame(MetadataReplay *replay, const MetadataFrame *frame) {
         for (size_t i = 0; i < sizeof(replayed) / sizeof(replayed[0]); i++) {
                 const MessageSchema *message = replayed[i].message;
                 if ((uint32_t)message->key != frame->type)
@@ -135,6 +117,14 @@ static int apply_frame(MetadataReplay *replay, const Frame *frame) {
         return 0;
 }
 
+void metadata_replay_init(MetadataReplay *replay, State *state) {
+        *replay = (MetadataReplay){ .state = state, .each = apply_frame, .pending = BUFFER_INIT };
+}
+
+void metadata_replay_deinit(MetadataReplay *replay) {
+        buffer_deinit(&replay->pending);
+}
+
 /* The transaction's records become true. */
 static int apply_pending(MetadataReplay *replay) {
         int r = 0;
@@ -142,9 +132,9 @@ static int apply_pending(MetadataReplay *replay) {
                 size_t size;
                 memcpy(&size, replay->pending.data + at, sizeof(size));
                 at += sizeof(size);
-                Frame frame;
-                r = read_frame((Str){ (const char *)replay->pending.data + at, size }, &frame) ? apply_frame(replay, &frame)
-                                                                                               : -EUCLEAN;
+                MetadataFrame frame;
+                Str value = { (const char *)replay->pending.data + at, size };
+                r = metadata_read_frame(value, &frame) ? replay->each(replay, &frame) : -EUCLEAN;
                 at += size;
         }
         buffer_clear(&replay->pending);
@@ -152,9 +142,10 @@ static int apply_pending(MetadataReplay *replay) {
 }
 
 static int apply_value(MetadataReplay *replay, Str value) {
-        Frame frame;
-        if (!read_frame(value, &frame))
+        MetadataFrame frame;
+        if (!metadata_read_frame(value, &frame))
                 return -EUCLEAN;
+        replay->record_count++;
         switch (frame.type) {
         case RECORD_BEGIN_TRANSACTION:
                 replay->in_transaction = true;
@@ -169,22 +160,28 @@ static int apply_value(MetadataReplay *replay, Str value) {
                 return 0;
         }
         if (!replay->in_transaction)
-                return apply_frame(replay, &frame);
+                return replay->each(replay, &frame);
         buffer_append(&replay->pending, &value.len, sizeof(value.len));
         buffer_append_str(&replay->pending, value);
         return replay->pending.failed ? -ENOMEM : 0;
 }
 
-static int apply_batch(MetadataReplay *replay, const uint8_t *data, const BatchHeader *header, int64_t offset) {
-        if (header->attributes & BATCH_CONTROL)
+static int apply_record(MetadataReplay *replay, const BatchHeader *header, const Record *record) {
+        if (!(header->attributes & BATCH_CONTROL))
+                return apply_value(replay, record->value);
+        if (!replay->control || record->key.len < 4)
                 return 0;
+        return replay->control(replay, (int16_t)load_be16(record->key.data + 2), record->value);
+}
+
+static int apply_batch(MetadataReplay *replay, const uint8_t *data, const BatchHeader *header, int64_t offset) {
         BatchReader reader;
         int r = batch_reader_init(&reader, data, header, INFLATED_BYTES_MAX);
         Record record;
         int more = 0;
         while (r == 0 && (more = batch_reader_next(&reader, &record)) == 1)
                 if (record.offset >= offset)
-                        r = apply_value(replay, record.value);
+                        r = apply_record(replay, header, &record);
         batch_reader_deinit(&reader);
         if (r == 0 && more != 0)
                 r = -EUCLEAN;
@@ -207,67 +204,31 @@ int metadata_replay_bytes(MetadataReplay *replay, const uint8_t *data, size_t si
         return 0;
 }
 
-/* OFFSET-EPOCH.checkpoint, twenty and ten digits. */
-static bool parse_snapshot_name(const char *name, int64_t *ret_offset) {
-        Str s = str_of(name);
-        int64_t epoch;
-        return s.len == 42 && s.data[20] == '-' && strcmp(name + 31, ".checkpoint") == 0 &&
-               str_to_int64((Str){ name, 20 }, 0, INT64_MAX, ret_offset) &&
-               str_to_int64((Str){ name + 21, 10 }, 0, INT32_MAX, &epoch);
-}
-
-static int find_snapshot(const char *path, char *ret_name, size_t name_size, int64_t *ret_offset) {
-        DIR *dir = opendir(path);
-        if (!dir)
-                return -errno;
-        *ret_offset = -1;
-        for (struct dirent *entry; (entry = readdir(dir));) {
-                int64_t offset;
-                if (!parse_snapshot_name(entry->d_name, &offset) || offset <= *ret_offset)
-                        continue;
-                *ret_offset = offset;
-                snprintf(ret_name, name_size, "%s/%s", path, entry->d_name);
-        }
-        closedir(dir);
-        return 0;
-}
-
-/* A snapshot was renamed to its name when it was whole, so a bad CRC in it is damage. */
+/* A snapshot was renamed to its name when it was whole: its offsets count from 0, and a footer ends it. Anything else is damage. */
 static int replay_snapshot_bytes(MetadataReplay *replay, const uint8_t *data, size_t size) {
+        bool ended = false;
+        int64_t offset = 0;
         for (size_t at = 0; at < size;) {
                 BatchHeader header;
-                if (batch_read_header(data + at, size - at, &header) || !batch_check_crc(data + at, &header))
+                if (batch_read_header(data + at, size - at, &header) || !batch_check_crc(data + at, &header) ||
+                    header.base_offset != offset)
                         return -EUCLEAN;
                 int r = apply_batch(replay, data + at, &header, 0);
                 if (r)
                         return r;
+                ended = header.attributes & BATCH_CONTROL && offset > 0;
+                offset = batch_next_offset(&header);
                 at += batch_size(&header);
         }
-        return 0;
+        return ended ? 0 : -EUCLEAN;
 }
 
-int metadata_replay_snapshot(MetadataReplay *replay, const char *path, int64_t *ret_offset) {
-        char name[PATH_MAX + 64];
-        int64_t offset = -1;
-        int r = find_snapshot(path, name, sizeof(name), &offset);
-        if (r || offset < 0)
+int metadata_replay_snapshot(MetadataReplay *replay, const char *path) {
+        FileMap file;
+        int r = file_map(path, &file);
+        if (r)
                 return r;
-        int fd = open(name, O_RDONLY | O_CLOEXEC);
-        struct stat st;
-        if (fd < 0 || fstat(fd, &st)) {
-                r = -errno;
-                if (fd >= 0)
-                        close(fd);
-                return r;
-        }
-        size_t size = (size_t)st.st_size;
-        void *map = size ? mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
-        close(fd);
-        if (map == MAP_FAILED)
-                return -errno;
-        r = replay_snapshot_bytes(replay, map, size);
-        if (map)
-                munmap(map, size);
-        *ret_offset = offset;
-        return r;
+        r = replay_snapshot_bytes(replay, file.data, file.size);
+        file_unmap(&file);
+        return r == 0 && replay->in_transaction ? -EUCLEAN : r;
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "broker/state/state.h"
+#include "broker/state/flusher.h"
 #include "storage/base/error.h"
 #include "storage/base/trace.h"
 #include "storage/checkpoint.h"
@@ -33,7 +33,11 @@ static int partition_path(const State *state, const Partition *partition, char p
 static int open_log(State *state, Partition *partition, LogOpen *how) {
         config_topic_log(state->config, &partition->topic->config, &how->config);
         how->now_ms = state->now_ms;
-        return log_open(how, &partition->log);
+        how->reaper = &state->reaper;
+        int r = log_open(how, &partition->log);
+        if (r == 0)
+                flusher_settle(state, partition);
+        return r;
 }
 
 /* A crash while a topic was made or removed can leave a directory that the metadata log doesn't name. */
@@ -107,22 +111,26 @@ damaged:
 }
 
 void partition_delete_log(State *state, Partition *partition) {
-        char path[PATH_MAX];
+        char path[PATH_MAX], *doomed;
         list_remove(&partition->dirty);
         list_remove(&partition->grown);
+        flusher_forget(partition);
         if (partition->log)
                 log_abandon(partition->log);
         partition->log = NULL;
         int r = partition_path(state, partition, path);
         if (r == 0)
-                r = log_delete_directory(path);
-        if (r && r != -ENOENT)
+                r = log_doom_directory(path, &doomed);
+        if (r == 0)
+                state_remove_directory(state, doomed);
+        else if (r != -ENOENT)
                 trace_warn("cannot remove the log of %s-%d: %s", partition->topic->name, partition->index, strerror(-r));
 }
 
 void partition_free(Partition *partition) {
         if (!partition)
                 return;
+        flusher_forget(partition);
         if (partition->log)
                 log_abandon(partition->log);
         list_remove(&partition->dirty);
@@ -156,6 +164,15 @@ int partition_append_owned(State *state, Partition *partition, Buffer *batch, Lo
         *batch = BUFFER_INIT;
         list_append(&state->kept_buffers, &kept->node);
         return 0;
+}
+
+bool partition_is_written(const Partition *partition, int64_t end_offset) {
+        return partition->log && log_end_offset(partition->log) >= end_offset;
+}
+
+bool partition_is_settled(const Partition *partition, int64_t end_offset) {
+        return !partition->log || partition->is_deleted || partition->sync_offset < end_offset ||
+               log_recovery_point(partition->log) >= end_offset;
 }
 
 int partition_read(Partition *partition, int64_t offset, bool committed, int32_t size_max, bool min_one, FileSpan *ret_span) {

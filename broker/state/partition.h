@@ -7,6 +7,7 @@
 #include "storage/log.h"
 
 typedef struct Topic Topic;
+typedef struct FlushItem FlushItem; /* flusher.c */
 
 typedef struct Partition {
         Topic *topic;
@@ -18,6 +19,11 @@ typedef struct Partition {
         int commit_error;  /* of the last state_commit() that wrote here: 0 or -errno */
         ListNode grown;    /* in a state_commit()'s list of partitions whose waiting fetches are to be woken */
         bool is_deleted;   /* set before the last wake(): the partition goes away after it */
+        int64_t high_watermark; /* where readers have to stop; below the log's start it counts as that */
+        int64_t sync_offset;    /* what lies below is acknowledged only when it is on disk */
+        ListNode flush, roll, overdue; /* flusher.c: in the state's queues of what is to be synced */
+        FlushItem *flushing;    /* a sync is under way */
+        int64_t flush_due_ms;   /* while overdue is linked */
         int64_t recovery_point, checkpoint_start_offset; /* as the checkpoint files said at start-up */
 } Partition;
 
@@ -61,11 +67,20 @@ int partition_open_log(State *state, Partition *partition, bool clean_shutdown);
 void partition_delete_log(State *state, Partition *partition);
 void partition_free(Partition *partition);
 
+/* After the state_commit() of an append: whether it was written. */
+bool partition_is_written(const Partition *partition, int64_t end_offset);
+
+/* Whether what was written below end_offset may be acknowledged: it is on disk, or need not be, or the partition is gone. */
+bool partition_is_settled(const Partition *partition, int64_t end_offset);
+
+/* The end of what readers see: of the log, or where that must be on disk first, of what is. */
 static inline int64_t partition_high_watermark(const Partition *partition) {
-        return partition->log ? log_end_offset(partition->log) : 0;
+        int64_t start = partition->log ? log_start_offset(partition->log) : 0;
+        return partition->log && partition->high_watermark > start ? partition->high_watermark : start;
 }
 static inline int64_t partition_last_stable_offset(const Partition *partition) {
-        return partition->log ? log_last_stable_offset(partition->log) : 0;
+        int64_t stable = partition->log ? log_last_stable_offset(partition->log) : 0;
+        return stable < partition_high_watermark(partition) ? stable : partition_high_watermark(partition);
 }
 static inline int64_t partition_start_offset(const Partition *partition) {
         return partition->log ? log_start_offset(partition->log) : 0;

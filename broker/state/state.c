@@ -3,21 +3,65 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "broker/protocol/messages.h"
 #include "broker/state/data_dir.h"
+#include "broker/state/flusher.h"
 #include "broker/state/fetch_sessions.h"
 #include "broker/state/metadata.h"
 #include "broker/state/offsets_pending.h"
 #include "broker/state/transactions.h"
 #include "storage/base/trace.h"
 
-#define CHECKPOINT_INTERVAL_MS 60000
+#define CHECKPOINT_RETRY_MS 5000
+
+typedef struct CheckpointJob {
+        Job job;
+        Checkpoints files;
+} CheckpointJob;
+
+static int write_checkpoints(Job *job) {
+        return checkpoints_write(&container_of(job, CheckpointJob, job)->files);
+}
+
+static void checkpoints_written(Job *base, State *state, int result) {
+        CheckpointJob *job = container_of(base, CheckpointJob, job);
+        if (result && result != -ECANCELED)
+                trace_warn("cannot write the checkpoint files: %s", strerror(-result));
+        state->checkpoint_is_running = false;
+        if (result == 0 && job->files.deletions > state->checkpointed_deletions)
+                state->checkpointed_deletions = job->files.deletions;
+        checkpoints_deinit(&job->files);
+        free(job);
+}
 
 static void run_checkpoint(Timer *timer, State *state) {
-        int r = state->failed ? 0 : data_dir_write_checkpoints(state);
-        if (r)
-                trace_warn("cannot write the checkpoint files: %s", strerror(-r));
+        if (state->failed)
+                return;
+        CheckpointJob *job = state->checkpoint_is_running ? NULL : calloc(1, sizeof(*job));
+        int r = job ? data_dir_checkpoints(state, &job->files) : -EAGAIN;
+        if (r) {
+                free(job);
+                state_checkpoint_soon(state, CHECKPOINT_RETRY_MS);
+                return;
+        }
+        job->job.run = write_checkpoints;
+        job->job.done = checkpoints_written;
+        state->checkpoint_is_running = true;
+        worker_submit(&state->worker, &job->job);
+}
+
+void state_checkpoint_soon(State *state, int64_t within_ms) {
+        int64_t due_ms = state->mono_ms + within_ms;
+        if (!timer_is_set(&state->checkpoint_timer) || state->checkpoint_timer.node.key > due_ms)
+                timer_set(state, &state->checkpoint_timer, due_ms);
+}
+
+static void checkpoint_later(State *state) {
+        if (!timer_is_set(&state->checkpoint_timer))
+                timer_set(state, &state->checkpoint_timer,
+                          state->mono_ms + config_int(state->config, "log.flush.offset.checkpoint.interval.ms"));
 }
 
 /* Retention is by time, so it runs on an idle broker too, as rarely as Kafka's. */
@@ -26,15 +70,57 @@ static void run_retention(Timer *timer, State *state) {
         HASHMAP_FOREACH(&state->topics, node) {
                 Topic *topic = container_of(node, Topic, by_name);
                 for (int32_t i = 0; i < topic->partition_count && !state->failed; i++) {
-                        int r = topic->partitions[i]->log ? log_retain(topic->partitions[i]->log, state->now_ms) : 0;
+                        Partition *partition = topic->partitions[i];
+                        int r = partition->log ? log_retain(partition->log, state->now_ms) : 0;
+                        if (partition->log && r >= 0)
+                                flusher_settle(state, partition);
                         removed = removed || r > 0;
                         if (r < 0)
                                 trace_warn("cannot apply the retention of %s-%d: %s", topic->name, i, strerror(-r));
                 }
         }
-        if (removed && !timer_is_set(&state->checkpoint_timer))
-                timer_set(state, &state->checkpoint_timer, state->mono_ms + CHECKPOINT_INTERVAL_MS);
+        if (removed)
+                checkpoint_later(state);
+        flusher_start(state); /* it may have rolled some */
         timer_set(state, timer, state->mono_ms + config_int(state->config, "log.retention.check.interval.ms"));
+}
+
+typedef struct UnlinkJob {
+        Job job;
+        char *path;
+        bool is_directory;
+} UnlinkJob;
+
+static int run_unlink(Job *base) {
+        UnlinkJob *job = container_of(base, UnlinkJob, job);
+        return job->is_directory ? log_remove_directory(job->path) : unlink(job->path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+static void unlink_done(Job *base, State *state, int result) {
+        UnlinkJob *job = container_of(base, UnlinkJob, job);
+        if (result && result != -ECANCELED)
+                trace_warn("cannot remove '%s': %s", job->path, strerror(-result));
+        free(job->path);
+        free(job);
+}
+
+static void unlink_later(State *state, char *path, bool is_directory) {
+        UnlinkJob *job = path ? calloc(1, sizeof(*job)) : NULL;
+        if (!job) {
+                trace_warn("out of memory: what was deleted takes its space until the next start");
+                free(path);
+                return;
+        }
+        *job = (UnlinkJob){ .job = { .run = run_unlink, .done = unlink_done }, .path = path, .is_directory = is_directory };
+        worker_submit(&state->worker, &job->job);
+}
+
+void state_remove_directory(State *state, char *path) {
+        unlink_later(state, path, true);
+}
+
+static void reap(Reaper *reaper, const char *path) {
+        unlink_later(container_of(reaper, State, reaper), strdup(path), false);
 }
 
 static State *state_new(Config *config, int64_t now_ms, int64_t mono_ms) {
@@ -50,6 +136,15 @@ static State *state_new(Config *config, int64_t now_ms, int64_t mono_ms) {
         list_init(&state->dirty_partitions);
         list_init(&state->commit_waits);
         list_init(&state->kept_buffers);
+        list_init(&state->flush_queue);
+        list_init(&state->roll_queue);
+        list_init(&state->flush_deadlines);
+        list_init(&state->sync_waits);
+        pthread_mutex_init(&state->checkpoint_gate.lock, NULL);
+        worker_init(&state->flusher, state);
+        worker_init(&state->worker, state);
+        state->reaper.take = reap;
+        state->flush_timer.fire = flusher_run_timer;
         state->checkpoint_timer.fire = run_checkpoint;
         state->retention_timer.fire = run_retention;
         return state;
@@ -65,16 +160,22 @@ static void free_kept_buffers(State *state) {
 
 /* Frees everything; logs that are still open are closed without writing. */
 static void state_free(State *state) {
+        worker_set_wake(&state->flusher, NULL, NULL);
+        worker_set_wake(&state->worker, NULL, NULL);
         HASHMAP_FOREACH(&state->topics, node)
                 topic_free(state, container_of(node, Topic, by_name));
         free_kept_buffers(state);
         fetch_sessions_close(state);
         offsets_pending_close(state);
         metadata_abandon(state);
+        worker_deinit(&state->flusher);
+        worker_deinit(&state->worker);
         data_dir_close(state);
         timer_stop(state, &state->checkpoint_timer);
         timer_stop(state, &state->retention_timer);
+        timer_stop(state, &state->flush_timer);
         heap_deinit(&state->timers);
+        pthread_mutex_destroy(&state->checkpoint_gate.lock);
         hashmap_deinit(&state->topics);
         hashmap_deinit(&state->topics_by_id);
         hashmap_deinit(&state->topics_by_collision);
@@ -188,10 +289,10 @@ static int close_logs(State *state) {
 int state_close(State *state) {
         if (!state)
                 return 0;
-        state_commit(state);
+        state_drain(state);
         transactions_close(state);
         groups_close(state);
-        state_commit(state);
+        state_drain(state);
         int r = state->failed ? -EIO : sync_partitions(state);
         if (r == 0)
                 r = data_dir_write_checkpoints(state);
@@ -218,30 +319,24 @@ void state_wait_commit(State *state, CommitWait *wait, void (*done)(CommitWait *
         list_append(&state->commit_waits, &wait->node);
 }
 
+void state_wait_sync(State *state, CommitWait *wait, void (*done)(CommitWait *wait, State *state)) {
+        wait->done = done;
+        list_append(&state->sync_waits, &wait->node);
+}
+
 static void take_list(List *from, List *to) {
         list_init(to);
         for (ListNode *node; (node = list_pop(from));)
                 list_append(to, node);
 }
 
-/* Writes what is queued for one partition, and syncs where the configs ask for it. */
+/* Writes what is queued for one partition. */
 static int commit_partition(State *state, Partition *partition) {
         if (state->failed)
                 return -EIO;
         int r = log_commit(partition->log, state->now_ms);
-        if (r) {
+        if (r)
                 trace_error("cannot write to %s-%d: %s", partition->topic->name, partition->index, strerror(-r));
-                return r;
-        }
-        int64_t unsynced = log_end_offset(partition->log) - log_recovery_point(partition->log);
-        if (!state->config->durable && unsynced < partition->topic->flush_messages)
-                return 0;
-        r = log_sync(partition->log);
-        if (r) {
-                trace_error("cannot sync %s-%d, nothing more is acknowledged: %s", partition->topic->name, partition->index,
-                            strerror(-r));
-                state->failed = true;
-        }
         return r;
 }
 
@@ -251,7 +346,7 @@ static void commit_once(State *state) {
         for (ListNode *node; (node = list_pop(&state->dirty_partitions));) {
                 Partition *partition = container_of(node, Partition, dirty);
                 partition->commit_error = commit_partition(state, partition);
-                if (!partition->commit_error && !list_node_is_linked(&partition->grown))
+                if (!partition->commit_error && flusher_committed(state, partition) && !list_node_is_linked(&partition->grown))
                         list_append(&grown, &partition->grown);
         }
         free_kept_buffers(state);
@@ -269,8 +364,32 @@ void state_commit(State *state) {
                 return;
         while (!list_is_empty(&state->dirty_partitions) || !list_is_empty(&state->commit_waits))
                 commit_once(state);
-        if (!timer_is_set(&state->checkpoint_timer))
-                timer_set(state, &state->checkpoint_timer, state->mono_ms + CHECKPOINT_INTERVAL_MS);
+        flusher_start(state);
+        checkpoint_later(state);
+}
+
+void state_set_wake(State *state, void (*wake)(void *data), void *data) {
+        worker_set_wake(&state->flusher, wake, data);
+        worker_set_wake(&state->worker, wake, data);
+}
+
+void state_collect(State *state) {
+        worker_collect(&state->flusher);
+        worker_collect(&state->worker);
+}
+
+static bool is_busy(const State *state) {
+        return !list_is_empty(&state->dirty_partitions) || !list_is_empty(&state->commit_waits) || state->flush_is_running ||
+               state->roll_is_running;
+}
+
+void state_drain(State *state) {
+        do {
+                state_commit(state);
+                flusher_start(state);
+                worker_drain(&state->flusher);
+                worker_drain(&state->worker);
+        } while (is_busy(state));
 }
 
 int state_new_producer_id(State *state, int64_t *ret_producer_id) {

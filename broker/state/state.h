@@ -5,6 +5,7 @@
 #include "broker/state/partition.h"
 #include "broker/state/timer.h"
 #include "broker/state/topics.h"
+#include "broker/state/worker.h"
 #include "storage/base/hashmap.h"
 #include "storage/base/heap.h"
 #include "storage/base/list.h"
@@ -16,6 +17,12 @@ typedef struct PendingOffsets PendingOffsets; /* state/offsets_pending.h */
 typedef struct Transactions Transactions;     /* state/transactions.h */
 typedef struct Metadata Metadata; /* state/metadata.h: writer and replayer of __cluster_metadata-0 */
 
+/* The checkpoint files have two writers, the loop and its worker. */
+typedef struct CheckpointGate {
+        pthread_mutex_t lock;
+        int64_t written; /* generation of the files on disk */
+} CheckpointGate;
+
 struct State {
         Config *config;     /* not owned */
         int64_t now_ms;     /* wall clock, set by the loop each turn */
@@ -25,8 +32,17 @@ struct State {
         int32_t node_id;
         HashMap topics, topics_by_id, topics_by_collision;
         Heap timers;
+        Worker flusher;        /* syncs that somebody waits for */
+        Worker worker;         /* everything else that blocks */
+        Reaper reaper;         /* of dropped segments: to the worker */
         List dirty_partitions; /* Partition.dirty */
         List commit_waits;     /* CommitWait.node, in the order of their appends */
+        List flush_queue;      /* Partition.flush */
+        List roll_queue;       /* Partition.roll */
+        List flush_deadlines;  /* Partition.overdue */
+        List sync_waits;       /* CommitWait.node of those whose writes are not on disk yet */
+        bool flush_is_running, roll_is_running, checkpoint_is_running;
+        Timer flush_timer;
         List kept_buffers;     /* batches of internal topics until they are written */
         Metadata *metadata;
         Groups *groups;
@@ -35,6 +51,9 @@ struct State {
         Transactions *transactions;
         int lock_fd;           /* .lock in the data directory */
         int64_t next_producer_id, producer_ids_end; /* the block reserved in the metadata log */
+        CheckpointGate checkpoint_gate;
+        int64_t checkpoint_generation; /* of the newest content that was made for the files */
+        int64_t deletions, checkpointed_deletions; /* of topics, and how many of them the files have followed */
         Timer checkpoint_timer; /* runs while the checkpoint files are older than the logs */
         Timer retention_timer;
         bool failed;           /* a sync failed: no further acknowledgement; the broker exits 1 */
@@ -59,9 +78,21 @@ struct CommitWait {
 };
 void state_wait_commit(State *state, CommitWait *wait, void (*done)(CommitWait *wait, State *state));
 
+/* For a wait that was done(), but whose writes have to be on disk as well: called again each time more is, in order, and when a
+ * partition goes away. Asks partition_is_settled() and waits again until it says so. */
+void state_wait_sync(State *state, CommitWait *wait, void (*done)(CommitWait *wait, State *state));
+
 /* The end of a turn: one pwritev per dirty partition, then the commit waits in order, then the fetches waiting on partitions that
- * grew. Runs until nothing is dirty. */
+ * grew. Runs until nothing is dirty, and sends what has to be synced on its way. */
 void state_commit(State *state);
+
+/* wake(data) is called on another thread when state_collect() has something to do. Without (NULL) nothing runs on other threads that
+ * was not started yet: see state_drain(). */
+void state_set_wake(State *state, void (*wake)(void *data), void *data);
+/* What other threads have finished takes effect; to be followed by a state_commit(). */
+void state_collect(State *state);
+/* Waits until nothing is left to commit, to sync, or to be done by other threads. */
+void state_drain(State *state);
 
 /* Fires timers that are due at state->mono_ms. */
 void state_run_timers(State *state);
@@ -78,6 +109,11 @@ int state_set_broker_config(State *state, bool cluster_default, const ConfigMap 
 
 /* Makes the logs' start offsets durable: once after a DeleteRecords. 0 or -errno. */
 int state_checkpoint_starts(State *state);
+
+/* Writes the checkpoint files within that time. */
+void state_checkpoint_soon(State *state, int64_t within_ms);
+/* A job for the worker: removes a directory that log_doom_directory() renamed (the path is taken over), and warns when it cannot. */
+void state_remove_directory(State *state, char *path);
 
 /* What groups.c does for us: the replay of __consumer_offsets at start-up (after all topics are open; 0 or -errno),
  * its end, and forgetting the offsets committed for a topic (which is out of the maps already). */

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 
 #include "broker/protocol/messages.h"
+#include "broker/state/data_dir.h"
+#include "broker/state/flusher.h"
 #include "broker/state/metadata.h"
 #include "storage/base/error.h"
 #include "storage/base/trace.h"
@@ -88,7 +90,7 @@ static int topic_new(Str name, const Uuid *id, const ConfigMap *config, Topic **
         topic->id = *id;
         topic->config = CONFIG_MAP_INIT;
         topic->is_internal = topic_name_is_internal(name);
-        topic->flush_messages = INT64_MAX;
+        topic->flush_messages = topic->flush_ms = INT64_MAX;
         topic->name = str_dup(name);
         int r = topic->name ? 0 : -ENOMEM;
         char key[TOPIC_NAME_LENGTH_MAX + 1];
@@ -224,7 +226,9 @@ int topic_create(State *state, Str name, int32_t partition_count, const ConfigMa
                 return KAFKA_KAFKA_STORAGE_ERROR;
         Topic *topic;
         Uuid id = uuid_random();
-        int r = topic_new(name, &id, config, &topic);
+        int r = data_dir_drop_stale_rows(state);
+        if (r == 0)
+                r = topic_new(name, &id, config, &topic);
         if (r)
                 return r;
         r = grow_on_disk(state, topic, partition_count);
@@ -261,6 +265,8 @@ int topic_delete(State *state, Topic *topic) {
                 topic->partitions[i]->is_deleted = true;
         for (int32_t i = 0; i < topic->partition_count; i++)
                 partition_wake(state, topic->partitions[i]);
+        flusher_release(state); /* their writes need not reach the disk any more */
+        state->deletions++;
         trace_debug("deleted topic %s", topic->name);
         shrink_topic(state, topic, 0);
         destroy_topic(topic);
@@ -288,14 +294,23 @@ void topic_apply_config(State *state, Topic *topic) {
         Str flush = config_topic_str(state->config, &topic->config, "flush.messages", &source);
         if (!str_to_int64(flush, 1, INT64_MAX, &topic->flush_messages))
                 topic->flush_messages = INT64_MAX;
+        flush = config_topic_str(state->config, &topic->config, "flush.ms", &source);
+        if (!str_to_int64(flush, 0, INT64_MAX, &topic->flush_ms))
+                topic->flush_ms = INT64_MAX;
         int64_t replicas = 1;
         str_to_int64(config_topic_str(state->config, &topic->config, "min.insync.replicas", &source), 1, INT32_MAX, &replicas);
         topic->min_insync_replicas = (int32_t)replicas;
         LogConfig config = LOG_CONFIG_INIT;
         config_topic_log(state->config, &topic->config, &config);
-        for (int32_t i = 0; i < topic->partition_count; i++)
-                if (topic->partitions[i]->log)
-                        log_set_config(topic->partitions[i]->log, &config);
+        for (int32_t i = 0; i < topic->partition_count; i++) {
+                Partition *partition = topic->partitions[i];
+                if (!partition->log)
+                        continue;
+                log_set_config(partition->log, &config);
+                if (flusher_settle(state, partition))
+                        partition_wake(state, partition);
+        }
+        flusher_start(state);
 }
 
 int topic_set_config(State *state, Topic *topic, ConfigMap *config) {

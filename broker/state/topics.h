@@ -20,6 +20,7 @@ struct Topic {
         int32_t min_insync_replicas; /* of config, with its defaults */
         bool is_internal;       /* __consumer_offsets, __transaction_state */
         int64_t flush_messages; /* config flush.messages: sync once so many are not on disk */
+        int64_t flush_ms;       /* config flush.ms: sync once that old; INT64_MAX: never */
         HashNode by_collision;  /* in state->topics_by_collision, when collision_key is set */
         char *collision_key;    /* owned: the name with '.' written as '_', where it holds either; else NULL */
 };

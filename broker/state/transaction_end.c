@@ -21,7 +21,7 @@ static void retry_later(State *state, Transaction *txn) {
 /* ---- markers */
 
 int transaction_mark(State *state, Partition *partition, int64_t producer_id, int16_t producer_epoch, int32_t coordinator_epoch,
-                     int16_t version, bool commit) {
+                     int16_t version, bool commit, int64_t *ret_end_offset) {
         uint8_t key[4], value[6];
         BatchBuilder batch;
         LogAppend result;
@@ -36,6 +36,7 @@ int transaction_mark(State *state, Partition *partition, int64_t producer_id, in
                 r = partition_append_owned(state, partition, &batch.out, version >= 2 ? LOG_ORIGIN_TRANSACTIONS_V2 : LOG_ORIGIN_BROKER,
                                            &result);
         batch_builder_deinit(&batch);
+        *ret_end_offset = r ? -1 : result.last_offset + 1;
         return r;
 }
 
@@ -70,24 +71,38 @@ static void complete(State *state, Transaction *txn) {
                 txn->is_changing = true;
 }
 
-static void on_marked(CommitWait *wait, State *state) {
+static void on_settled(CommitWait *wait, State *state) {
+        Transaction *txn = container_of(wait, Transaction, markers);
+        bool is_waiting = false;
+        HASHMAP_FOREACH(&txn->partitions, node) {
+                TransactionPartition *marked = container_of(node, TransactionPartition, node);
+                Partition *partition = partition_find(state, marked->topic, marked->partition);
+                if (marked->marker_end < 0)
+                        continue;
+                if (!partition || partition_is_settled(partition, marked->marker_end))
+                        transaction_drop_partition(txn, marked);
+                else
+                        is_waiting = true;
+        }
+        if (is_waiting)
+                state_wait_sync(state, wait, on_settled);
+        else if (txn->partitions.count)
+                retry_later(state, txn);
+        else
+                complete(state, txn);
+}
+
+static void on_written(CommitWait *wait, State *state) {
         Transaction *txn = container_of(wait, Transaction, markers);
         HASHMAP_FOREACH(&txn->partitions, node) {
                 TransactionPartition *marked = container_of(node, TransactionPartition, node);
                 Partition *partition = partition_find(state, marked->topic, marked->partition);
-                if (!marked->is_marked)
-                        continue;
-                marked->is_marked = false;
-                if (partition && partition->commit_error)
-                        continue;
-                if (str_equal(marked->topic, STR(TOPIC_NAME_OFFSETS)))
+                if (partition && !partition_is_written(partition, marked->marker_end))
+                        marked->marker_end = -1; /* another attempt will be made */
+                else if (marked->marker_end >= 0 && str_equal(marked->topic, STR(TOPIC_NAME_OFFSETS)))
                         offsets_pending_end(state, marked->partition, txn->facts.producer_id, is_commit(txn));
-                transaction_drop_partition(txn, marked);
         }
-        if (txn->partitions.count)
-                retry_later(state, txn);
-        else
-                complete(state, txn);
+        on_settled(wait, state);
 }
 
 /* A partition that is gone, or knows a newer owner of the producer id, needs no marker. */
@@ -95,18 +110,16 @@ static void mark_one(State *state, Transaction *txn, TransactionPartition *targe
         Partition *partition = partition_find(state, target->topic, target->partition);
         int r = partition && partition->log
                         ? transaction_mark(state, partition, txn->facts.producer_id, txn->facts.producer_epoch, 0, txn->facts.client_version,
-                                           is_commit(txn))
+                                           is_commit(txn), &target->marker_end)
                         : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
         if (r > 0 && r != KAFKA_KAFKA_STORAGE_ERROR)
                 transaction_drop_partition(txn, target);
-        else
-                target->is_marked = r == 0;
 }
 
 void transaction_carry_out(State *state, Transaction *txn) {
         HASHMAP_FOREACH(&txn->partitions, node)
                 mark_one(state, txn, container_of(node, TransactionPartition, node));
-        state_wait_commit(state, &txn->markers, on_marked);
+        state_wait_commit(state, &txn->markers, on_written);
 }
 
 /* ---- the decision */

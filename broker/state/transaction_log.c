@@ -18,6 +18,7 @@
 struct TransactionWrite {
         CommitWait commit;
         Partition *partition;
+        int64_t end_offset;
         Transaction *txn;
         TransactionFacts facts;
         bool is_tombstone;
@@ -103,15 +104,30 @@ static int build_batch(const State *state, const Transaction *txn, const Transac
         return r;
 }
 
-static void on_commit(CommitWait *commit, State *state) {
-        TransactionWrite *write = container_of(commit, TransactionWrite, commit);
+static void finish(State *state, TransactionWrite *write, int16_t code) {
         TransactionWait *wait = write->wait;
         if (wait)
                 wait->write = NULL;
         write->txn->unwritten_count--;
-        write->written(state, write->txn, write->is_tombstone ? NULL : &write->facts, wait,
-                       write->partition->commit_error ? KAFKA_COORDINATOR_NOT_AVAILABLE : 0);
+        write->written(state, write->txn, write->is_tombstone ? NULL : &write->facts, wait, code);
         free(write);
+}
+
+/* What a transition allows must not be on disk before it: where the configs ask for a sync, it is in force only then. */
+static void on_sync(CommitWait *commit, State *state) {
+        TransactionWrite *write = container_of(commit, TransactionWrite, commit);
+        if (partition_is_settled(write->partition, write->end_offset))
+                finish(state, write, write->partition->is_deleted ? KAFKA_COORDINATOR_NOT_AVAILABLE : 0);
+        else
+                state_wait_sync(state, commit, on_sync);
+}
+
+static void on_commit(CommitWait *commit, State *state) {
+        TransactionWrite *write = container_of(commit, TransactionWrite, commit);
+        if (partition_is_written(write->partition, write->end_offset))
+                on_sync(commit, state);
+        else
+                finish(state, write, KAFKA_COORDINATOR_NOT_AVAILABLE);
 }
 
 static int append(State *state, TransactionWrite *write, BatchBuilder *batch) {
@@ -121,7 +137,9 @@ static int append(State *state, TransactionWrite *write, BatchBuilder *batch) {
         if (r || !topic)
                 return r ? r : KAFKA_COORDINATOR_NOT_AVAILABLE;
         write->partition = topic->partitions[journal_partition_index(str_of(write->txn->id), topic->partition_count)];
-        return partition_append_owned(state, write->partition, &batch->out, LOG_ORIGIN_BROKER, &result);
+        r = partition_append_owned(state, write->partition, &batch->out, LOG_ORIGIN_BROKER, &result);
+        write->end_offset = result.last_offset + 1;
+        return r;
 }
 
 static int write_record(State *state, Transaction *txn, const TransactionFacts *facts, TransactionWait *wait,

@@ -107,6 +107,7 @@ int transaction_add_partition(Transaction *txn, Str topic, int32_t partition) {
         if (!added)
                 return -ENOMEM;
         added->partition = partition;
+        added->marker_end = -1;
         Str key = write_key(topic, partition, added->key);
         added->topic = (Str){ added->key + sizeof(partition), topic.len };
         if (hashmap_insert(&txn->partitions, key, &added->node)) {

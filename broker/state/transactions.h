@@ -38,7 +38,7 @@ typedef struct TransactionFacts {
 typedef struct TransactionPartition {
         HashNode node;
         int32_t partition;
-        bool is_marked; /* its marker waits to be written */
+        int64_t marker_end; /* the offset behind its marker, which waits to be written; -1: there is none */
         Str topic;      /* in key */
         char key[];
 } TransactionPartition;
@@ -121,9 +121,9 @@ bool transaction_is_part(Str records);
 void transaction_end(State *state, Str id, int64_t producer_id, int16_t producer_epoch, bool commit, int16_t client_version,
                      TransactionWait *wait);
 
-/* Queues an end marker for one partition; version as in TransactionFacts. 0, a positive code (INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED ...), -errno. */
+/* Queues an end marker for one partition, and tells the offset behind it; version as in TransactionFacts. 0, a positive code (INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED ...), -errno. */
 int transaction_mark(State *state, Partition *partition, int64_t producer_id, int16_t producer_epoch, int32_t coordinator_epoch,
-                     int16_t version, bool commit);
+                     int16_t version, bool commit, int64_t *ret_end_offset);
 
 /* ---- inside the layer */
 Transaction *transaction_new(State *state, Str id);

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -104,6 +105,10 @@ int file_sync(int fd) {
         return file_ops.fsync(fd) < 0 ? -errno : 0;
 }
 
+void file_start_write_back(int fd) {
+        (void)!sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
 int file_sync_data(int fd) {
         return file_ops.fdatasync(fd) < 0 ? -errno : 0;
 }
@@ -157,6 +162,25 @@ int file_make_directory(const char *path) {
 
 int file_remove_directory(const char *path) {
         return file_ops.rmdir(path) < 0 ? -errno : 0;
+}
+
+int file_map(const char *path, FileMap *ret_map) {
+        int fd = file_open(path, O_RDONLY);
+        if (fd < 0)
+                return fd;
+        int64_t size = file_size(fd);
+        void *data = size > 0 ? mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
+        int r = size < 0 ? (int)size : data == MAP_FAILED ? -errno : 0;
+        file_close(fd);
+        if (!r)
+                *ret_map = (FileMap){ .data = data, .size = (size_t)size };
+        return r;
+}
+
+void file_unmap(FileMap *map) {
+        if (map->size)
+                munmap((void *)(uintptr_t)map->data, map->size);
+        *map = (FileMap){ .size = 0 };
 }
 
 int file_replace(const char *path, const void *data, size_t size) {

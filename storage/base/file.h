@@ -45,6 +45,8 @@ int64_t file_size(int fd);
 int file_stat(const char *path, int64_t *ret_size, int64_t *ret_mtime_ms);
 
 int file_sync(int fd);      /* fsync */
+/* Has the disk begin to write what is dirty, where that is possible; says nothing about success. */
+void file_start_write_back(int fd);
 int file_sync_data(int fd); /* fdatasync */
 int file_truncate(int fd, int64_t size);
 /* Reserves extents without changing the size; failure is harmless. */
@@ -60,6 +62,16 @@ int file_sync_parent(const char *path);
 /* Creates the directory path and syncs its parent. 0, -EEXIST, -errno. */
 int file_make_directory(const char *path);
 int file_remove_directory(const char *path);
+
+/* A file's content, mapped read-only. */
+typedef struct FileMap {
+        const uint8_t *data;
+        size_t size;
+} FileMap;
+
+/* 0 or -errno. */
+int file_map(const char *path, FileMap *ret_map);
+void file_unmap(FileMap *map);
 
 /* Replaces path by data: written to path.tmp, synced, renamed, directory synced. 0 or -errno. */
 int file_replace(const char *path, const void *data, size_t size);

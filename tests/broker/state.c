@@ -167,18 +167,6 @@ Test(state, deleting_a_topic_wakes_its_readers) {
         cr_assert(!list_node_is_linked(&seen.fetch.node));
 }
 
-Test(state, durable_writes_are_synced) {
-        config.durable = true;
-        cr_assert_eq(open_state(), 0);
-        Topic *topic;
-        cr_assert_eq(topic_create(state, STR("a"), 1, &CONFIG_MAP_INIT, &topic), 0);
-        Buffer bytes = make_batch();
-        LogAppend result;
-        cr_assert_eq(partition_append_owned(state, topic->partitions[0], &bytes, LOG_ORIGIN_BROKER, &result), 0);
-        state_commit(state);
-        cr_assert_eq(log_recovery_point(topic->partitions[0]->log), 1);
-}
-
 /* A Kafka that led the metadata log left a later epoch, and records of kinds that mean nothing here. */
 Test(state, metadata_log_of_a_kafka_is_continued) {
         cr_assert_eq(open_state(), 0);
@@ -203,29 +191,4 @@ Test(state, metadata_log_of_a_kafka_is_continued) {
                 state_abandon(state);
                 state = NULL;
         }
-}
-
-static int fail_sync(int fd) {
-        errno = EIO;
-        return -1;
-}
-
-Test(state, a_failed_sync_ends_all_acknowledgement) {
-        config.durable = true;
-        cr_assert_eq(open_state(), 0);
-        Topic *topic;
-        cr_assert_eq(topic_create(state, STR("a"), 1, &CONFIG_MAP_INIT, &topic), 0);
-        Buffer bytes = make_batch();
-        LogAppend result;
-        cr_assert_eq(partition_append_owned(state, topic->partitions[0], &bytes, LOG_ORIGIN_BROKER, &result), 0);
-        file_ops.fdatasync = fail_sync;
-        state_commit(state);
-        file_ops = FILE_OPS_SYSTEM;
-        cr_assert(state->failed && topic->partitions[0]->commit_error < 0);
-        bytes = make_batch();
-        cr_assert_eq(partition_append_owned(state, topic->partitions[0], &bytes, LOG_ORIGIN_BROKER, &result), KAFKA_KAFKA_STORAGE_ERROR);
-        cr_assert_neq(topic_create(state, STR("b"), 1, &CONFIG_MAP_INIT, NULL), 0);
-        cr_assert_lt(state_close(state), 0);
-        cr_assert(!exists(".kafka_cleanshutdown"));
-        state = NULL;
 }

@@ -1,0 +1,222 @@
+/* Rounds of syncs, in the foreground and in the background. */
+#include "broker/state/flusher.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "storage/base/trace.h"
+
+#define ROUND_PARTITIONS_MAX 256 /* their descriptors stay open while the round lasts */
+#define WRITE_BACK_FROM 4        /* with more files than this the disk begins with all of them first */
+#define RETRY_MS 100             /* when a round could not begin for lack of memory or descriptors */
+#define CHECKPOINT_SOON_MS 5000  /* after a background sync: the next start profits */
+
+struct FlushItem {
+        Partition *partition; /* NULL: gone */
+        LogSync *sync;
+};
+
+typedef struct Round {
+        Job job;
+        bool in_background;
+        int32_t count;
+        FlushItem items[];
+} Round;
+
+static bool is_durable(const State *state, const Partition *partition) {
+        return state->config->durable || partition->topic->flush_messages <= 1;
+}
+
+static void queue(List *list, ListNode *node) {
+        if (!list_node_is_linked(node))
+                list_append(list, node);
+}
+
+static bool raise_high_watermark(Partition *partition, int64_t offset) {
+        if (offset <= partition->high_watermark)
+                return false;
+        partition->high_watermark = offset;
+        return true;
+}
+
+/* flush.ms: the partition has until its deadline. */
+static void await_deadline(State *state, Partition *partition) {
+        if (partition->topic->flush_ms == INT64_MAX || list_node_is_linked(&partition->overdue))
+                return;
+        int64_t due_ms = state->mono_ms + partition->topic->flush_ms;
+        partition->flush_due_ms = due_ms;
+        list_append(&state->flush_deadlines, &partition->overdue);
+        if (!timer_is_set(&state->flush_timer) || state->flush_timer.node.key > due_ms)
+                timer_set(state, &state->flush_timer, due_ms);
+}
+
+bool flusher_settle(State *state, Partition *partition) {
+        int64_t end = log_end_offset(partition->log), recovery_point = log_recovery_point(partition->log);
+        bool durable = is_durable(state, partition);
+        if (recovery_point < end && durable) {
+                partition->sync_offset = end;
+                queue(&state->flush_queue, &partition->flush);
+        } else if (recovery_point < log_active_offset(partition->log)) {
+                queue(&state->roll_queue, &partition->roll);
+        }
+        if (recovery_point < end && !durable)
+                await_deadline(state, partition);
+        return raise_high_watermark(partition, durable ? recovery_point : end);
+}
+
+bool flusher_committed(State *state, Partition *partition) {
+        Log *log = partition->log;
+        int64_t end = log_end_offset(log);
+        if (end - log_recovery_point(log) >= partition->topic->flush_messages) {
+                partition->sync_offset = end;
+                queue(&state->flush_queue, &partition->flush);
+        }
+        return flusher_settle(state, partition);
+}
+
+void flusher_forget(Partition *partition) {
+        list_remove(&partition->flush);
+        list_remove(&partition->roll);
+        list_remove(&partition->overdue);
+        if (partition->flushing)
+                partition->flushing->partition = NULL;
+        partition->flushing = NULL;
+}
+
+static int run_round(Job *job) {
+        Round *round = container_of(job, Round, job);
+        int r = 0;
+        for (int32_t i = 0; round->count > WRITE_BACK_FROM && i < round->count; i++)
+                log_sync_write_back(round->items[i].sync);
+        for (int32_t i = 0; !r && i < round->count; i++)
+                r = log_sync_run(round->items[i].sync);
+        return r;
+}
+
+void flusher_release(State *state) {
+        List waits;
+        list_init(&waits);
+        for (ListNode *node; (node = list_pop(&state->sync_waits));)
+                list_append(&waits, node);
+        for (ListNode *node; (node = list_pop(&waits));) {
+                CommitWait *wait = container_of(node, CommitWait, node);
+                wait->done(wait, state);
+        }
+}
+
+/* What a round did for one partition. */
+static void finish_item(State *state, Round *round, FlushItem *item, int result, List *grown) {
+        Partition *partition = item->partition;
+        log_sync_finish(partition ? partition->log : NULL, item->sync, result);
+        if (!partition)
+                return;
+        partition->flushing = NULL;
+        if (result)
+                return;
+        if (!round->in_background)
+                list_remove(&partition->overdue);
+        if (flusher_settle(state, partition))
+                queue(grown, &partition->grown);
+}
+
+static void fail(State *state, int result) {
+        state->failed = true;
+        trace_error("cannot sync '%s', nothing more is acknowledged: %s; check the disk, then start again", state->config->data_dir,
+                    strerror(-result));
+}
+
+static void finish_round(Job *job, State *state, int result) {
+        Round *round = container_of(job, Round, job);
+        List grown;
+        list_init(&grown);
+        if (round->in_background)
+                state->roll_is_running = false;
+        else
+                state->flush_is_running = false;
+        if (result && result != -ECANCELED && !state->failed)
+                fail(state, result);
+        for (int32_t i = 0; i < round->count; i++)
+                finish_item(state, round, &round->items[i], result, &grown);
+        if (!result && !state->failed) {
+                flusher_release(state);
+                for (ListNode *node; (node = list_pop(&grown));)
+                        partition_wake(state, container_of(node, Partition, grown));
+                if (round->in_background)
+                        state_checkpoint_soon(state, CHECKPOINT_SOON_MS);
+                flusher_start(state);
+        }
+        while (list_pop(&grown))
+                ;
+        free(round);
+}
+
+static Partition *partition_of(ListNode *node, bool in_background) {
+        return in_background ? container_of(node, Partition, roll) : container_of(node, Partition, flush);
+}
+
+/* Takes partitions off the queue that are not in the other kind of round. 0 or -errno: then some are left for later. */
+static int fill_round(Round *round, List *queued) {
+        LIST_FOREACH(queued, node) {
+                Partition *partition = partition_of(node, round->in_background);
+                if (round->count == ROUND_PARTITIONS_MAX)
+                        return 0;
+                if (partition->flushing)
+                        continue;
+                LogSync *sync;
+                int r = log_sync_begin(partition->log, round->in_background, &sync);
+                if (r)
+                        return r;
+                list_remove(node);
+                if (!sync)
+                        continue;
+                FlushItem *item = &round->items[round->count++];
+                *item = (FlushItem){ .partition = partition, .sync = sync };
+                partition->flushing = item;
+        }
+        return 0;
+}
+
+static void start_round(State *state, bool in_background, List *queued, bool *is_running) {
+        if (*is_running || state->failed || list_is_empty(queued))
+                return;
+        Round *round = calloc(1, sizeof(*round) + ROUND_PARTITIONS_MAX * sizeof(FlushItem));
+        if (round)
+                round->in_background = in_background;
+        int r = round ? fill_round(round, queued) : -ENOMEM;
+        if (r) {
+                trace_warn("a sync has to wait: %s", strerror(-r));
+                if (!timer_is_set(&state->flush_timer) || state->flush_timer.node.key > state->mono_ms + RETRY_MS)
+                        timer_set(state, &state->flush_timer, state->mono_ms + RETRY_MS);
+        }
+        if (!round || round->count == 0) {
+                free(round);
+                return;
+        }
+        round->job.run = run_round;
+        round->job.done = finish_round;
+        *is_running = true;
+        worker_submit(in_background ? &state->worker : &state->flusher, &round->job);
+}
+
+void flusher_start(State *state) {
+        start_round(state, false, &state->flush_queue, &state->flush_is_running);
+        start_round(state, true, &state->roll_queue, &state->roll_is_running);
+}
+
+/* Only partitions that are dirty and have a deadline are looked at. */
+void flusher_run_timer(Timer *timer, State *state) {
+        int64_t next_ms = INT64_MAX;
+        LIST_FOREACH(&state->flush_deadlines, node) {
+                Partition *partition = container_of(node, Partition, overdue);
+                if (partition->flush_due_ms <= state->mono_ms) {
+                        list_remove(node);
+                        queue(&state->flush_queue, &partition->flush);
+                } else if (partition->flush_due_ms < next_ms) {
+                        next_ms = partition->flush_due_ms;
+                }
+        }
+        if (next_ms != INT64_MAX)
+                timer_set(state, timer, next_ms);
+        flusher_start(state);
+}

@@ -1,0 +1,133 @@
+/* Syncing a log while it goes on: what is to be synced is noted on the log's thread, the waiting is done on any. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "storage/base/file.h"
+#include "storage/log_internal.h"
+
+typedef struct SyncItem {
+        Segment *segment; /* a reference, so that its descriptor stays */
+        int fd;
+        int64_t base_offset;
+        bool sealed;
+} SyncItem;
+
+struct LogSync {
+        int64_t end_offset;
+        char *path;        /* of the log, which may be closed meanwhile */
+        bool with_entries; /* a segment's name is not known to be on disk */
+        int32_t count;
+        SyncItem items[];
+};
+
+/* How many segments before end hold what is not synced. */
+static int32_t count_unsynced(const Log *log, int32_t end) {
+        int32_t count = 0;
+        for (int32_t i = end; i-- > 0;) {
+                count += log->segments[i]->unsynced;
+                if (log->segments[i]->base_offset <= log->recovery_point)
+                        break;
+        }
+        return count;
+}
+
+static int add_item(LogSync *sync, Segment *segment) {
+        int fd = segment_open(segment);
+        if (fd < 0)
+                return fd;
+        int r = segment_save_txns(segment); /* rows are on disk before the recovery point passes them; they are few */
+        if (r)
+                return r;
+        sync->items[sync->count++] = (SyncItem){ .segment = segment_ref(segment), .fd = fd, .base_offset = segment->base_offset,
+                                                 .sealed = segment->sealed };
+        sync->with_entries |= segment->entry_unsynced;
+        return 0;
+}
+
+static void free_sync(LogSync *sync) {
+        for (int32_t i = 0; i < sync->count; i++)
+                segment_unref(sync->items[i].segment);
+        free(sync->path);
+        free(sync);
+}
+
+int log_sync_begin(Log *log, bool sealed_only, LogSync **ret_sync) {
+        *ret_sync = NULL;
+        if (log->failure)
+                return log->failure;
+        int32_t end = sealed_only ? log->segment_count - 1 : log->segment_count, count = count_unsynced(log, end);
+        int64_t end_offset = sealed_only ? log_active(log)->base_offset : log->end_offset;
+        if (!count && end_offset <= log->recovery_point)
+                return 0;
+        LogSync *sync = calloc(1, sizeof(*sync) + (size_t)count * sizeof(SyncItem));
+        if (!sync || !(sync->path = strdup(log->path))) {
+                free(sync);
+                return -ENOMEM;
+        }
+        sync->end_offset = end_offset;
+        for (int32_t i = end; sync->count < count && i-- > 0;) {
+                int r = log->segments[i]->unsynced ? add_item(sync, log->segments[i]) : 0;
+                if (r) {
+                        free_sync(sync);
+                        return r;
+                }
+        }
+        for (int32_t i = 0; i < sync->count; i++) /* what is written from here on is the next sync's */
+                sync->items[i].segment->unsynced = sync->items[i].segment->entry_unsynced = false;
+        *ret_sync = sync;
+        return 0;
+}
+
+void log_sync_write_back(const LogSync *sync) {
+        for (int32_t i = 0; i < sync->count; i++)
+                file_start_write_back(sync->items[i].fd);
+}
+
+/* An index that is missing was never written, or went with its segment. */
+static int sync_index(const LogSync *sync, const SyncItem *item, const char *suffix) {
+        char path[SEGMENT_PATH_MAX];
+        segment_path(sync->path, item->base_offset, suffix, path);
+        int fd = file_open(path, O_RDONLY);
+        if (fd < 0)
+                return fd == -ENOENT ? 0 : fd;
+        int r = file_sync_data(fd);
+        file_close(fd);
+        return r;
+}
+
+int log_sync_run(const LogSync *sync) {
+        int r = 0;
+        if (sync->with_entries) {
+                r = file_sync_directory(sync->path);
+                r = r == -ENOENT ? 0 : r; /* the topic was deleted */
+        }
+        for (int32_t i = sync->count; !r && i-- > 0;) {
+                const SyncItem *item = &sync->items[i];
+                r = file_sync_data(item->fd);
+                if (!r && item->sealed)
+                        r = sync_index(sync, item, "index");
+                if (!r && item->sealed)
+                        r = sync_index(sync, item, "timeindex");
+        }
+        return r;
+}
+
+void log_sync_finish(Log *log, LogSync *sync, int result) {
+        if (log && result && !log->failure)
+                log->failure = result;
+        if (log && !result && sync->end_offset > log->recovery_point)
+                log->recovery_point = sync->end_offset;
+        free_sync(sync);
+}
+
+int log_sync(Log *log) {
+        LogSync *sync;
+        int r = log_sync_begin(log, false, &sync);
+        if (r || !sync)
+                return r;
+        r = log_sync_run(sync);
+        log_sync_finish(log, sync, r);
+        return r;
+}

@@ -1,0 +1,230 @@
+/* --durable over a socket: nothing is answered or served before it is on disk, and nobody else waits for the disk. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "storage/base/file.h"
+#include "storage/base/trace.h"
+#include "storage/batch.h"
+#include "tests/lib/broker_fixture.h"
+
+static BrokerFixture broker;
+static TestClient client;
+static atomic_bool is_gated, is_failing;
+static atomic_int syncs;
+static sem_t gate;
+
+/* Syncs of the topic t wait at the gate. */
+static int gated_sync(int fd) {
+        char name[64], target[512] = "";
+        snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+        ssize_t size = readlink(name, target, sizeof(target) - 1);
+        if (size < 0 || !strstr(target, "/t-0/"))
+                return fdatasync(fd);
+        if (is_gated)
+                sem_wait(&gate);
+        if (is_failing)
+                return errno = EIO, -1;
+        syncs++;
+        return fdatasync(fd);
+}
+
+static void start(void) {
+        static const char *const arguments[] = { "--durable", NULL };
+        file_ops.fdatasync = gated_sync;
+        sem_init(&gate, 0, 0);
+        broker = BROKER_FIXTURE_INIT;
+        fixture_start(&broker, arguments);
+        client = client_connect(&broker);
+        CreateTopicsRequestTopic topic = CreateTopicsRequestTopic_INIT;
+        topic.name = STR("t");
+        topic.num_partitions = topic.replication_factor = 1;
+        CreateTopicsRequest request = CreateTopicsRequest_INIT;
+        CreateTopicsResponse response;
+        request.topics = &topic;
+        request.topics_count = 1;
+        request.timeout_ms = 1000;
+        CLIENT_CALL(&client, CreateTopics, 2, &request, &response);
+        cr_assert_eq(response.topics[0].error_code, 0);
+}
+
+static void stop(void) {
+        client_close(&client);
+        fixture_remove(&broker);
+}
+
+TestSuite(durable, .init = start, .fini = stop, .timeout = 60);
+
+static void send_produce(TestClient *to, int16_t acks, int32_t timeout_ms) {
+        BatchBuilder builder;
+        batch_builder_init(&builder, 0, -1, -1, -1);
+        batch_builder_add(&builder, 1, STR_NULL, STR("value"), NULL, 0);
+        cr_assert_eq(batch_builder_finish(&builder, 0), 0);
+        ProduceRequestPartitionData data = ProduceRequestPartitionData_INIT;
+        data.records.bytes = (Str){ (const char *)builder.out.data, builder.out.size };
+        ProduceRequestTopicData topic = ProduceRequestTopicData_INIT;
+        topic.name = STR("t");
+        topic.partition_data = &data;
+        topic.partition_data_count = 1;
+        ProduceRequest request = ProduceRequest_INIT;
+        request.acks = acks;
+        request.timeout_ms = timeout_ms;
+        request.topic_data = &topic;
+        request.topic_data_count = 1;
+        client_send(to, &ProduceRequest_message, 9, &request);
+        batch_builder_deinit(&builder);
+}
+
+static ProduceResponsePartitionResponse receive_produce(TestClient *from, int32_t correlation_id) {
+        ProduceResponse response;
+        client_receive(from, &ProduceResponse_message, 9, correlation_id, &response);
+        cr_assert_eq(response.responses_count, 1);
+        cr_assert(str_equal(response.responses[0].name, STR("t")), "'%.*s'", STR_ARG(response.responses[0].name));
+        return response.responses[0].partition_responses[0];
+}
+
+static FetchResponsePartition fetch(TestClient *from, int64_t offset, int32_t max_wait_ms) {
+        FetchRequestPartition partition = FetchRequestPartition_INIT;
+        partition.fetch_offset = offset;
+        partition.partition_max_bytes = 1 << 20;
+        FetchRequestTopic topic = FetchRequestTopic_INIT;
+        topic.topic = STR("t");
+        topic.partitions = &partition;
+        topic.partitions_count = 1;
+        FetchRequest request = FetchRequest_INIT;
+        request.max_bytes = 1 << 20;
+        request.min_bytes = 1;
+        request.max_wait_ms = max_wait_ms;
+        request.topics = &topic;
+        request.topics_count = 1;
+        FetchResponse response;
+        CLIENT_CALL(from, Fetch, 11, &request, &response);
+        return response.responses[0].partitions[0];
+}
+
+static void open_gate(void) {
+        is_gated = false;
+        for (int i = 0; i < 8; i++)
+                sem_post(&gate);
+}
+
+Test(durable, pipelined_produces_of_many_are_answered_in_order_and_share_syncs) {
+        enum { CLIENTS = 8, REQUESTS = 100 };
+        TestClient clients[CLIENTS];
+        bool seen[CLIENTS * REQUESTS] = { false };
+        int before = syncs;
+        is_gated = true;
+        for (int i = 0; i < CLIENTS; i++) {
+                clients[i] = client_connect(&broker);
+                for (int k = 0; k < REQUESTS; k++)
+                        send_produce(&clients[i], k % 2 ? -1 : 1, 60000);
+        }
+        open_gate();
+        for (int i = 0; i < CLIENTS; i++) {
+                int64_t last = -1;
+                for (int k = 1; k <= REQUESTS; k++) {
+                        ProduceResponsePartitionResponse row = receive_produce(&clients[i], k);
+                        cr_assert_eq(row.error_code, 0);
+                        cr_assert_gt(row.base_offset, last);
+                        last = row.base_offset;
+                        cr_assert(!seen[last]);
+                        seen[last] = true;
+                }
+                client_close(&clients[i]);
+        }
+        cr_assert_lt(syncs - before, CLIENTS * REQUESTS);
+        cr_assert_eq(fetch(&client, 0, 0).high_watermark, CLIENTS * REQUESTS);
+}
+
+Test(durable, nothing_is_served_before_it_is_on_disk_and_nobody_else_waits) {
+        TestClient producer = client_connect(&broker);
+        is_gated = true;
+        send_produce(&producer, 1, 1000);
+        FetchResponsePartition row = fetch(&client, 0, 100); /* the loop answers while the disk does not */
+        cr_assert_eq(row.error_code, 0);
+        cr_assert_eq(row.high_watermark, 0);
+        cr_assert_eq(row.records.bytes.len, 0);
+        cr_assert(client_is_silent(&producer, 0));
+        open_gate();
+        row = fetch(&client, 0, 10000);
+        cr_assert_eq(row.high_watermark, 1);
+        cr_assert_gt(row.records.bytes.len, 0);
+        cr_assert_eq(receive_produce(&producer, 1).error_code, 0);
+        client_close(&producer);
+}
+
+Test(durable, acks_all_gives_up_after_its_timeout_and_acks_none_does_not_wait) {
+        TestClient producer = client_connect(&broker);
+        is_gated = true;
+        send_produce(&producer, 0, 1000);
+        send_produce(&producer, -1, 50);
+        cr_assert_eq(receive_produce(&producer, 2).error_code, 7); /* REQUEST_TIMED_OUT */
+        ApiVersionsResponse versions;
+        CLIENT_CALL(&producer, ApiVersions, 0, &ApiVersionsRequest_INIT, &versions);
+        cr_assert_eq(versions.error_code, 0);
+        open_gate();
+        cr_assert_eq(fetch(&client, 1, 10000).high_watermark, 2);
+        client_close(&producer);
+}
+
+Test(durable, a_client_that_leaves_is_not_missed) {
+        TestClient producer = client_connect(&broker);
+        is_gated = true;
+        for (int i = 0; i < 20; i++)
+                send_produce(&producer, -1, 60000);
+        client_close(&producer);
+        TestClient other = client_connect(&broker);
+        send_produce(&other, 1, 1000);
+        open_gate();
+        cr_assert_eq(receive_produce(&other, 1).error_code, 0);
+        client_close(&other);
+}
+
+Test(durable, deleting_the_topic_answers_who_waits) {
+        TestClient producer = client_connect(&broker);
+        is_gated = true;
+        send_produce(&producer, 1, 1000);
+        cr_assert(client_is_silent(&producer, 100));
+        Str name = STR("t");
+        DeleteTopicsRequest request = DeleteTopicsRequest_INIT;
+        DeleteTopicsResponse response;
+        request.topic_names = &name;
+        request.topic_names_count = 1;
+        CLIENT_CALL(&client, DeleteTopics, 4, &request, &response);
+        cr_assert_eq(response.responses[0].error_code, 0);
+        cr_assert_eq(receive_produce(&producer, 1).error_code, 3); /* UNKNOWN_TOPIC_OR_PARTITION */
+        open_gate();
+        client_close(&producer);
+}
+
+Test(durable, a_failed_sync_ends_the_broker_without_an_answer) {
+        trace_level = TRACE_ERROR;
+        is_failing = true;
+        send_produce(&client, 1, 1000);
+        pthread_join(broker.thread, NULL);
+        BrokerExit code = broker_free(broker.broker);
+        broker.broker = NULL;
+        config_deinit(&broker.config);
+        cr_assert_eq(code, BROKER_EXIT_FATAL);
+        cr_assert(client_is_closed(&client));
+}
+
+Test(durable, a_stop_while_a_sync_is_under_way_is_clean) {
+        TestClient producer = client_connect(&broker);
+        is_gated = true;
+        send_produce(&producer, 1, 1000);
+        cr_assert(client_is_silent(&producer, 100));
+        sem_post(&gate);
+        is_gated = false;
+        cr_assert_eq(fixture_stop(&broker), BROKER_EXIT_CLEAN);
+        client_close(&producer);
+        client_close(&client);
+        fixture_start(&broker, NULL);
+        client = client_connect(&broker);
+        cr_assert_eq(fetch(&client, 0, 0).high_watermark, 1);
+}
