@@ -140,8 +140,10 @@ def wait_ready(side):
 
 @contextlib.contextmanager
 def fresh_brokers():
+    # Kafka's retention would meet the old times of the cases
     properties = {'offsets_topic_num_partitions': '1', 'transaction_state_log_num_partitions': '1',
-                   'group_min_session_timeout_ms': '6000', 'log_flush_interval_ms': '1000000'}
+                   'group_min_session_timeout_ms': '6000', 'log_flush_interval_ms': '1000000',
+                  'log_retention_ms': '-1'}
     with tempfile.TemporaryDirectory(prefix='odradek-differential-') as root, contextlib.ExitStack() as stack:
         addresses = []
         for kind in (brokers.Kafka, brokers.Odradek):

@@ -76,7 +76,8 @@ class Producer:
         return Case('AddPartitionsToTxn', version, values, note, until=until, shape=by_index)
 
     def add_offsets(self, version, group, note='', **changes):
-        return Case('AddOffsetsToTxn', version, lambda side: self.mine(side) | {'group_id': group} | changes, note)
+        return Case('AddOffsetsToTxn', version, lambda side: self.mine(side) | {'group_id': group} | changes, note,
+                    until=is_idle)
 
     def commit_offsets(self, version, group, offset, note='', **changes):
         return Case('TxnOffsetCommit', version, lambda side: self.mine(side) | {'group_id': group, 'topics': [
