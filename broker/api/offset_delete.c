@@ -1,8 +1,9 @@
 /* OffsetDelete: v0
- * Forgets committed offsets of topics that the group does not read (KIP-496). */
+ * Forgets committed offsets of topics that the group does not read, and those that wait for the end of a transaction (KIP-496). */
 #include "broker/api/api.h"
 #include "broker/state/groups.h"
 #include "broker/state/journal.h"
+#include "broker/state/offsets_pending.h"
 
 static int16_t check(Group *group) {
         if (!group)
@@ -28,19 +29,22 @@ static bool delete_topic(Call *call, Group *group, Journal *journal, const Offse
                         row->error_code = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
                 else if (subscribed)
                         row->error_code = KAFKA_GROUP_SUBSCRIBED_TO_TOPIC;
-                else if (offset_find(group, want->name, index))
+                else if (offset_find(group, want->name, index) ||
+                         offsets_pending_has(call->state, str_of(group->id), want->name, index))
                         journal_add_offset_tombstone(journal, str_of(group->id), want->name, index);
         }
         return true;
 }
 
 /* After the tombstones are written. */
-static void forget(const OffsetDeleteResponse *response, Group *group) {
+static void forget(State *state, const OffsetDeleteResponse *response, Group *group) {
         for (int32_t i = 0; i < response->topics_count; i++) {
                 const OffsetDeleteResponseTopic *topic = &response->topics[i];
                 for (int32_t k = 0; k < topic->partitions_count; k++)
-                        if (!topic->partitions[k].error_code)
+                        if (!topic->partitions[k].error_code) {
                                 offset_forget(group, topic->name, topic->partitions[k].partition_index);
+                                offsets_pending_forget(state, str_of(group->id), topic->name, topic->partitions[k].partition_index);
+                        }
         }
 }
 
@@ -65,7 +69,7 @@ void api_offset_delete(Call *call) {
         else if (journal_write(call->state, &journal, request->group_id))
                 response = (OffsetDeleteResponse){ .error_code = KAFKA_COORDINATOR_NOT_AVAILABLE };
         else
-                forget(&response, group);
+                forget(call->state, &response, group);
         if (ok)
                 call_reply(call, &response);
         else

@@ -6,6 +6,7 @@
 
 #include "broker/state/group_rebalance.h"
 #include "broker/state/journal.h"
+#include "broker/state/offsets_pending.h"
 #include "storage/base/error.h"
 #include "storage/base/trace.h"
 
@@ -133,11 +134,31 @@ static void drop_topic(State *state, Group *group, Str topic) {
                 trace_error("the offsets of a deleted topic could not be dropped");
 }
 
+/* Or the end of a transaction would bring the offset back. */
+static void drop_pending(State *state, Str group, Str topic, int32_t partition, void *unused) {
+        Journal journal;
+        journal_begin(&journal, state->now_ms);
+        journal_add_offset_tombstone(&journal, group, topic, partition);
+        if (journal_append(state, &journal, group, NULL, NULL))
+                trace_error("the offsets of a deleted topic could not be dropped");
+        offsets_pending_forget(state, group, topic, partition);
+}
+
 void groups_topic_deleted(State *state, const Topic *topic) {
         if (strcmp(topic->name, TOPIC_NAME_OFFSETS) == 0)
                 return;
         HASHMAP_FOREACH(&state->groups->by_id, node)
                 drop_topic(state, container_of(node, Group, node), str_of(topic->name));
+        offsets_pending_each(state, STR_NULL, str_of(topic->name), drop_pending, NULL);
+}
+
+static void add_tombstone(State *state, Str group, Str topic, int32_t partition, void *data) {
+        if (!offset_find(group_find(state, group), topic, partition))
+                journal_add_offset_tombstone(data, group, topic, partition);
+}
+
+static void forget_pending(State *state, Str group, Str topic, int32_t partition, void *unused) {
+        offsets_pending_forget(state, group, topic, partition);
 }
 
 int group_delete(State *state, Str id) {
@@ -153,9 +174,12 @@ int group_delete(State *state, Str id) {
                 CommittedOffset *offset = container_of(node, CommittedOffset, node);
                 journal_add_offset_tombstone(&journal, id, str_of(offset->topic), offset->partition);
         }
+        offsets_pending_each(state, id, STR_NULL, add_tombstone, &journal);
         journal_add_group_tombstone(&journal, id);
         int r = journal_write(state, &journal, id);
-        if (!r)
-                group_free(state, group);
-        return r;
+        if (r)
+                return r;
+        offsets_pending_each(state, id, STR_NULL, forget_pending, NULL);
+        group_free(state, group);
+        return 0;
 }

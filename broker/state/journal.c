@@ -236,6 +236,7 @@ static int replay_offset(State *state, const ReplayedRecord *replayed, Arena *ar
                 Group *group = group_find(state, key.group);
                 if (group)
                         offset_forget(group, key.topic, key.partition);
+                offsets_pending_forget(state, key.group, key.topic, key.partition);
                 return 0;
         }
         if ((r = decode_versioned(&OffsetCommitValue_message, value_bytes, arena, &value)))

@@ -6,6 +6,7 @@
 #include "broker/protocol/messages.h"
 #include "broker/state/groups.h"
 #include "broker/state/journal.h"
+#include "broker/state/offsets_pending.h"
 #include "storage/base/endian.h"
 #include "storage/base/error.h"
 #include "storage/base/trace.h"
@@ -151,9 +152,22 @@ static int64_t retained_since(const Group *group, const CommittedOffset *offset)
         return reads ? -1 : offset->commit_timestamp_ms;
 }
 
+static void count_one(State *state, Str group, Str topic, int32_t partition, void *data) {
+        ++*(size_t *)data;
+}
+
+/* A transaction that is still open brings its offsets, and the group, back when it commits. */
+static bool is_dead(State *state, const Group *group, size_t expired_count) {
+        size_t pending = 0;
+        if (group->state != GROUP_EMPTY || group->offsets.count != expired_count || group->by_id.count)
+                return false;
+        offsets_pending_each(state, str_of(group->id), STR_NULL, count_one, &pending);
+        return pending == 0;
+}
+
 static bool is_expired(const State *state, const Group *group, const CommittedOffset *offset, int64_t retention_ms) {
         int64_t since = retained_since(group, offset);
-        if (since < 0)
+        if (since < 0 || offsets_pending_has(state, str_of(group->id), str_of(offset->topic), offset->partition))
                 return false;
         return offset->expire_timestamp_ms != -1 ? offset->expire_timestamp_ms <= state->now_ms
                                                  : state->now_ms - since >= retention_ms;
@@ -171,10 +185,10 @@ static void expire_group(State *state, Group *group, int64_t retention_ms) {
                 count++;
                 journal_add_offset_tombstone(&journal, str_of(group->id), str_of(offset->topic), offset->partition);
         }
-        bool is_dead = group->state == GROUP_EMPTY && group->offsets.count == count && !group->by_id.count;
-        if (is_dead)
+        bool goes = is_dead(state, group, count);
+        if (goes)
                 journal_add_group_tombstone(&journal, str_of(group->id));
-        if (!count && !is_dead) {
+        if (!count && !goes) {
                 batch_builder_deinit(&journal.batch);
                 return;
         }
@@ -187,7 +201,7 @@ static void expire_group(State *state, Group *group, int64_t retention_ms) {
                         hashmap_remove(&group->offsets, node);
                         offset_free(container_of(node, CommittedOffset, node));
                 }
-        if (is_dead)
+        if (goes)
                 group_free(state, group);
 }
 

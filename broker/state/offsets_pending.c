@@ -151,17 +151,28 @@ int offsets_pending_add(State *state, int32_t offsets_partition, int64_t produce
         return 0;
 }
 
+static Str target_group(const PendingTarget *target) {
+        return str_of(target->key + sizeof(int32_t));
+}
+
+static Str target_topic(const PendingTarget *target) {
+        return (Str){ target->key + target->topic_at, target->size - target->topic_at };
+}
+
+static int32_t target_partition(const PendingTarget *target) {
+        int32_t partition;
+        memcpy(&partition, target->key, sizeof(partition));
+        return partition;
+}
+
 /* What was written before this one stays without effect. */
 static void take_effect(State *state, const PendingOffset *offset) {
         const PendingTarget *target = offset->target;
         for (ListNode *earlier = offset->by_target.prev; earlier != &target->offsets.head; earlier = earlier->prev)
                 container_of(earlier, PendingOffset, by_target)->is_superseded = true;
-        int32_t partition;
-        memcpy(&partition, target->key, sizeof(partition));
-        Str group_id = str_of(target->key + sizeof(partition));
-        Group *group = group_get(state, group_id);
-        if (!group || offset_store(group, (Str){ target->key + target->topic_at, target->size - target->topic_at }, partition,
-                                   offset->offset, offset->leader_epoch, offset->metadata, offset->commit_ms, -1))
+        Group *group = group_get(state, target_group(target));
+        if (!group || offset_store(group, target_topic(target), target_partition(target), offset->offset, offset->leader_epoch,
+                                   offset->metadata, offset->commit_ms, -1))
                 trace_error("no memory for an offset that a transaction committed: a restart will find it");
 }
 
@@ -182,6 +193,25 @@ void offsets_pending_supersede(State *state, Str group, Str topic, int32_t parti
         if (target)
                 LIST_FOREACH(&target->offsets, node)
                         container_of(node, PendingOffset, by_target)->is_superseded = true;
+}
+
+void offsets_pending_forget(State *state, Str group, Str topic, int32_t partition) {
+        PendingTarget *target = target_find(state, group, topic, partition);
+        for (bool more = target != NULL; more;) { /* the target goes with its last */
+                ListNode *node = list_first(&target->offsets);
+                more = node->next != &target->offsets.head;
+                offset_drop(state, container_of(node, PendingOffset, by_target));
+        }
+}
+
+void offsets_pending_each(State *state, Str group, Str topic,
+                          void (*each)(State *state, Str group, Str topic, int32_t partition, void *data), void *data) {
+        HASHMAP_FOREACH(&state->pending_offsets->targets, node) {
+                const PendingTarget *target = container_of(node, PendingTarget, node);
+                if ((str_is_null(group) || str_equal(group, target_group(target))) &&
+                    (str_is_null(topic) || str_equal(topic, target_topic(target))))
+                        each(state, target_group(target), target_topic(target), target_partition(target), data);
+        }
 }
 
 bool offsets_pending_has(const State *state, Str group, Str topic, int32_t partition) {

@@ -22,5 +22,13 @@ void offsets_pending_end(State *state, int32_t offsets_partition, int64_t produc
 /* A later commit outside transactions stands, whatever comes of the earlier ones. */
 void offsets_pending_supersede(State *state, Str group, Str topic, int32_t partition);
 
+/* A tombstone: nothing is pending for that partition any more. */
+void offsets_pending_forget(State *state, Str group, Str topic, int32_t partition);
+
+/* Calls each() once for every partition that something is pending for, of that group and that topic (null: of any). each() may forget
+ * its own. The strings live as long as what is pending. */
+void offsets_pending_each(State *state, Str group, Str topic,
+                          void (*each)(State *state, Str group, Str topic, int32_t partition, void *data), void *data);
+
 /* Whether a transaction may still change the offset: OffsetFetch with require_stable says so (KIP-447). */
 bool offsets_pending_has(const State *state, Str group, Str topic, int32_t partition);

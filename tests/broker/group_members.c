@@ -109,6 +109,18 @@ Test(group_members, new_members_wait_for_a_generation_for_five_minutes) {
         cr_assert_eq(a.member_count, 1);
 }
 
+/* The five minutes are for new ones alone. */
+Test(group_members, known_members_wait_for_as_long_as_it_takes) {
+        a.rebalance_ms = 600000;
+        stabilise(2);
+        b.metadata = STR("changed");
+        actor_join(&b);
+        const Member *member = member_find(actor_group(&b), str_of(b.id));
+        cr_assert_leq(member->session.node.key, fixture.state->mono_ms + b.session_ms);
+        beat_for(400000, (Actor *[]){ &a }, 1);
+        cr_assert(b.is_joining);
+}
+
 /* Member ids (KIP-394) */
 
 Test(group_members, newer_clients_join_with_an_id_that_they_were_given) {

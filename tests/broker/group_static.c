@@ -163,6 +163,21 @@ Test(group_static, a_restart_counts_as_rejoining) {
         actor_assert_joined(&b, 3, &a);
 }
 
+Test(group_static, a_restart_while_joining_for_the_first_time_goes_on_waiting) {
+        a.rebalance_ms = 600000;
+        stabilise(1);
+        actor_join(&b);
+        Actor successor = b;
+        successor.is_joining = false;
+        actor_join(&successor);
+        cr_assert_eq(b.join_code, KAFKA_FENCED_INSTANCE_ID);
+        actors_beat_for(&fixture, 400000, (Actor *[]){ &a }, 1);
+        cr_assert(successor.is_joining);
+        actor_join(&a);
+        actor_assert_joined(&successor, 2, &a);
+        cr_assert_eq(a.member_count, 2);
+}
+
 Test(group_static, the_new_id_survives_a_crash) {
         stabilise(2);
         restart_and_commit(&b);

@@ -5,6 +5,9 @@ from cases.common import Case, by_partition, commit, fetch_committed, versions
 def group_cases():
     for version in versions('FindCoordinator'):
         yield Case('FindCoordinator', version, {'coordinator_keys': ['g']} if version >= 4 else {'key': 'g'}, 'group')
+        for key_type in (2, 9, -1) if version >= 1 else ():
+            yield Case('FindCoordinator', version, {'key_type': key_type} | (
+                {'coordinator_keys': ['g']} if version >= 4 else {'key': 'g'}), f'key type {key_type}')
     for version in range(2, 11):
         yield commit(version, 'simple group')
         if version <= 10:
@@ -15,6 +18,12 @@ def group_cases():
     yield commit(8, 'unknown partition', partition=8)
     yield commit(8, 'metadata too large', metadata='x' * 5000)
     yield commit(8, 'empty group id', group='')
+    for version in (8, 9, 10):
+        yield commit(version, 'generation of an unknown group', group='unknown', generation=3, member='m')
+    yield commit(8, 'unknown member, metadata too large', member='nobody', generation=3, metadata='x' * 5000)
+    yield commit(8, 'metadata of many bytes', metadata='\u20ac' * 4096)
+    yield commit(8, 'metadata of many surrogates', metadata='\U0001f600' * 2048)
+    yield commit(8, 'metadata of too many surrogates', metadata='\U0001f600' * 2049)
     yield fetch_committed(7, 'unknown group', group='unknown')
     for version in versions('Heartbeat'):
         yield Case('Heartbeat', version, {'group_id': 'unknown', 'generation_id': 1, 'member_id': 'm'}, 'unknown group')
@@ -31,17 +40,44 @@ def group_cases():
     yield join(4, 'needs a member id')
     for version in versions('JoinGroup'):
         yield from member_cases(version)
+    yield from pending_member_cases()
     yield from static_member_cases()
     for version in versions('DescribeGroups'):
         yield Case('DescribeGroups', version, {'groups': ['simple', 'never-seen']}, '')
     for version in versions('ListGroups'):
         yield Case('ListGroups', version, {}, '', shape=lambda a: sorted(map(str, a['groups'])))
+    for group in ('simple', 'never-seen'):
+        for version in (3, 6):
+            yield Case('DescribeGroups', version, {'groups': [group], 'include_authorized_operations': True}, 'operations')
     yield Case('OffsetDelete', 0, {'group_id': 'simple', 'topics': [{'name': 'log', 'partitions': [
         {'partition_index': 0}, {'partition_index': 7}]}]}, '', shape=by_partition)
     yield Case('OffsetDelete', 0, {'group_id': 'never-seen', 'topics': []}, 'unknown group')
     for version in versions('DeleteGroups'):
         yield Case('DeleteGroups', version, {'groups_names': ['simple', 'never-seen']}, '',
                    shape=lambda a: sorted(map(str, a['results'])))
+    yield commit(8, 'to be deleted')
+    yield Case('DeleteGroups', 2, {'groups_names': ['simple', 'simple']}, 'twice')
+    yield Case('DeleteGroups', 2, {'groups_names': ['']}, 'empty group id')
+    yield Case('OffsetDelete', 0, {'group_id': '', 'topics': []}, 'empty group id')
+
+
+def pending_member_cases():
+    """Whoever was given a member id and has not joined with it."""
+    def remember(side, answer):
+        side.memory['pending'] = answer['member_id']
+
+    def mine(**values):
+        return lambda side: {'group_id': 'pending', 'member_id': side.memory['pending']} | values
+
+    yield join(5, 'given an id', group_id='pending', remember=remember)
+    yield Case('Heartbeat', 4, mine(generation_id=0), 'of a pending member')
+    yield Case('SyncGroup', 3, mine(generation_id=0), 'of a pending member')
+    yield Case('DescribeGroups', 6, {'groups': ['pending']}, 'pending')
+    yield Case('JoinGroup', 5, mine(session_timeout_ms=10000, rebalance_timeout_ms=10000, group_instance_id='i',
+                                    protocol_type='consumer', protocols=protocols('range')), 'static with the id of a dynamic one')
+    yield Case('LeaveGroup', 3, lambda side: {'group_id': 'pending', 'members': [
+        {'member_id': side.memory['pending'], 'group_instance_id': 'i'}]}, 'pending')
+    yield Case('LeaveGroup', 3, lambda side: {'group_id': 'pending', 'members': [{'member_id': side.memory['pending']}]}, 'pending, again')
 
 
 def protocols(*names):
@@ -103,12 +139,12 @@ def without_clients(answer):
 
 
 def static_member_cases():
-    def join_static(note, member='', instance='i1', version=9):
+    def join_static(note, member='', instance='i1', version=9, wanted=None):
         def remember(side, answer):
             side.memory['static'], side.memory['generation'] = answer['member_id'], answer['generation_id']
         return Case('JoinGroup', version, {
             'group_id': 'static', 'session_timeout_ms': 10000, 'rebalance_timeout_ms': 10000, 'member_id': member,
-            'group_instance_id': instance, 'protocol_type': 'consumer', 'protocols': protocols('range')}, note,
+            'group_instance_id': instance, 'protocol_type': 'consumer', 'protocols': wanted or protocols('range')}, note,
             remember=remember if not member else None)
 
     def beat(note, member=None, instance='i1'):
@@ -130,6 +166,15 @@ def static_member_cases():
     yield join_static('static again')
     yield sync('static again')
     yield beat('static again')
+    yield join_static('static with other metadata', wanted=[{'name': 'range', 'metadata': b'other'}])
+    yield beat('static with other metadata')
+    yield join_static('static with other metadata, old', version=8, wanted=[{'name': 'range', 'metadata': b'third'}])
+    yield beat('static with other metadata, old')
+    yield join_static('static with another protocol', wanted=protocols('sticky'))
+    yield join_static('static with another choice', wanted=protocols('sticky', 'range'))
+    yield join_static('static while it assigns', wanted=protocols('range'))
+    yield sync('static with another choice')
+    yield beat('static with another choice')
     yield join_static('fenced', member='other')
     yield Case('DescribeGroups', 6, {'groups': ['static']}, 'static', shape=without_clients)
     yield Case('LeaveGroup', 5, {'group_id': 'static', 'members': [{'member_id': '', 'group_instance_id': 'i2'}]}, 'unknown instance')
