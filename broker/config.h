@@ -73,7 +73,8 @@ const ConfigKey *config_find_key(ConfigResource resource, Str name);
 /* Values that differ from the defaults: of the broker, of one topic. A small sorted array. */
 typedef struct ConfigEntry {
         const ConfigKey *key;
-        char *value; /* owned */
+        char *value;    /* owned */
+        char *value_ms; /* owned: a value in minutes or hours as milliseconds; else NULL */
         ConfigSource source;
 } ConfigEntry;
 
