@@ -337,6 +337,8 @@ bool config_validate(const ConfigKey *key, Str value, char *ret_message, size_t 
                         return validate_throttled(key, value, ret_message, message_size);
                 return validate_list(key, value, ret_message, message_size);
         default:
+                if (strcmp(key->name, "share.auto.offset.reset") == 0)
+                        return config_validate_offset_reset(key, trim(value), ret_message, message_size);
                 return validate_choice(key, value, ret_message, message_size);
         }
 }

@@ -43,6 +43,8 @@
         X(DescribeCluster, describe_cluster)                                    \
         X(DescribeTransactions, describe_transactions)                          \
         X(ListTransactions, list_transactions)                                  \
+        X(GetTelemetrySubscriptions, get_telemetry_subscriptions)               \
+        X(PushTelemetry, push_telemetry)                                        \
         X(ListConfigResources, list_config_resources)                           \
         X(DescribeTopicPartitions, describe_topic_partitions)
 

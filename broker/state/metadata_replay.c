@@ -9,6 +9,7 @@
 #include "broker/protocol/messages.h"
 #include "storage/base/endian.h"
 #include "storage/base/file.h"
+#include "broker/state/resource_configs.h"
 #include "storage/base/trace.h"
 #include "storage/base/varint.h"
 #include "storage/batch.h"
@@ -63,6 +64,8 @@ static int apply_config(State *state, const void *message) {
                 return topic_replay_config(state, record->resource_name, record->name, record->value);
         if (record->resource_type == CONFIG_RESOURCE_BROKER)
                 return apply_broker_config(state, record);
+        if (record->resource_type == CONFIG_RESOURCE_GROUP || record->resource_type == CONFIG_RESOURCE_CLIENT_METRICS)
+                return resource_config_replay(state, record->resource_type, record->resource_name, record->name, record->value);
         return 0;
 }
 

@@ -15,6 +15,7 @@ typedef struct FetchSessions FetchSessions; /* state/fetch_sessions.h */
 typedef struct Groups Groups;     /* state/groups.h */
 typedef struct PendingOffsets PendingOffsets; /* state/offsets_pending.h */
 typedef struct Transactions Transactions;     /* state/transactions.h */
+typedef struct Telemetry Telemetry; /* state/telemetry.h */
 typedef struct Metadata Metadata; /* state/metadata.h: writer and replayer of __cluster_metadata-0 */
 
 /* The checkpoint files have two writers, the loop and its worker. */
@@ -49,6 +50,9 @@ struct State {
         FetchSessions *fetch_sessions;
         PendingOffsets *pending_offsets;
         Transactions *transactions;
+        Telemetry *telemetry;
+        HashMap group_configs, client_metrics; /* state/resource_configs.h */
+        int64_t client_metrics_version;        /* counts their changes */
         int lock_fd;           /* .lock in the data directory */
         int64_t next_producer_id, producer_ids_end; /* the block reserved in the metadata log */
         CheckpointGate checkpoint_gate;
