@@ -40,6 +40,7 @@
         X(DeleteGroups, delete_groups)                                          \
         X(IncrementalAlterConfigs, incremental_alter_configs)                   \
         X(OffsetDelete, offset_delete)                                          \
+        X(UpdateFeatures, update_features)                                      \
         X(DescribeCluster, describe_cluster)                                    \
         X(DescribeTransactions, describe_transactions)                          \
         X(ListTransactions, list_transactions)                                  \

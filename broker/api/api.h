@@ -76,5 +76,6 @@ void api_write_txn_markers(Call *call);
 void api_txn_offset_commit(Call *call);
 void api_describe_transactions(Call *call);
 void api_list_transactions(Call *call);
+void api_update_features(Call *call);
 void api_get_telemetry_subscriptions(Call *call);
 void api_push_telemetry(Call *call);

@@ -69,6 +69,12 @@ static int apply_config(State *state, const void *message) {
         return 0;
 }
 
+static int apply_feature_level(State *state, const void *message) {
+        const FeatureLevelRecord *record = message;
+        features_replay(state, record->name, record->feature_level);
+        return 0;
+}
+
 static int apply_producer_ids(State *state, const void *message) {
         state->next_producer_id = state->producer_ids_end = ((const ProducerIdsRecord *)message)->next_producer_id;
         return 0;
@@ -84,6 +90,7 @@ static const struct {
         { &PartitionChangeRecord_message, apply_partition_change },
         { &RemoveTopicRecord_message, apply_remove_topic },
         { &ProducerIdsRecord_message, apply_producer_ids },
+        { &FeatureLevelRecord_message, apply_feature_level },
 };
 
 bool metadata_read_frame(Str value, MetadataFrame *ret_frame) {
