@@ -59,6 +59,47 @@ static Str tidy(const ConfigKey *key, Str value) {
         return key->type == CONFIG_TYPE_BOOLEAN || key->type == CONFIG_TYPE_DOUBLE ? trim(value) : value;
 }
 
+/* Older keys of the same setting in coarser units, newest first. */
+typedef struct CoarseKey {
+        const char *topic_key, *broker_key;
+        int64_t unit_ms;
+} CoarseKey;
+
+static const CoarseKey coarse_keys[] = {
+        { "retention.ms", "log.retention.minutes", 60000 },
+        { "retention.ms", "log.retention.hours", 3600000 },
+        { "segment.ms", "log.roll.hours", 3600000 },
+        { "segment.jitter.ms", "log.roll.jitter.hours", 3600000 },
+};
+
+static int64_t number_of(Str text) {
+        int64_t value = 0;
+        bool ok = str_to_int64(bare_number(text), INT64_MIN, INT64_MAX, &value);
+        assert(ok || str_is_null(text));
+        (void)ok;
+        return value;
+}
+
+/* What a value in minutes or hours is in milliseconds, as a new string; NULL for other keys. False without memory. */
+static bool text_in_ms(const ConfigKey *key, const char *value, char **ret_text) {
+        char text[24];
+        *ret_text = NULL;
+        for (size_t i = 0; i < sizeof(coarse_keys) / sizeof(coarse_keys[0]); i++)
+                if (strcmp(coarse_keys[i].broker_key, key->name) == 0) {
+                        int64_t number;
+                        if (!str_to_int64(str_of(value), INT64_MIN, INT64_MAX / coarse_keys[i].unit_ms, &number))
+                                return true;
+                        snprintf(text, sizeof(text), "%lld", (long long)(number < 0 ? -1 : number * coarse_keys[i].unit_ms));
+                        return (*ret_text = str_dup(str_of(text))) != NULL;
+                }
+        return true;
+}
+
+static void entry_free_values(ConfigEntry *entry) {
+        free(entry->value);
+        free(entry->value_ms);
+}
+
 /* Entries are ordered by key, then by source: the first one of a key counts. */
 static int32_t entry_place(const ConfigMap *map, const ConfigKey *key, ConfigSource source) {
         int32_t i = 0;
@@ -68,7 +109,7 @@ static int32_t entry_place(const ConfigMap *map, const ConfigKey *key, ConfigSou
 }
 
 static void entry_remove(ConfigMap *map, int32_t i) {
-        free(map->entries[i].value);
+        entry_free_values(&map->entries[i]);
         memmove(&map->entries[i], &map->entries[i + 1], (size_t)(--map->count - i) * sizeof(ConfigEntry));
 }
 
@@ -80,22 +121,24 @@ int config_map_set(ConfigMap *map, const ConfigKey *key, Str value, ConfigSource
                         entry_remove(map, i);
                 return 0;
         }
-        char *copy = str_dup(tidy(key, value));
-        if (!copy)
+        ConfigEntry entry = { .key = key, .value = str_dup(tidy(key, value)), .source = source };
+        if (!entry.value || !text_in_ms(key, entry.value, &entry.value_ms)) {
+                free(entry.value);
                 return -ENOMEM;
+        }
         if (exists) {
-                free(map->entries[i].value);
-                map->entries[i].value = copy;
+                entry_free_values(&map->entries[i]);
+                map->entries[i] = entry;
                 return 0;
         }
         ConfigEntry *entries = realloc(map->entries, (size_t)(map->count + 1) * sizeof(ConfigEntry));
         if (!entries) {
-                free(copy);
+                entry_free_values(&entry);
                 return -ENOMEM;
         }
         map->entries = entries;
         memmove(&entries[i + 1], &entries[i], (size_t)(map->count++ - i) * sizeof(ConfigEntry));
-        entries[i] = (ConfigEntry){ .key = key, .value = copy, .source = source };
+        entries[i] = entry;
         return 0;
 }
 
@@ -121,7 +164,7 @@ int config_map_copy(const ConfigMap *from, ConfigMap *ret_map) {
 
 void config_map_deinit(ConfigMap *map) {
         for (int32_t i = 0; i < map->count; i++)
-                free(map->entries[i].value);
+                entry_free_values(&map->entries[i]);
         free(map->entries);
         *map = CONFIG_MAP_INIT;
 }
@@ -294,6 +337,8 @@ bool config_validate(const ConfigKey *key, Str value, char *ret_message, size_t 
                         return validate_throttled(key, value, ret_message, message_size);
                 return validate_list(key, value, ret_message, message_size);
         default:
+                if (strcmp(key->name, "share.auto.offset.reset") == 0)
+                        return config_validate_offset_reset(key, trim(value), ret_message, message_size);
                 return validate_choice(key, value, ret_message, message_size);
         }
 }
@@ -310,14 +355,6 @@ Str config_str(const Config *config, const char *name) {
         return str_of(entry ? entry->value : key->default_value);
 }
 
-static int64_t number_of(Str text) {
-        int64_t value = 0;
-        bool ok = str_to_int64(bare_number(text), INT64_MIN, INT64_MAX, &value);
-        assert(ok || str_is_null(text));
-        (void)ok;
-        return value;
-}
-
 int64_t config_int(const Config *config, const char *name) {
         return number_of(config_str(config, name));
 }
@@ -329,19 +366,6 @@ static bool is_true(Str text) {
 bool config_bool(const Config *config, const char *name) {
         return is_true(config_str(config, name));
 }
-
-/* Older keys of the same setting in coarser units, newest first. */
-typedef struct CoarseKey {
-        const char *topic_key, *broker_key;
-        int64_t unit_ms;
-} CoarseKey;
-
-static const CoarseKey coarse_keys[] = {
-        { "retention.ms", "log.retention.minutes", 60000 },
-        { "retention.ms", "log.retention.hours", 3600000 },
-        { "segment.ms", "log.roll.hours", 3600000 },
-        { "segment.jitter.ms", "log.roll.jitter.hours", 3600000 },
-};
 
 const ConfigEntry *config_topic_synonym(const Config *config, const ConfigKey *topic_key) {
         const ConfigKey *synonym = topic_key->synonym ? broker_key(topic_key->synonym) : NULL;
@@ -373,20 +397,6 @@ size_t config_broker_synonyms(const ConfigKey *key, const ConfigKey *ret_keys[st
         return 1;
 }
 
-/* Coarse values are turned into milliseconds; the text lives in a small ring, which no caller outlives. */
-static Str in_ms(const ConfigEntry *entry) {
-        static char ring[8][24];
-        static unsigned next;
-        for (size_t i = 0; i < sizeof(coarse_keys) / sizeof(coarse_keys[0]); i++)
-                if (strcmp(coarse_keys[i].broker_key, entry->key->name) == 0) {
-                        int64_t value = number_of(str_of(entry->value));
-                        char *text = ring[next++ % 8];
-                        snprintf(text, sizeof(ring[0]), "%lld", (long long)(value < 0 ? -1 : value * coarse_keys[i].unit_ms));
-                        return str_of(text);
-                }
-        return str_of(entry->value);
-}
-
 Str config_topic_str(const Config *config, const ConfigMap *topic, const char *topic_key, ConfigSource *ret_source) {
         const ConfigKey *key = config_find_key(CONFIG_RESOURCE_TOPIC, str_of(topic_key));
         assert(key);
@@ -398,7 +408,7 @@ Str config_topic_str(const Config *config, const ConfigMap *topic, const char *t
                 value = str_of(entry->value);
         } else if ((entry = config_topic_synonym(config, key))) {
                 source = entry->source;
-                value = in_ms(entry);
+                value = str_of(entry->value_ms ? entry->value_ms : entry->value);
         }
         if (ret_source)
                 *ret_source = source;

@@ -33,6 +33,8 @@ typedef enum ConfigSource {
         CONFIG_SOURCE_STATIC_BROKER = 4,
         CONFIG_SOURCE_DEFAULT = 5,
         CONFIG_SOURCE_BROKER_LOGGER = 6,
+        CONFIG_SOURCE_CLIENT_METRICS = 7,
+        CONFIG_SOURCE_GROUP = 8,
 } ConfigSource;
 
 /* Numbers of the resource types in the config APIs and in ConfigRecord. */
@@ -73,7 +75,8 @@ const ConfigKey *config_find_key(ConfigResource resource, Str name);
 /* Values that differ from the defaults: of the broker, of one topic. A small sorted array. */
 typedef struct ConfigEntry {
         const ConfigKey *key;
-        char *value; /* owned */
+        char *value;    /* owned */
+        char *value_ms; /* owned: a value in minutes or hours as milliseconds; else NULL */
         ConfigSource source;
 } ConfigEntry;
 
@@ -141,6 +144,15 @@ size_t config_broker_synonyms(const ConfigKey *key, const ConfigKey *ret_keys[st
 
 /* Checks what a topic's configs must not be together; as config_validate(). */
 bool config_validate_topic(const Config *config, const ConfigMap *topic, char *ret_message, size_t message_size);
+
+/* For config_validate(): where a share group starts that has no offsets. */
+bool config_validate_offset_reset(const ConfigKey *key, Str value, char *ret_message, size_t message_size);
+
+/* A group's value: its own (group may be an empty map), or its broker synonym's, or the default. */
+Str config_group_str(const Config *config, const ConfigMap *group, const char *group_key);
+
+/* Checks a group's values against the bounds that the broker sets, and each other; as config_validate(). */
+bool config_validate_group(const Config *config, const ConfigMap *group, char *ret_message, size_t message_size);
 
 /* Takes the next item, without blanks around it, off a comma-separated list; false at its end. */
 bool config_next_item(Str *list, Str *ret_item);

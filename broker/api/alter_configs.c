@@ -16,8 +16,9 @@ static int check(Call *call, const Want *want, Str *ret_message) {
         return config_change_check(call, changes, want->configs_count, ret_message);
 }
 
-static int alter(Call *call, const Want *want, Str *ret_message) {
+static int alter(Call *call, int32_t index, Str *ret_message) {
         const AlterConfigsRequest *request = call->request;
+        const Want *want = &request->resources[index];
         ConfigMap current = CONFIG_MAP_INIT, map = CONFIG_MAP_INIT;
         int r = check(call, want, ret_message);
         if (!r)
@@ -34,30 +35,20 @@ static int alter(Call *call, const Want *want, Str *ret_message) {
 
 void api_alter_configs(Call *call) {
         const AlterConfigsRequest *request = call->request;
+        int32_t count = request->resources_count;
         AlterConfigsResponse response = AlterConfigsResponse_INIT;
-        response.responses = call_array(call, AlterConfigsResponseResponse, request->resources_count);
-        response.responses_count = request->resources_count;
-        if (!response.responses) {
+        ConfigTarget *targets = arena_alloc_array(&call->arena, (size_t)count, sizeof(*targets));
+        response.responses = call_array(call, AlterConfigsResponseResponse, count);
+        if (!response.responses || !targets) {
                 call_close(call);
                 return;
         }
-        Names names;
-        names_init(&names, call);
-        for (int32_t i = 0; i < request->resources_count; i++)
-                names_add(&names, config_change_resource(call, request->resources[i].resource_type, request->resources[i].resource_name));
-        for (int32_t i = 0; i < request->resources_count; i++) {
-                const Want *want = &request->resources[i];
-                AlterConfigsResponseResponse *row = &response.responses[i];
-                row->resource_type = want->resource_type;
-                row->resource_name = want->resource_name;
-                row->error_message = STR_NULL;
-                if (names_count(&names, config_change_resource(call, want->resource_type, want->resource_name)) > 1) {
-                        row->error_code = KAFKA_INVALID_REQUEST;
-                        row->error_message = STR("Each resource must appear at most once.");
-                } else {
-                        row->error_code = call_code(call, alter(call, want, &row->error_message));
-                }
-        }
-        names_deinit(&names);
+        for (int32_t i = 0; i < count; i++)
+                targets[i] = (ConfigTarget){ request->resources[i].resource_type, request->resources[i].resource_name, 0, STR_NULL };
+        config_change_all(call, targets, count, alter);
+        for (int32_t i = 0; i < count; i++)
+                response.responses[response.responses_count++] = (AlterConfigsResponseResponse){
+                        .error_code = targets[i].error_code, .error_message = targets[i].error_message,
+                        .resource_type = targets[i].resource_type, .resource_name = targets[i].resource_name };
         call_reply(call, &response);
 }

@@ -36,15 +36,28 @@
         X(TxnOffsetCommit, txn_offset_commit)                                   \
         X(DescribeConfigs, describe_configs)                                    \
         X(AlterConfigs, alter_configs)                                          \
+        X(AlterReplicaLogDirs, alter_replica_log_dirs)                          \
+        X(DescribeLogDirs, describe_log_dirs)                                   \
         X(CreatePartitions, create_partitions)                                  \
         X(DeleteGroups, delete_groups)                                          \
+        X(ElectLeaders, elect_leaders)                                          \
         X(IncrementalAlterConfigs, incremental_alter_configs)                   \
+        X(AlterPartitionReassignments, alter_partition_reassignments)           \
+        X(ListPartitionReassignments, list_partition_reassignments)             \
         X(OffsetDelete, offset_delete)                                          \
+        X(DescribeQuorum, describe_quorum)                                      \
+        X(UpdateFeatures, update_features)                                      \
         X(DescribeCluster, describe_cluster)                                    \
         X(DescribeTransactions, describe_transactions)                          \
         X(ListTransactions, list_transactions)                                  \
+        X(DescribeProducers, describe_producers)                                \
+        X(UnregisterBroker, unregister_broker)                                  \
+        X(GetTelemetrySubscriptions, get_telemetry_subscriptions)               \
+        X(PushTelemetry, push_telemetry)                                        \
         X(ListConfigResources, list_config_resources)                           \
-        X(DescribeTopicPartitions, describe_topic_partitions)
+        X(DescribeTopicPartitions, describe_topic_partitions)                   \
+        X(AddRaftVoter, add_raft_voter)                                         \
+        X(RemoveRaftVoter, remove_raft_voter)
 
 const Api api_table[] = {
 #define X(Name, name) { &Name##Request_message, &Name##Response_message, api_##name },

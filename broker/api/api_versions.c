@@ -1,8 +1,10 @@
 /* ApiVersions: v0-4
  * Which APIs and versions are served (KIP-35), read off the table.
- * v3 adds the client's software (KIP-511); v4 only allows a feature's minimum of 0. No features are finalised as long as the APIs
- * behind them (transactions v2, KIP-848 groups) are not served: clients act on them. */
+ * v3 adds the client's software (KIP-511) and the features (KIP-584), among them since v4 those
+ * that may be at level 0. */
 #include "broker/api/api.h"
+#include "broker/api/features.h"
+#include "broker/state/metadata.h"
 
 static bool is_alphanumeric(char c) {
         return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -35,6 +37,31 @@ void api_versions_refuse(Call *call) {
         call_reply(call, &response);
 }
 
+/* Telemetry is served, but like a Kafka without a receiver of metrics we don't ask for any. */
+static bool is_advertised(const Api *api) {
+        return api->request != &GetTelemetrySubscriptionsRequest_message && api->request != &PushTelemetryRequest_message;
+}
+
+static void fill_features(Call *call, ApiVersionsResponse *response) {
+        const State *state = call->state;
+        for (Feature feature = 0; feature < FEATURE_COUNT; feature++) {
+                const FeatureRow *row = &feature_rows[feature];
+                int16_t max = feature_level_max(feature), level = feature_level(state, feature);
+                if (max > 0 && (row->level_min > 0 || call_version(call) >= 4))
+                        response->supported_features[response->supported_features_count++] = (ApiVersionsResponseSupportedFeature){
+                                .name = str_of(row->name), .min_version = row->level_min, .max_version = max };
+                if (level > 0)
+                        response->finalized_features[response->finalized_features_count++] = (ApiVersionsResponseFinalizedFeature){
+                                .name = str_of(row->name), .max_version_level = level, .min_version_level = level };
+        }
+        response->finalized_features_epoch = metadata_end_offset(state) - 1;
+}
+
+static void remember_software(CallClient *client, const ApiVersionsRequest *request) {
+        snprintf(client->software_name, sizeof(client->software_name), "%.*s", STR_ARG(request->client_software_name));
+        snprintf(client->software_version, sizeof(client->software_version), "%.*s", STR_ARG(request->client_software_version));
+}
+
 void api_api_versions(Call *call) {
         const ApiVersionsRequest *request = call->request;
         ApiVersionsResponse response = ApiVersionsResponse_INIT;
@@ -45,12 +72,17 @@ void api_api_versions(Call *call) {
                 return;
         }
         response.api_keys = call_array(call, ApiVersionsResponseApiKey, api_count);
-        if (!response.api_keys) {
+        response.supported_features = call_array(call, ApiVersionsResponseSupportedFeature, FEATURE_COUNT);
+        response.finalized_features = call_array(call, ApiVersionsResponseFinalizedFeature, FEATURE_COUNT);
+        if (!response.api_keys || !response.supported_features || !response.finalized_features) {
                 call_close(call);
                 return;
         }
         for (size_t i = 0; i < api_count; i++)
-                response.api_keys[i] = row_of(&api_table[i]);
-        response.api_keys_count = (int32_t)api_count;
+                if (is_advertised(&api_table[i]))
+                        response.api_keys[response.api_keys_count++] = row_of(&api_table[i]);
+        fill_features(call, &response);
+        if (call->client && call_version(call) >= 3)
+                remember_software(call->client, request);
         call_reply(call, &response);
 }

@@ -74,3 +74,25 @@ void call_deinit(Call *call) {
         reply_deinit(&call->reply);
         arena_deinit(&call->arena);
 }
+
+void call_client_init(CallClient *client, int32_t port) {
+        *client = (CallClient){ .software_name = "unknown", .software_version = "unknown", .port = port };
+        list_init(&client->telemetry);
+}
+
+void call_client_deinit(CallClient *client, State *state) {
+        telemetry_forget(state, &client->telemetry);
+}
+
+TelemetryClient call_telemetry_client(const Call *call, Uuid instance_id) {
+        TelemetryClient client = { .instance_id = instance_id, .client_id = call->header.client_id };
+        if (call->client_host)
+                client.source_address = str_of(call->client_host + (call->client_host[0] == '/'));
+        if (call->client) {
+                client.software_name = str_of(call->client->software_name);
+                client.software_version = str_of(call->client->software_version);
+                client.source_port = call->client->port;
+                client.instances = &call->client->telemetry;
+        }
+        return client;
+}

@@ -8,10 +8,22 @@
 #include "broker/protocol/codec.h"
 #include "broker/protocol/messages.h"
 #include "broker/state/state.h"
+#include "broker/state/telemetry.h"
 #include "storage/base/error.h"
 
 typedef struct Api Api;
 typedef struct Call Call;
+
+/* What is kept of a client as long as its connection. */
+typedef struct CallClient {
+        char software_name[40], software_version[40]; /* as it said in ApiVersions, cut to fit */
+        int32_t port;
+        List telemetry; /* state/telemetry.h */
+} CallClient;
+
+void call_client_init(CallClient *client, int32_t port);
+/* The connection is closed. */
+void call_client_deinit(CallClient *client, State *state);
 
 struct Call {
         State *state;
@@ -24,6 +36,7 @@ struct Call {
         bool no_reply;   /* acks=0: nothing is sent */
         bool close;      /* close the connection instead of, or after, replying */
         const char *client_host;  /* "/127.0.0.1": as Kafka shows it; lives as long as the connection */
+        CallClient *client;       /* likewise; NULL where there is no connection */
         const Listener *listener; /* where the client came in: what Metadata advertises */
         void (*cancel)(Call *call);
         void (*on_done)(Call *call); /* net's: called by call_reply() */
@@ -47,6 +60,9 @@ int16_t call_code(Call *call, int result);
 
 /* Zeroed or default-initialised memory of the call. A call out of memory is closed: handlers test for NULL, call call_close() and return. */
 #define call_array(call, Type, count) message_array(&(call)->arena, Type, (count))
+
+/* Who calls, as subscriptions to metrics see it. */
+TelemetryClient call_telemetry_client(const Call *call, Uuid instance_id);
 
 static inline int16_t call_version(const Call *call) {
         return call->header.api_version;

@@ -21,3 +21,9 @@ static inline int32_t cluster_port(const Call *call) {
         const Listener *listener = call->listener;
         return listener->advertised_port ? listener->advertised_port : listener->port;
 }
+
+/* Whether a list of replicas can be: this node, once. 0, or a code with its message; as Kafka does, the lowest id is looked at first. */
+int16_t cluster_check_replicas(Call *call, const int32_t *ids, int32_t count, Str *ret_message);
+
+/* Whether a request is meant for this cluster: the id is null, or ours. */
+bool cluster_check_id(Call *call, Str id, Str *ret_message);

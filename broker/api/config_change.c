@@ -1,7 +1,13 @@
-/* Changing the configs of a topic or of the broker. */
+/* Changing configs. */
 #include "broker/api/config_change.h"
 
 #include <errno.h>
+
+#include "broker/state/resource_configs.h"
+#include "broker/state/telemetry.h"
+
+#define CLIENT_METRICS_INTERVAL_MS_MIN 100
+#define CLIENT_METRICS_INTERVAL_MS_MAX 3600000
 
 int config_change_check(Call *call, const ConfigChange *changes, int32_t count, Str *ret_message) {
         Names names;
@@ -24,8 +30,28 @@ int config_change_check(Call *call, const ConfigChange *changes, int32_t count, 
         return KAFKA_INVALID_REQUEST;
 }
 
-Str config_change_resource(Call *call, int8_t resource_type, Str resource_name) {
-        return arena_printf(&call->arena, "%d:%.*s", resource_type, STR_ARG(resource_name));
+/* A resource as one name; the null string without memory. */
+static Str name_of(Call *call, const ConfigTarget *target) {
+        return arena_printf(&call->arena, "%d:%.*s", target->resource_type, STR_ARG(target->resource_name));
+}
+
+void config_change_all(Call *call, ConfigTarget *targets, int32_t count, int (*alter)(Call *call, int32_t index, Str *ret_message)) {
+        Names names;
+        bool ok = true;
+        names_init(&names, call);
+        for (int32_t i = 0; ok && i < count; i++)
+                ok = names_add(&names, name_of(call, &targets[i]));
+        for (int32_t i = 0; i < count; i++) {
+                ConfigTarget *target = &targets[i];
+                target->error_message = STR_NULL;
+                if (ok && names_count(&names, name_of(call, target)) > 1) {
+                        target->error_code = KAFKA_INVALID_REQUEST;
+                        target->error_message = STR("Each resource must appear at most once.");
+                } else {
+                        target->error_code = call_code(call, ok ? alter(call, i, &target->error_message) : -ENOMEM);
+                }
+        }
+        names_deinit(&names);
 }
 
 static int begin_broker(Call *call, Str name, ConfigMap *ret_map, Str *ret_message) {
@@ -78,7 +104,10 @@ int config_change_begin(Call *call, int8_t resource_type, Str resource_name, Con
                 return begin_topic(call, resource_name, ret_map, ret_message);
         case CONFIG_RESOURCE_GROUP:
         case CONFIG_RESOURCE_CLIENT_METRICS:
-                *ret_message = STR("Configs of groups and client metrics cannot be altered on this broker.");
+                if (resource_name.len)
+                        return config_map_copy(resource_config_find(call->state, resource_type, resource_name), ret_map);
+                *ret_message = resource_type == CONFIG_RESOURCE_GROUP ? STR("Default group resources are not allowed.")
+                                                                      : STR("Subscription name can't be empty");
                 return KAFKA_INVALID_REQUEST;
         default:
                 *ret_message = arena_printf(&call->arena, "Unknown resource type %d", resource_type);
@@ -112,41 +141,93 @@ static int check_dynamic(Call *call, const ConfigKey *key, bool cluster_default,
         return why ? KAFKA_INVALID_REQUEST : 0;
 }
 
+/* What is special about each type of resource. */
+typedef struct Kind {
+        ConfigResource type;
+        ConfigSource source;
+        const char *unknown; /* what an unknown name is answered with */
+        int16_t unknown_code, invalid_code;
+} Kind;
+
+static const Kind *kind_of(int8_t resource_type) {
+        static const Kind kinds[] = {
+                { CONFIG_RESOURCE_TOPIC, CONFIG_SOURCE_TOPIC, "Unknown topic config name", KAFKA_INVALID_CONFIG, KAFKA_INVALID_CONFIG },
+                { CONFIG_RESOURCE_GROUP, CONFIG_SOURCE_GROUP, "Unknown group config name", KAFKA_INVALID_CONFIG, KAFKA_INVALID_CONFIG },
+                { CONFIG_RESOURCE_CLIENT_METRICS, CONFIG_SOURCE_CLIENT_METRICS, "Unknown client metrics configuration",
+                  KAFKA_INVALID_REQUEST, KAFKA_INVALID_CONFIG },
+                { CONFIG_RESOURCE_BROKER, CONFIG_SOURCE_DYNAMIC_BROKER, "Unknown broker config name", KAFKA_INVALID_REQUEST,
+                  KAFKA_INVALID_REQUEST },
+        };
+        size_t i = 0;
+        while (kinds[i].type != CONFIG_RESOURCE_BROKER && kinds[i].type != (ConfigResource)resource_type)
+                i++;
+        return &kinds[i];
+}
+
+static int check_client_metrics(Call *call, const ConfigKey *key, Str value, Str *ret_message) {
+        int64_t interval_ms;
+        Str rest = value, item;
+        if (key->type == CONFIG_TYPE_INT && str_to_int64(value, INT32_MIN, INT32_MAX, &interval_ms) &&
+            (interval_ms < CLIENT_METRICS_INTERVAL_MS_MIN || interval_ms > CLIENT_METRICS_INTERVAL_MS_MAX)) {
+                *ret_message = arena_printf(&call->arena, "Invalid value %.*s for %s, interval must be between %d and %d (1 hour)",
+                                            STR_ARG(value), key->name, CLIENT_METRICS_INTERVAL_MS_MIN, CLIENT_METRICS_INTERVAL_MS_MAX);
+                return KAFKA_INVALID_REQUEST;
+        }
+        while (key->type == CONFIG_TYPE_LIST && value.len && config_next_item(&rest, &item))
+                if (item.len == 0) {
+                        *ret_message = arena_printf(&call->arena, "Configuration '%s' values must not be empty.", key->name);
+                        return KAFKA_INVALID_CONFIG;
+                }
+        if (strcmp(key->name, "match") == 0 && !telemetry_check_match(value, &item)) {
+                *ret_message = arena_printf(&call->arena, "Illegal client matching pattern: %.*s", STR_ARG(item));
+                return KAFKA_INVALID_CONFIG;
+        }
+        return 0;
+}
+
+static int check_value(Call *call, const Kind *kind, const ConfigKey *key, Str value, bool cluster_default, Str *ret_message) {
+        char message[1024];
+        int r = kind->type == CONFIG_RESOURCE_BROKER ? check_dynamic(call, key, cluster_default, ret_message) : 0;
+        if (r == 0 && !config_validate(key, value, message, sizeof(message))) {
+                *ret_message = arena_str(&call->arena, str_of(message));
+                return kind->invalid_code;
+        }
+        return r == 0 && kind->type == CONFIG_RESOURCE_CLIENT_METRICS ? check_client_metrics(call, key, value, ret_message) : r;
+}
+
 int config_change_set(Call *call, int8_t resource_type, ConfigMap *map, Str name, Str value, bool cluster_default, Str *ret_message) {
-        bool is_topic = resource_type == CONFIG_RESOURCE_TOPIC;
-        const ConfigKey *key = config_find_key(is_topic ? CONFIG_RESOURCE_TOPIC : CONFIG_RESOURCE_BROKER, name);
-        char message[512];
+        const Kind *kind = kind_of(resource_type);
+        const ConfigKey *key = config_find_key(kind->type, name);
         if (!key && str_is_null(value))
                 return 0;
         if (!key) {
-                *ret_message = arena_printf(&call->arena, "Unknown %s config name: %.*s", is_topic ? "topic" : "broker", STR_ARG(name));
-                return is_topic ? KAFKA_INVALID_CONFIG : KAFKA_INVALID_REQUEST;
+                *ret_message = arena_printf(&call->arena, "%s: %.*s", kind->unknown, STR_ARG(name));
+                return kind->unknown_code;
         }
-        int r = is_topic || str_is_null(value) ? 0 : check_dynamic(call, key, cluster_default, ret_message);
-        if (r)
-                return r;
-        if (!str_is_null(value) && !config_validate(key, value, message, sizeof(message))) {
-                *ret_message = arena_str(&call->arena, str_of(message));
-                return is_topic ? KAFKA_INVALID_CONFIG : KAFKA_INVALID_REQUEST;
-        }
-        ConfigSource source = is_topic ? CONFIG_SOURCE_TOPIC
-                              : cluster_default ? CONFIG_SOURCE_DYNAMIC_DEFAULT_BROKER
-                                                : CONFIG_SOURCE_DYNAMIC_BROKER;
-        return config_map_set(map, key, value, source);
+        int r = str_is_null(value) ? 0 : check_value(call, kind, key, value, cluster_default, ret_message);
+        bool is_default = kind->type == CONFIG_RESOURCE_BROKER && cluster_default;
+        return r ? r : config_map_set(map, key, value, is_default ? CONFIG_SOURCE_DYNAMIC_DEFAULT_BROKER : kind->source);
+}
+
+/* Whether the values can be together. */
+static int check_together(Call *call, ConfigResource type, const ConfigMap *map, Str *ret_message) {
+        char message[512];
+        const Config *config = call->state->config;
+        if (type == CONFIG_RESOURCE_TOPIC ? config_validate_topic(config, map, message, sizeof(message))
+                                          : type != CONFIG_RESOURCE_GROUP || config_validate_group(config, map, message, sizeof(message)))
+                return 0;
+        *ret_message = arena_str(&call->arena, str_of(message));
+        return KAFKA_INVALID_CONFIG;
 }
 
 int config_change_commit(Call *call, int8_t resource_type, Str resource_name, ConfigMap *map, bool validate_only, Str *ret_message) {
-        int r = 0;
-        char message[512];
-        bool is_topic = resource_type == CONFIG_RESOURCE_TOPIC;
-        if (is_topic && !config_validate_topic(call->state->config, map, message, sizeof(message))) {
-                *ret_message = arena_str(&call->arena, str_of(message));
-                r = KAFKA_INVALID_CONFIG;
-        } else if (!validate_only && is_topic) {
-                r = topic_set_config(call->state, topic_find(call->state, resource_name), map);
-        } else if (!validate_only) {
-                r = state_set_broker_config(call->state, resource_name.len == 0, map);
-        }
+        State *state = call->state;
+        ConfigResource type = kind_of(resource_type)->type;
+        int r = check_together(call, type, map, ret_message);
+        if (r == 0 && !validate_only)
+                r = type == CONFIG_RESOURCE_TOPIC    ? topic_set_config(state, topic_find(state, resource_name), map)
+                    : type == CONFIG_RESOURCE_BROKER ? state_set_broker_config(state, resource_name.len == 0, map)
+                                                     : resource_config_set(state, type, resource_name, map);
         config_map_deinit(map);
         return r;
 }

@@ -13,8 +13,16 @@ typedef struct ConfigChange {
 /* Names in changes that occur twice, or lack a value. 0, or a positive code with *ret_message (in the call's arena); -ENOMEM. */
 int config_change_check(Call *call, const ConfigChange *changes, int32_t count, Str *ret_message);
 
-/* A resource as a name, to find those that a request holds twice; the null string without memory. */
-Str config_change_resource(Call *call, int8_t resource_type, Str resource_name);
+/* A resource of a request, and how its change went. */
+typedef struct ConfigTarget {
+        int8_t resource_type;
+        Str resource_name;
+        int16_t error_code;
+        Str error_message; /* null: none */
+} ConfigTarget;
+
+/* Alters each target (by its index) that the request names once; the others are refused. */
+void config_change_all(Call *call, ConfigTarget *targets, int32_t count, int (*alter)(Call *call, int32_t index, Str *ret_message));
 
 /* The given configs of a resource, as a copy to change. Codes and messages as above. */
 int config_change_begin(Call *call, int8_t resource_type, Str resource_name, ConfigMap *ret_map, Str *ret_message);

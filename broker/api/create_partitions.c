@@ -1,6 +1,7 @@
 /* CreatePartitions: v0-3
  * Grows topics; they never shrink. v2 is flexible; v3 differs in nothing here. */
 #include "broker/api/api.h"
+#include "broker/api/cluster.h"
 #include "broker/api/names.h"
 
 #define REQUEST_PARTITIONS_MAX 10000 /* Kafka's bound on the partitions of one request */
@@ -16,19 +17,9 @@ static int16_t check_assignments(Call *call, const CreatePartitionsRequestTopic 
         }
         for (int32_t i = 0; i < added; i++) {
                 const CreatePartitionsRequestAssignment *assignment = &want->assignments[i];
-                if (assignment->broker_ids_count == 0) {
-                        *ret_message = STR("The manual partition assignment includes an empty replica list.");
-                        return KAFKA_INVALID_REPLICA_ASSIGNMENT;
-                }
-                for (int32_t j = 0; j < assignment->broker_ids_count; j++) {
-                        int32_t id = assignment->broker_ids[j];
-                        if (id == call->state->node_id && j == 0)
-                                continue;
-                        *ret_message = arena_printf(&call->arena, id == call->state->node_id
-                                ? "The manual partition assignment includes the broker %d more than once."
-                                : "The manual partition assignment includes broker %d, but no such broker is registered.", id);
-                        return KAFKA_INVALID_REPLICA_ASSIGNMENT;
-                }
+                int16_t code = cluster_check_replicas(call, assignment->broker_ids, assignment->broker_ids_count, ret_message);
+                if (code)
+                        return code;
         }
         return 0;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "broker/api/api.h"
+#include "broker/api/cluster.h"
 #include "broker/api/names.h"
 
 #define REQUEST_PARTITIONS_MAX 10000 /* Kafka's bound on the partitions of one request */
@@ -75,29 +76,6 @@ static Refusal read_configs(Call *call, const CreateTopicsRequestTopic *want, Co
         return refusal;
 }
 
-/* One replica list: this node and nothing else. */
-static Refusal check_replicas(Call *call, const CreateTopicsRequestAssignment *assignment) {
-        Refusal refusal = { .code = KAFKA_INVALID_REPLICA_ASSIGNMENT };
-        if (assignment->broker_ids_count == 0) {
-                refusal.message = STR("The manual partition assignment includes an empty replica list.");
-                return refusal;
-        }
-        for (int32_t i = 0; i < assignment->broker_ids_count; i++) {
-                if (assignment->broker_ids[i] == call->state->node_id)
-                        continue;
-                refusal.message = arena_printf(&call->arena,
-                        "The manual partition assignment includes broker %d, but no such broker is registered.",
-                        assignment->broker_ids[i]);
-                return refusal;
-        }
-        if (assignment->broker_ids_count > 1) {
-                refusal.message = arena_printf(&call->arena,
-                        "The manual partition assignment includes the broker %d more than once.", call->state->node_id);
-                return refusal;
-        }
-        return refuse(0, STR_NULL);
-}
-
 static Refusal check_assignments(Call *call, const CreateTopicsRequestTopic *want, int32_t *ret_count) {
         if (want->replication_factor != -1)
                 return refuse(KAFKA_INVALID_REQUEST,
@@ -119,9 +97,10 @@ static Refusal check_assignments(Call *call, const CreateTopicsRequestTopic *wan
                 if (in_range)
                         seen[index] = true;
                 consecutive = consecutive && in_range;
-                Refusal refusal = check_replicas(call, &want->assignments[i]);
-                if (refusal.code)
-                        return refusal;
+                Str message;
+                int16_t code = cluster_check_replicas(call, want->assignments[i].broker_ids, want->assignments[i].broker_ids_count, &message);
+                if (code)
+                        return refuse(code, message);
         }
         if (!consecutive)
                 return refuse(KAFKA_INVALID_REPLICA_ASSIGNMENT,

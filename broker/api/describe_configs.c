@@ -2,6 +2,7 @@
  * Every config of a topic or broker with its value, default and source. v1 adds sources and synonyms in place of is_default; v3 types and
  * documentation (KIP-226, KIP-524, KIP-569); v4 is flexible. */
 #include "broker/api/api.h"
+#include "broker/state/resource_configs.h"
 #include "storage/base/trace.h"
 
 typedef DescribeConfigsRequestResource Want;
@@ -99,20 +100,27 @@ static bool describe_topic(Call *call, const Want *want, const Topic *topic, Row
         return true;
 }
 
-/* Groups and client metrics have no values of their own yet: the broker's, or the defaults. */
-static bool describe_defaults(Call *call, const Want *want, const ConfigKey *keys, size_t key_count, bool show_defaults, Row *row) {
+/* A group: its own values, the broker's, the defaults. Client metrics: only what was given counts as a synonym. */
+static bool describe_resource(Call *call, const Want *want, const ConfigKey *keys, size_t key_count, Row *row) {
         const Config *config = call->state->config;
+        bool is_group = want->resource_type == CONFIG_RESOURCE_GROUP;
+        const ConfigMap *own = resource_config_find(call->state, want->resource_type, want->resource_name);
         row->configs = call_array(call, DescribeConfigsResponseConfig, key_count);
         for (size_t i = 0; row->configs && i < key_count; i++) {
                 const ConfigKey *key = &keys[i];
+                const ConfigEntry *entry = config_map_find(own, key);
                 Values values = { .count = 0 };
                 if (!is_wanted(want, key->name))
                         continue;
+                if (entry)
+                        values_add(&values, key, entry->value, entry->source);
                 if (key->synonym)
                         add_broker_values(config, &values, config_find_key(CONFIG_RESOURCE_BROKER, str_of(key->synonym)));
-                else if (show_defaults)
+                else if (is_group)
                         values_add(&values, key, key->default_value, CONFIG_SOURCE_DEFAULT);
-                Str value = key->synonym ? config_str(config, key->synonym) : str_of(key->default_value);
+                Str value = entry          ? str_of(entry->value)
+                            : key->synonym ? config_str(config, key->synonym)
+                                           : str_of(key->default_value);
                 if (!fill_row(call, &row->configs[row->configs_count++], key, value, &values, false))
                         return false;
         }
@@ -219,12 +227,12 @@ static bool describe(Call *call, const Want *want, Row *row) {
                 return describe_broker_named(call, want, want->resource_type == CONFIG_RESOURCE_BROKER_LOGGER, row);
         case CONFIG_RESOURCE_GROUP:
                 if (!is_nameless)
-                        return describe_defaults(call, want, group_config_keys, group_config_key_count, true, row);
+                        return describe_resource(call, want, group_config_keys, group_config_key_count, row);
                 refuse(row, KAFKA_INVALID_REQUEST, STR("Group name must not be empty"));
                 return true;
         case CONFIG_RESOURCE_CLIENT_METRICS:
                 if (!is_nameless)
-                        return describe_defaults(call, want, client_metrics_config_keys, client_metrics_config_key_count, false, row);
+                        return describe_resource(call, want, client_metrics_config_keys, client_metrics_config_key_count, row);
                 refuse(row, KAFKA_INVALID_REQUEST, STR("Client metrics subscription name must not be empty"));
                 return true;
         default:

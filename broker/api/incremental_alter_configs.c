@@ -35,34 +35,42 @@ static Str combine(Call *call, Str list, Str other, bool append) {
         return result;
 }
 
+/* Only topics and the broker have lists that can be appended to: Kafka takes those of client metrics for something else. */
+static const ConfigKey *find_list(const Want *want, Str name) {
+        bool is_topic = want->resource_type == CONFIG_RESOURCE_TOPIC;
+        if (!is_topic && want->resource_type != CONFIG_RESOURCE_BROKER)
+                return NULL;
+        const ConfigKey *key = config_find_key(is_topic ? CONFIG_RESOURCE_TOPIC : CONFIG_RESOURCE_BROKER, name);
+        return key && key->type == CONFIG_TYPE_LIST ? key : NULL;
+}
+
+static int refuse_operation(Call *call, const Want *want, int8_t operation, Str *ret_message) {
+        if (want->resource_type != CONFIG_RESOURCE_BROKER)
+                return -EINVAL; /* UNKNOWN_SERVER_ERROR */
+        *ret_message = arena_printf(&call->arena, "Unknown operations type %d", operation);
+        return KAFKA_INVALID_REQUEST;
+}
+
 static int new_value(Call *call, const Want *want, const ConfigMap *map, const Change *change, Str *ret_value, Str *ret_message) {
-        const ConfigKey *key = config_find_key(want->resource_type == CONFIG_RESOURCE_TOPIC ? CONFIG_RESOURCE_TOPIC : CONFIG_RESOURCE_BROKER,
-                                               change->name);
-        switch (change->config_operation) {
-        case OPERATION_DELETE:
-                *ret_value = STR_NULL;
+        const ConfigKey *key = find_list(want, change->name);
+        bool append = change->config_operation == OPERATION_APPEND;
+        if (change->config_operation == OPERATION_DELETE || change->config_operation == OPERATION_SET) {
+                *ret_value = change->config_operation == OPERATION_SET ? change->value : STR_NULL;
                 return 0;
-        case OPERATION_SET:
-                *ret_value = change->value;
-                return 0;
-        case OPERATION_APPEND:
-        case OPERATION_SUBTRACT:
-                if (!key || key->type != CONFIG_TYPE_LIST) {
-                        *ret_message = arena_printf(&call->arena, "Can't %s to key %.*s because its type is not LIST.",
-                                                    change->config_operation == OPERATION_APPEND ? "APPEND" : "SUBTRACT",
-                                                    STR_ARG(change->name));
-                        return KAFKA_INVALID_CONFIG;
-                }
-                const ConfigEntry *entry = config_map_find(map, key);
-                Str list = entry                                           ? str_of(entry->value)
-                           : want->resource_type == CONFIG_RESOURCE_TOPIC ? config_topic_str(call->state->config, map, key->name, NULL)
-                                                                          : config_str(call->state->config, key->name);
-                *ret_value = combine(call, list, change->value, change->config_operation == OPERATION_APPEND);
-                return str_is_null(*ret_value) ? -ENOMEM : 0;
-        default:
-                *ret_message = arena_printf(&call->arena, "Unknown operation type %d", change->config_operation);
-                return KAFKA_INVALID_REQUEST;
         }
+        if (!append && change->config_operation != OPERATION_SUBTRACT)
+                return refuse_operation(call, want, change->config_operation, ret_message);
+        if (!key) {
+                *ret_message = arena_printf(&call->arena, "Can't %s to key %.*s because its type is not LIST.",
+                                            append ? "APPEND" : "SUBTRACT", STR_ARG(change->name));
+                return KAFKA_INVALID_CONFIG;
+        }
+        const ConfigEntry *entry = config_map_find(map, key);
+        Str list = entry                                          ? str_of(entry->value)
+                   : want->resource_type == CONFIG_RESOURCE_TOPIC ? config_topic_str(call->state->config, map, key->name, NULL)
+                                                                  : config_str(call->state->config, key->name);
+        *ret_value = combine(call, list, change->value, append);
+        return str_is_null(*ret_value) ? -ENOMEM : 0;
 }
 
 static int check(Call *call, const Want *want, Str *ret_message) {
@@ -87,6 +95,8 @@ static int alter_logger_level(Call *call, const Change *change, bool validate_on
                 *ret_message = arena_printf(&call->arena, "Logger %.*s does not exist!", STR_ARG(change->name));
                 return KAFKA_INVALID_CONFIG;
         }
+        if (change->config_operation < OPERATION_SET || change->config_operation > OPERATION_SUBTRACT)
+                return -EINVAL; /* UNKNOWN_SERVER_ERROR */
         if (change->config_operation != OPERATION_SET) {
                 *ret_message = STR("The level of the root logger can only be set");
                 return KAFKA_INVALID_REQUEST;
@@ -119,8 +129,9 @@ static int alter_logger(Call *call, const Want *want, bool validate_only, Str *r
         return r;
 }
 
-static int alter(Call *call, const Want *want, Str *ret_message) {
+static int alter(Call *call, int32_t index, Str *ret_message) {
         const IncrementalAlterConfigsRequest *request = call->request;
+        const Want *want = &request->resources[index];
         ConfigMap map = CONFIG_MAP_INIT;
         int r = check(call, want, ret_message);
         if (!r && want->resource_type == CONFIG_RESOURCE_BROKER_LOGGER)
@@ -142,30 +153,20 @@ static int alter(Call *call, const Want *want, Str *ret_message) {
 
 void api_incremental_alter_configs(Call *call) {
         const IncrementalAlterConfigsRequest *request = call->request;
+        int32_t count = request->resources_count;
         IncrementalAlterConfigsResponse response = IncrementalAlterConfigsResponse_INIT;
-        response.responses = call_array(call, IncrementalAlterConfigsResponseResponse, request->resources_count);
-        response.responses_count = request->resources_count;
-        if (!response.responses) {
+        ConfigTarget *targets = arena_alloc_array(&call->arena, (size_t)count, sizeof(*targets));
+        response.responses = call_array(call, IncrementalAlterConfigsResponseResponse, count);
+        if (!response.responses || !targets) {
                 call_close(call);
                 return;
         }
-        Names names;
-        names_init(&names, call);
-        for (int32_t i = 0; i < request->resources_count; i++)
-                names_add(&names, config_change_resource(call, request->resources[i].resource_type, request->resources[i].resource_name));
-        for (int32_t i = 0; i < request->resources_count; i++) {
-                const Want *want = &request->resources[i];
-                IncrementalAlterConfigsResponseResponse *row = &response.responses[i];
-                row->resource_type = want->resource_type;
-                row->resource_name = want->resource_name;
-                row->error_message = STR_NULL;
-                if (names_count(&names, config_change_resource(call, want->resource_type, want->resource_name)) > 1) {
-                        row->error_code = KAFKA_INVALID_REQUEST;
-                        row->error_message = STR("Each resource must appear at most once.");
-                } else {
-                        row->error_code = call_code(call, alter(call, want, &row->error_message));
-                }
-        }
-        names_deinit(&names);
+        for (int32_t i = 0; i < count; i++)
+                targets[i] = (ConfigTarget){ request->resources[i].resource_type, request->resources[i].resource_name, 0, STR_NULL };
+        config_change_all(call, targets, count, alter);
+        for (int32_t i = 0; i < count; i++)
+                response.responses[response.responses_count++] = (IncrementalAlterConfigsResponseResponse){
+                        .error_code = targets[i].error_code, .error_message = targets[i].error_message,
+                        .resource_type = targets[i].resource_type, .resource_name = targets[i].resource_name };
         call_reply(call, &response);
 }

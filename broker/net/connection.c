@@ -70,6 +70,7 @@ static void handle_frame(Connection *c, uint8_t *frame, size_t size) {
         }
         call->state = c->net->state;
         call->client_host = c->host;
+        call->client = &c->client;
         call->listener = c->listener;
         call->owner = c;
         call->on_done = on_call_done;
@@ -326,6 +327,7 @@ int connection_new(Net *net, int fd, const Listener *listener, const struct sock
         c->listener = listener;
         list_init(&c->calls);
         listener_format_host(peer, c->host, sizeof(c->host));
+        call_client_init(&c->client, listener_peer_port(peer));
         ev_io_init(&c->io, on_ready, fd, EV_READ);
         ev_io_start(net->loop, &c->io);
         connection_touch(c);
@@ -340,6 +342,7 @@ void connection_close(Connection *c) {
         c->is_dead = true;
         for (ListNode *node; (node = list_pop(&c->calls));)
                 net_give_call(net, container_of(node, Call, node));
+        call_client_deinit(&c->client, net->state);
         in_retire(c);
         ev_io_stop(net->loop, &c->io);
         close(c->io.fd);

@@ -44,6 +44,7 @@ struct Connection {
         bool saw_eof;    /* the peer is gone; what it left is still handled */
         const Listener *listener;
         char host[48];
+        CallClient client;
 };
 
 /* Takes the socket over. 0 or -ENOMEM (the socket is closed). */

@@ -183,6 +183,11 @@ void listener_deinit(ListenerSet *set) {
         set->count = 0;
 }
 
+int32_t listener_peer_port(const struct sockaddr_storage *address) {
+        return ntohs(address->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)(const void *)address)->sin6_port
+                                                    : ((const struct sockaddr_in *)(const void *)address)->sin_port);
+}
+
 void listener_format_host(const struct sockaddr_storage *address, char *buffer, size_t size) {
         if (address->ss_family == AF_INET6) {
                 const uint8_t *a = ((const struct sockaddr_in6 *)(const void *)address)->sin6_addr.s6_addr;

@@ -33,5 +33,8 @@ int listener_listen(ListenerSet *set);
 
 void listener_deinit(ListenerSet *set);
 
+/* The port that the peer came from. */
+int32_t listener_peer_port(const struct sockaddr_storage *address);
+
 /* The peer as Kafka shows it: "/127.0.0.1", "/0:0:0:0:0:0:0:1". */
 void listener_format_host(const struct sockaddr_storage *address, char *buffer, size_t size);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "broker/state/metadata.h"
@@ -372,4 +373,18 @@ void data_dir_check_strays(State *state) {
         for (struct dirent *entry; (entry = readdir(dir));)
                 check_entry(state, entry->d_name);
         closedir(dir);
+}
+
+static int64_t blocks_to_bytes(fsblkcnt_t blocks, unsigned long block_size) {
+        int64_t bytes;
+        return __builtin_mul_overflow(blocks, block_size, &bytes) ? INT64_MAX : bytes;
+}
+
+int data_dir_space(const State *state, int64_t *ret_total_bytes, int64_t *ret_usable_bytes) {
+        struct statvfs fs;
+        if (statvfs(state->config->data_dir, &fs))
+                return -errno;
+        *ret_total_bytes = blocks_to_bytes(fs.f_blocks, fs.f_frsize);
+        *ret_usable_bytes = blocks_to_bytes(fs.f_bavail, fs.f_frsize);
+        return 0;
 }

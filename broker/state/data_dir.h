@@ -41,3 +41,6 @@ int data_dir_drop_stale_rows(State *state);
 
 /* Finishes deletions that a crash cut short, and warns of partition directories that no topic owns. */
 void data_dir_check_strays(State *state);
+
+/* The bytes of the file system that holds it, and those of them that may still be used. 0 or -errno. */
+int data_dir_space(const State *state, int64_t *ret_total_bytes, int64_t *ret_usable_bytes);

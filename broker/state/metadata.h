@@ -17,6 +17,9 @@
 int metadata_open(State *state, bool clean_shutdown, int64_t recovery_point);
 /* Below this offset everything is on disk. */
 int64_t metadata_recovery_point(const State *state);
+/* The offset that its next record gets, and the epoch that its next batch is written in. */
+int64_t metadata_end_offset(const State *state);
+int32_t metadata_leader_epoch(const State *state);
 /* 0 or -errno. */
 int metadata_close(State *state);
 void metadata_abandon(State *state);

@@ -9,6 +9,7 @@
 #include "broker/protocol/messages.h"
 #include "storage/base/endian.h"
 #include "storage/base/file.h"
+#include "broker/state/resource_configs.h"
 #include "storage/base/trace.h"
 #include "storage/base/varint.h"
 #include "storage/batch.h"
@@ -63,6 +64,14 @@ static int apply_config(State *state, const void *message) {
                 return topic_replay_config(state, record->resource_name, record->name, record->value);
         if (record->resource_type == CONFIG_RESOURCE_BROKER)
                 return apply_broker_config(state, record);
+        if (record->resource_type == CONFIG_RESOURCE_GROUP || record->resource_type == CONFIG_RESOURCE_CLIENT_METRICS)
+                return resource_config_replay(state, record->resource_type, record->resource_name, record->name, record->value);
+        return 0;
+}
+
+static int apply_feature_level(State *state, const void *message) {
+        const FeatureLevelRecord *record = message;
+        features_replay(state, record->name, record->feature_level);
         return 0;
 }
 
@@ -81,6 +90,7 @@ static const struct {
         { &PartitionChangeRecord_message, apply_partition_change },
         { &RemoveTopicRecord_message, apply_remove_topic },
         { &ProducerIdsRecord_message, apply_producer_ids },
+        { &FeatureLevelRecord_message, apply_feature_level },
 };
 
 bool metadata_read_frame(Str value, MetadataFrame *ret_frame) {

@@ -85,3 +85,10 @@ static inline int64_t partition_last_stable_offset(const Partition *partition) {
 static inline int64_t partition_start_offset(const Partition *partition) {
         return partition->log ? log_start_offset(partition->log) : 0;
 }
+static inline int64_t partition_size_bytes(const Partition *partition) {
+        return partition->log ? log_size_bytes(partition->log) : 0;
+}
+/* Calls each for every producer that wrote with sequences; there must be a log. */
+static inline void partition_each_producer(const Partition *partition, void (*each)(const LogProducer *producer, void *data), void *data) {
+        log_each_producer(partition->log, each, data);
+}

@@ -12,6 +12,8 @@
 #include "broker/state/metadata.h"
 #include "broker/state/offsets_pending.h"
 #include "broker/state/transactions.h"
+#include "broker/state/resource_configs.h"
+#include "broker/state/telemetry.h"
 #include "storage/base/trace.h"
 
 #define CHECKPOINT_RETRY_MS 5000
@@ -132,6 +134,7 @@ static State *state_new(Config *config, int64_t now_ms, int64_t mono_ms) {
         state->mono_ms = mono_ms;
         state->lock_fd = -1;
         state->topics = state->topics_by_id = state->topics_by_collision = HASHMAP_INIT;
+        state->group_configs = state->client_metrics = HASHMAP_INIT;
         state->timers = HEAP_INIT;
         list_init(&state->dirty_partitions);
         list_init(&state->commit_waits);
@@ -167,6 +170,8 @@ static void state_free(State *state) {
         free_kept_buffers(state);
         fetch_sessions_close(state);
         offsets_pending_close(state);
+        telemetry_close(state);
+        resource_configs_close(state);
         metadata_abandon(state);
         worker_deinit(&state->flusher);
         worker_deinit(&state->worker);
@@ -240,6 +245,8 @@ int state_open(Config *config, int64_t now_ms, int64_t mono_ms, State **ret_stat
         int r = fetch_sessions_open(state);
         if (r == 0)
                 r = offsets_pending_open(state);
+        if (r == 0)
+                r = telemetry_open(state);
         if (r == 0)
                 r = data_dir_open(state);
         if (r == 0)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "broker/config.h"
+#include "broker/state/features.h"
 #include "broker/state/partition.h"
 #include "broker/state/timer.h"
 #include "broker/state/topics.h"
@@ -15,6 +16,7 @@ typedef struct FetchSessions FetchSessions; /* state/fetch_sessions.h */
 typedef struct Groups Groups;     /* state/groups.h */
 typedef struct PendingOffsets PendingOffsets; /* state/offsets_pending.h */
 typedef struct Transactions Transactions;     /* state/transactions.h */
+typedef struct Telemetry Telemetry; /* state/telemetry.h */
 typedef struct Metadata Metadata; /* state/metadata.h: writer and replayer of __cluster_metadata-0 */
 
 /* The checkpoint files have two writers, the loop and its worker. */
@@ -49,7 +51,11 @@ struct State {
         FetchSessions *fetch_sessions;
         PendingOffsets *pending_offsets;
         Transactions *transactions;
+        Telemetry *telemetry;
+        HashMap group_configs, client_metrics; /* state/resource_configs.h */
+        int64_t client_metrics_version;        /* counts their changes */
         int lock_fd;           /* .lock in the data directory */
+        int16_t feature_levels[FEATURE_COUNT]; /* as the metadata log says; api/features.h says which of them count */
         int64_t next_producer_id, producer_ids_end; /* the block reserved in the metadata log */
         CheckpointGate checkpoint_gate;
         int64_t checkpoint_generation; /* of the newest content that was made for the files */

@@ -417,3 +417,21 @@ Test(config, maps_keep_tidy_values_and_forget_null_ones) {
         config_map_deinit(&map);
         config_map_deinit(&copy);
 }
+
+/* A value that is given in hours is read in milliseconds, and stays where it is while others are read. */
+Test(config, values_in_hours_outlive_each_other) {
+        Config hours = { .data_dir = NULL };
+        ConfigMap topic = CONFIG_MAP_INIT;
+        static const char *const keys[] = { "log.retention.hours", "log.roll.hours" };
+        for (size_t i = 0; i < 2; i++)
+                cr_assert_eq(config_map_set(&hours.broker, config_find_key(CONFIG_RESOURCE_BROKER, str_of(keys[i])), STR("2"),
+                                            CONFIG_SOURCE_STATIC_BROKER), 0);
+        Str retention = config_topic_str(&hours, &topic, "retention.ms", NULL);
+        for (int i = 0; i < 10; i++)
+                cr_assert(str_equal(config_topic_str(&hours, &topic, "segment.ms", NULL), STR("7200000")));
+        cr_assert_eq(config_map_set(&hours.broker, config_find_key(CONFIG_RESOURCE_BROKER, STR("log.roll.hours")), STR("3"),
+                                    CONFIG_SOURCE_STATIC_BROKER), 0);
+        cr_assert(str_equal(config_topic_str(&hours, &topic, "segment.ms", NULL), STR("10800000")));
+        cr_assert(str_equal(retention, STR("7200000")));
+        config_map_deinit(&hours.broker);
+}

@@ -5,6 +5,7 @@
 
 #include "broker/api/api.h"
 #include "storage/base/trace.h"
+#include "tests/lib/ask.h"
 
 #define NOW 1700000000000
 
@@ -33,34 +34,7 @@ static void teardown(void) {
 
 TestSuite(topic_apis, .init = setup, .fini = teardown);
 
-/* Handles a request and decodes the answer, through bytes in both directions. */
-static void *ask(const MessageSchema *request, const MessageSchema *response, void (*handle)(Call *call), int16_t version,
-                 const void *body) {
-        Api api = { request, response, handle };
-        Listener listener = { .host = "127.0.0.1", .port = 9092, .advertised_host = "me", .advertised_port = 1234 };
-        Call call = { .state = state, .api = &api, .header.api_version = version, .client_host = "test", .listener = &listener };
-        Reply bytes = REPLY_INIT;
-        cr_assert_eq(codec_encode(request, version, body, &bytes), 0);
-        call.request = arena_alloc(&call.arena, request->body->size);
-        Str slice = arena_str(&answers, (Str){ (char *)bytes.bytes.data, bytes.bytes.size });
-        reply_deinit(&bytes);
-        cr_assert_eq(codec_decode(request, version, slice, &call.arena, call.request, NULL), 0);
-        handle(&call);
-        cr_assert(call.is_done && !call.close);
-        size_t head = message_is_flexible(response, version) ? 9 : 8;
-        Str reply = arena_str(&answers, (Str){ (char *)call.reply.bytes.data, call.reply.bytes.size });
-        reply.data += head;
-        reply.len -= head;
-        void *answer = arena_alloc(&answers, response->body->size);
-        size_t used;
-        cr_assert_eq(codec_decode(response, version, reply, &answers, answer, &used), 0);
-        cr_assert_eq(used, reply.len);
-        call_deinit(&call);
-        return answer;
-}
-
-#define ASK(Name, name, version, ...) \
-        ((Name##Response *)ask(&Name##Request_message, &Name##Response_message, api_##name, (version), &(Name##Request){ __VA_ARGS__ }))
+#define ASK(...) ASK_STATE(state, &answers, __VA_ARGS__)
 
 static CreateTopicsResponseTopic *create_one(CreateTopicsRequestTopic topic, bool validate_only) {
         CreateTopicsResponse *answer = ASK(CreateTopics, create_topics, 7, .topics = &topic, .topics_count = 1,

@@ -58,6 +58,10 @@ class Tools:
         """For tools that take the broker's address in another way."""
         return self.finish(self.plain(tool, *args))
 
+    def address_first(self, tool, *args, code=0):
+        """Tools with a subcommand want the address before it; with code None, one that may fail, and all that it said."""
+        return self.finish(self.plain(tool, '--bootstrap-server', self.broker.address, *args), code=code)
+
     def maybe(self, tool, *args):
         """A tool that may fail: all that it said."""
         return self.finish(self.start(tool, *args), code=None)
@@ -104,3 +108,9 @@ def tools(version, broker):
 @pytest.fixture
 def own_tools(version, own_broker):
     return Tools(version, own_broker)
+
+
+@pytest.fixture(params=[version for version in VERSIONS if not version.startswith('2.')])
+def newer_tools(request, broker):
+    """For tools that came after 2.8."""
+    return Tools(request.param, broker)

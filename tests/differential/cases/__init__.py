@@ -1,5 +1,6 @@
 """The requests that compare.py sends to both brokers, in order; a theme a module."""
-from cases.common import Case
+from cases.admin import admin_cases, api_versions
+from cases.common import Case, versions
 from cases.configs import config_cases
 from cases.groups import group_cases
 from cases.produce import produce_cases
@@ -18,7 +19,8 @@ def warm_up():
 
 
 def all_cases():
-    yield Case('ApiVersions', 3, {'client_software_name': 'test', 'client_software_version': '1'}, '')
+    for version in versions('ApiVersions'):
+        yield api_versions('', version)
     yield Case('ApiVersions', 3, {'client_software_name': '-', 'client_software_version': '1'}, 'bad name')
     yield from topic_cases()
     yield from partition_cases()
@@ -28,3 +30,4 @@ def all_cases():
     yield from record_deletion_cases()
     yield from group_cases()
     yield from transaction_cases()
+    yield from admin_cases()

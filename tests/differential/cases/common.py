@@ -1,5 +1,6 @@
 """What the cases of several themes are made of."""
 import dataclasses
+import time
 import typing
 import uuid
 
@@ -80,3 +81,15 @@ def by_partition(answer):
     for topic in answer['topics']:
         topic['partitions'].sort(key=lambda p: p['partition_index'])
     return answer
+
+
+def settled(case, api, version, values, ready):
+    """The case, put off until another answer is as wanted: Kafka tells of a change before all of it has heard of it."""
+    def wait(side):
+        for _ in range(100):
+            answer = side.call(api, version, values)
+            if isinstance(answer, dict) and ready(answer):
+                break
+            time.sleep(0.1)
+        return case.values(side) if callable(case.values) else case.values
+    return dataclasses.replace(case, values=wait)

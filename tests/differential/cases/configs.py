@@ -1,5 +1,5 @@
 """Configs of topics and of the broker."""
-from cases.common import OLD_TOPICS, Case, versions
+from cases.common import OLD_TOPICS, Case, settled, versions
 
 
 def config_cases():
@@ -41,3 +41,116 @@ def config_cases():
     yield describe(2, 'c1', 'after the replacement', keys=['retention.ms', 'cleanup.policy', 'segment.bytes'])
     yield Case('ListConfigResources', 1, {'resource_types': [2]}, 'topics',
                shape=lambda a: sorted(r['resource_name'] for r in a['config_resources'] if r['resource_name'] not in OLD_TOPICS))
+    yield from operation_cases()
+    yield from named_cases()
+
+
+def alter(kind, name, changes, note, version=1, validate=False, operation=0):
+    rows = [{'name': k, 'config_operation': operation, 'value': v} for k, v in changes]
+    return Case('IncrementalAlterConfigs', version, {'resources': [
+        {'resource_type': kind, 'resource_name': name, 'configs': rows}], 'validate_only': validate}, note)
+
+
+def replace(kind, name, changes, note, version=2):
+    return Case('AlterConfigs', version, {'resources': [{'resource_type': kind, 'resource_name': name, 'configs': [
+        {'name': k, 'value': v} for k, v in changes]}], 'validate_only': False}, note)
+
+
+def operation_cases():
+    for kind, name, key in ((2, 'c1', 'retention.ms'), (4, '1', 'log.retention.ms'), (4, '', 'log.retention.ms'), (8, '1', 'root'),
+                            (16, 'm', 'interval.ms'), (32, 'g', 'consumer.session.timeout.ms')):
+        yield alter(kind, name, [(key, '1')], f'operation 9 on {kind} {name!r}', operation=9)
+        yield alter(kind, name, [(key, None)], f'null for {kind} {name!r}')
+    for kind in (0, 1, 64, 99):
+        yield alter(kind, 'x', [('a', 'b')], f'unknown type {kind}')
+        yield replace(kind, 'x', [('a', 'b')], f'unknown type {kind}')
+    for version in versions('IncrementalAlterConfigs'):
+        one = {'resource_type': 16, 'resource_name': 'twice', 'configs': [{'name': 'interval.ms', 'config_operation': 0, 'value': '500'}]}
+        yield Case('IncrementalAlterConfigs', version, {'resources': [one, dict(one, resource_type=32), one], 'validate_only': True},
+                   'a resource twice')
+
+
+GROUP_VALUES = {
+    'ms': ('-1', '0', '1', '1000', '5001', '44999', '45001', '60001', '2147483648', 'soon', '', ' 45001 '),
+    'count': ('-1', '1', '2', '4', '10', '11', '99', '100', '10001', 'x'),
+}
+DURATIONS = ('PT1H', 'P1D', 'PT0.5S', 'PT0S', 'P1DT2H3M4.5S', 'pt1h', 'PT', 'P', '', '+PT1H', '-PT1H', 'PT+1H', 'PT-1H', '-PT-1H', 'P1W', ' PT1H',
+             'PT1H:x', 'PT1.5H', 'PT1,5S', 'PT1M1H', 'PT1H1H', 'P1DT', 'P1D1H', 'PT0.123456789S', 'PT0.1234567891S', '1H', 'T1H')
+GROUP_KEYS = ('consumer.assignment.interval.ms consumer.heartbeat.interval.ms consumer.session.timeout.ms share.assignment.interval.ms '
+              'share.delivery.count.limit share.heartbeat.interval.ms share.partition.max.record.locks share.record.lock.duration.ms '
+              'share.session.timeout.ms streams.assignment.interval.ms streams.heartbeat.interval.ms '
+              'streams.initial.rebalance.delay.ms streams.num.standby.replicas streams.session.timeout.ms').split()
+PATTERNS = ('', '*', 'client_id', 'client_id=', '=x', 'client_id=x', 'client_id=a=b', 'nope=1', 'client_id=[', 'client_id=(', 'client_id=)', 'client_id=(a)+*',
+            'client_id=*', 'client_id=a|*', 'client_id=(?:a|b)*?', r'client_id=\d+\.\d', 'a,,b', 'client_id=a,,client_id=b', 'client_id=x,nope=2',
+            ' client_id = x ', 'client_software_name=a.*,client_source_port=1', 'client_id=a{2,3}', 'client_id=a++', 'client_id=[^]a]', 'client_id=\\')
+
+
+def named_cases():
+    """Groups and client metrics: configs of names that need not stand for anything."""
+    for kind in (16, 32):
+        for changes in ([('x', '1')], []):
+            yield alter(kind, '', changes, f'no name, type {kind}')
+            yield replace(kind, '', changes, f'no name, type {kind}')
+            yield alter(kind, 'n', changes, f'type {kind}')
+            yield replace(kind, 'n', changes, f'type {kind}')
+        yield alter(kind, 'n', [('no.such', None)], f'deletes the unknown, type {kind}', operation=1)
+        for operation in (2, 3):
+            yield alter(kind, 'n', [('metrics', 'a')], f'operation {operation} on type {kind}', operation=operation)
+    for key in GROUP_KEYS:
+        for value in GROUP_VALUES['ms' if key.endswith('.ms') else 'count']:
+            yield alter(32, 'checked', [(key, value)], f'{key} {value!r}', validate=True)
+    for value in ('earliest', ' latest', 'LATEST', 'none', '', *(f'by_duration:{d}' for d in DURATIONS)):
+        yield alter(32, 'checked', [('share.auto.offset.reset', value)], f'reset {value!r}', validate=True)
+    for key in ('share.isolation.level', 'share.renew.acknowledge.enable'):
+        for value in ('read_committed', 'READ_COMMITTED', 'true', 'FALSE', '', '1'):
+            yield alter(32, 'checked', [(key, value)], f'{key} {value!r}', validate=True)
+    for value in ('-1', '0', '99', '100', '3600000', '3600001', 'soon', '', '2147483648'):
+        yield alter(16, 'checked', [('interval.ms', value)], f'interval {value!r}', validate=True)
+    for value in PATTERNS:
+        yield alter(16, 'checked', [('match', value)], f'match {value!r}', validate=True)
+        yield alter(16, 'checked', [('metrics', value)], f'metrics {value!r}', validate=True)
+    yield from life_cases(32, ('consumer.session.timeout.ms', '46000'), ('consumer.heartbeat.interval.ms', '15000'))
+    yield from life_cases(16, ('interval.ms', '60000'), ('metrics', 'a,b'))
+
+
+def life_cases(kind, first, second):
+    def keyed(answer):
+        return [(r['error_code'], r['error_message'], {c['name']: c for c in r['configs']}) for r in answer['results']]
+
+    def described(note, given, keys=None, version=4):
+        """Once the broker has heard of the given configs."""
+        own = {16: 7, 32: 8}[kind]
+        values = {'resources': [{'resource_type': kind, 'resource_name': 'life ü', 'configuration_keys': keys}], 'include_synonyms': True}
+        return settled(Case('DescribeConfigs', version, values, f'{note}, type {kind}', shape=keyed), 'DescribeConfigs', 4, dict(
+            values, resources=[dict(values['resources'][0], configuration_keys=None)]),
+            lambda a: {c['name']: c['value'] for c in a['results'][0]['configs'] if c['config_source'] == own} == given)
+
+    def listed(note, names):
+        for version in (0, 1):
+            case = Case('ListConfigResources', version, {'resource_types': [kind]} if version else {}, f'{note}, type {kind}',
+                        shape=lambda a: sorted(map(str, a['config_resources'])))
+            yield settled(case, 'ListConfigResources', 1, {'resource_types': [kind]},
+                          lambda a: [r['resource_name'] for r in a['config_resources']] == names)
+
+    yield from listed('none', [])
+    for version in (1, 2, 3, 4):
+        yield described('nothing given', {}, version=version)
+    yield alter(kind, 'life ü', [first], 'set', version=0)
+    yield described('one given', dict([first]))
+    yield described('some of them', dict([first]), keys=[first[0], second[0], 'no.such'])
+    yield from listed('one', ['life ü'])
+    yield alter(kind, 'life ü', [second, ('no.such', '1')], 'one of them unknown')
+    yield alter(kind, 'life ü', [second], 'set another')
+    yield described('two given', dict([first, second]))
+    yield alter(kind, 'life ü', [(first[0], None)], 'delete', operation=1)
+    yield described('one left', dict([second]))
+    for version in versions('AlterConfigs'):
+        yield replace(kind, 'life ü', [first], 'replace', version)
+    yield described('replaced', dict([first]))
+    yield alter(kind, 'life ü', [(first[0], None), (second[0], None)], 'delete all', operation=1)
+    yield described('all deleted', {})
+    yield from listed('none left', [])
+    yield replace(kind, 'life ü', [first, second], 'set by replacing')
+    yield described('set by replacing', dict([first, second]))
+    yield replace(kind, 'life ü', [], 'replace by nothing')
+    yield described('replaced by nothing', {})

@@ -1,0 +1,56 @@
+/* Partitions in order. */
+#include "broker/api/partition_names.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+bool partition_names_init(PartitionNames *names, Call *call, int64_t capacity) {
+        *names = (PartitionNames){ .capacity = (int32_t)capacity };
+        names->rows = capacity <= INT32_MAX ? arena_alloc_array(&call->arena, (size_t)capacity, sizeof(PartitionName)) : NULL;
+        return names->rows != NULL;
+}
+
+void partition_names_add(PartitionNames *names, Str topic, int32_t partition, Str value) {
+        assert(names->count < names->capacity);
+        names->rows[names->count] = (PartitionName){ .topic = topic, .partition = partition, .value = value,
+                                                     .serial = names->count };
+        names->count++;
+}
+
+static int compare(const PartitionName *a, const PartitionName *b) {
+        int order = str_compare(a->topic, b->topic);
+        if (order)
+                return order;
+        return a->partition < b->partition ? -1 : a->partition > b->partition;
+}
+
+static int compare_rows(const void *left, const void *right) {
+        const PartitionName *a = left, *b = right;
+        int order = compare(a, b);
+        return order ? order : a->serial - b->serial;
+}
+
+void partition_names_sort(PartitionNames *names) {
+        int32_t kept = 0;
+        qsort(names->rows, (size_t)names->count, sizeof(PartitionName), compare_rows);
+        for (int32_t i = 0; i < names->count; i++) {
+                if (kept && compare(&names->rows[kept - 1], &names->rows[i]) == 0)
+                        kept--;
+                names->rows[kept++] = names->rows[i];
+        }
+        names->count = kept;
+}
+
+int32_t partition_names_same_topic(const PartitionNames *names, int32_t first) {
+        int32_t i = first;
+        while (i < names->count && str_equal(names->rows[i].topic, names->rows[first].topic))
+                i++;
+        return i - first;
+}
+
+int32_t partition_names_topics(const PartitionNames *names) {
+        int32_t topics = 0;
+        for (int32_t i = 0; i < names->count; i += partition_names_same_topic(names, i))
+                topics++;
+        return topics;
+}

@@ -1,0 +1,144 @@
+/* The APIs of administrators: what the differential test cannot ask a Kafka, and what outlasts a restart. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "broker/api/api.h"
+#include "broker/state/resource_configs.h"
+#include "storage/base/trace.h"
+#include "tests/lib/ask.h"
+
+#define NOW 1700000000000
+
+static char dir[64];
+static Config config;
+static State *state;
+static Arena answers;
+
+static void setup(void) {
+        snprintf(dir, sizeof(dir), "/tmp/odradek-admin-XXXXXX");
+        cr_assert(mkdtemp(dir));
+        config = (Config){ .data_dir = dir };
+        answers = ARENA_INIT(0);
+        trace_level = TRACE_ERROR;
+        cr_assert_eq(state_open(&config, NOW, 0, &state), 0);
+}
+
+static void teardown(void) {
+        state_close(state);
+        arena_deinit(&answers);
+        config_map_deinit(&config.broker);
+        char command[128];
+        snprintf(command, sizeof(command), "rm -rf '%s'", dir);
+        cr_assert_eq(system(command), 0);
+}
+
+TestSuite(admin_apis, .init = setup, .fini = teardown);
+
+#define ASK(...) ASK_STATE(state, &answers, __VA_ARGS__)
+
+static void restart(void) {
+        cr_assert_eq(state_close(state), 0);
+        config_map_deinit(&config.broker);
+        cr_assert_eq(state_open(&config, NOW, 0, &state), 0);
+}
+
+static int16_t update_feature(Str name, int16_t level, int8_t type, bool validate_only) {
+        UpdateFeaturesRequestUpdate update = { .feature = name, .max_version_level = level, .upgrade_type = type };
+        return ASK(UpdateFeatures, update_features, 2, .feature_updates = &update, .feature_updates_count = 1,
+                   .validate_only = validate_only)->error_code;
+}
+
+static ApiVersionsResponse *api_versions(int16_t version) {
+        return ASK(ApiVersions, api_versions, version, .client_software_name = STR("t"), .client_software_version = STR("1"));
+}
+
+static int16_t finalized(const ApiVersionsResponse *answer, Str name) {
+        for (int32_t i = 0; i < answer->finalized_features_count; i++)
+                if (str_equal(answer->finalized_features[i].name, name))
+                        return answer->finalized_features[i].max_version_level;
+        return 0;
+}
+
+Test(admin_apis, features_that_are_not_served_are_not_reported) {
+        cr_assert_eq(state->feature_levels[FEATURE_TRANSACTION], 2); /* for the Kafka that takes the directory over */
+        ApiVersionsResponse *answer = api_versions(4);
+        cr_assert_eq(finalized(answer, STR("metadata.version")), 25);
+        cr_assert_eq(finalized(answer, STR("transaction.version")), 0);
+        cr_assert_eq(finalized(answer, STR("group.version")), api_find(68) ? 1 : 0);
+        for (int32_t i = 0; i < answer->supported_features_count; i++)
+                cr_assert_gt(answer->supported_features[i].max_version, 0);
+}
+
+Test(admin_apis, telemetry_is_served_but_nobody_is_told) {
+        ApiVersionsResponse *answer = api_versions(3);
+        for (int32_t i = 0; i < answer->api_keys_count; i++)
+                cr_assert(answer->api_keys[i].api_key != 71 && answer->api_keys[i].api_key != 72);
+        cr_assert(api_find(71) && api_find(72));
+}
+
+Test(admin_apis, a_feature_level_and_its_epoch_outlast_a_restart) {
+        int64_t epoch = api_versions(3)->finalized_features_epoch;
+        cr_assert_geq(epoch, 0);
+        cr_assert_eq(update_feature(STR("metadata.version"), 26, 1, true), 0);
+        cr_assert_eq(finalized(api_versions(3), STR("metadata.version")), 25);
+        cr_assert_eq(update_feature(STR("metadata.version"), 26, 1, false), 0);
+        restart();
+        cr_assert_eq(finalized(api_versions(3), STR("metadata.version")), 26);
+        cr_assert_gt(api_versions(3)->finalized_features_epoch, epoch);
+        cr_assert_eq(update_feature(STR("metadata.version"), 24, 2, false), 0);
+        cr_assert_eq(update_feature(STR("metadata.version"), 22, 2, false), KAFKA_INVALID_UPDATE_VERSION);
+        restart();
+        cr_assert_eq(finalized(api_versions(3), STR("metadata.version")), 24);
+}
+
+Test(admin_apis, the_only_broker_cannot_be_unregistered) {
+        cr_assert_eq(ASK(UnregisterBroker, unregister_broker, 0, .broker_id = state->node_id)->error_code, KAFKA_INVALID_REQUEST);
+        cr_assert_eq(ASK(UnregisterBroker, unregister_broker, 0, .broker_id = state->node_id + 1)->error_code,
+                     KAFKA_BROKER_ID_NOT_REGISTERED);
+}
+
+static int16_t alter(ConfigResource type, Str name, Str key, Str value) {
+        IncrementalAlterConfigsRequestConfig change = { .name = key, .config_operation = str_is_null(value) ? 1 : 0, .value = value };
+        IncrementalAlterConfigsRequestResource resource = { .resource_type = (int8_t)type, .resource_name = name,
+                                                            .configs = &change, .configs_count = 1 };
+        IncrementalAlterConfigsResponse *answer = ASK(IncrementalAlterConfigs, incremental_alter_configs, 1, .resources = &resource,
+                                                      .resources_count = 1);
+        return answer->responses[0].error_code;
+}
+
+Test(admin_apis, configs_of_groups_and_metrics_outlast_a_restart) {
+        cr_assert_eq(alter(CONFIG_RESOURCE_GROUP, STR("g"), STR("consumer.session.timeout.ms"), STR("46000")), 0);
+        cr_assert_eq(alter(CONFIG_RESOURCE_GROUP, STR("gone"), STR("consumer.session.timeout.ms"), STR("46000")), 0);
+        cr_assert_eq(alter(CONFIG_RESOURCE_GROUP, STR("gone"), STR("consumer.session.timeout.ms"), STR_NULL), 0);
+        cr_assert_eq(alter(CONFIG_RESOURCE_CLIENT_METRICS, STR("m"), STR("interval.ms"), STR("1000")), 0);
+        restart();
+        cr_assert_eq(state->group_configs.count, 1);
+        cr_assert_eq(state->client_metrics.count, 1);
+        const ConfigMap *group = resource_config_find(state, CONFIG_RESOURCE_GROUP, STR("g"));
+        cr_assert(str_equal(config_group_str(&config, group, "consumer.session.timeout.ms"), STR("46000")));
+        const ConfigMap *other = resource_config_find(state, CONFIG_RESOURCE_GROUP, STR("other"));
+        cr_assert(str_equal(config_group_str(&config, other, "consumer.session.timeout.ms"), STR("45000")));
+        DescribeConfigsRequestResource want = { .resource_type = CONFIG_RESOURCE_GROUP, .resource_name = STR("g"),
+                                                .configuration_keys_count = -1 };
+        DescribeConfigsResponse *answer = ASK(DescribeConfigs, describe_configs, 4, .resources = &want, .resources_count = 1);
+        int32_t given = 0;
+        for (int32_t i = 0; i < answer->results[0].configs_count; i++)
+                given += answer->results[0].configs[i].config_source == CONFIG_SOURCE_GROUP;
+        cr_assert_eq(given, 1);
+}
+
+/* One reply names every resource that was asked for twice; no change of theirs is made. */
+Test(admin_apis, a_resource_may_be_altered_once_a_request) {
+        AlterConfigsRequestConfig change = { .name = STR("interval.ms"), .value = STR("1000") };
+        AlterConfigsRequestResource resources[3];
+        for (int i = 0; i < 3; i++)
+                resources[i] = (AlterConfigsRequestResource){ .resource_type = CONFIG_RESOURCE_CLIENT_METRICS,
+                                                              .resource_name = i == 1 ? STR("b") : STR("a"),
+                                                              .configs = &change, .configs_count = 1 };
+        AlterConfigsResponse *answer = ASK(AlterConfigs, alter_configs, 2, .resources = resources, .resources_count = 3);
+        cr_assert_eq(answer->responses[0].error_code, KAFKA_INVALID_REQUEST);
+        cr_assert_eq(answer->responses[1].error_code, 0);
+        cr_assert_eq(answer->responses[2].error_code, KAFKA_INVALID_REQUEST);
+        cr_assert_eq(state->client_metrics.count, 1);
+}
