@@ -6,7 +6,7 @@
 
 enum { KEY_CONSUMER_GROUP_HEARTBEAT = 68, KEY_SHARE_GROUP_HEARTBEAT = 76, KEY_STREAMS_GROUP_HEARTBEAT = 88 };
 
-/* transaction.version stays at 0 until there are transactions; kraft.version and eligible.leader.replicas.version mean nothing on one
+/* kraft.version and eligible.leader.replicas.version mean nothing on one
  * node, whose voters and leaders never change. The metadata log is written so that every metadata.version from 17 on can hold it. */
 const FeatureRow feature_rows[FEATURE_COUNT] = {
         [FEATURE_GROUP] = { "group.version", 0, 1, KEY_CONSUMER_GROUP_HEARTBEAT },
@@ -14,7 +14,7 @@ const FeatureRow feature_rows[FEATURE_COUNT] = {
         [FEATURE_METADATA] = { "metadata.version", 7, 30, -1 },
         [FEATURE_SHARE] = { "share.version", 0, 1, KEY_SHARE_GROUP_HEARTBEAT },
         [FEATURE_STREAMS] = { "streams.version", 0, 1, KEY_STREAMS_GROUP_HEARTBEAT },
-        [FEATURE_TRANSACTION] = { "transaction.version", 0, 0, -1 },
+        [FEATURE_TRANSACTION] = { "transaction.version", 0, 2, -1 },
         [FEATURE_ELIGIBLE_LEADER_REPLICAS] = { "eligible.leader.replicas.version", 0, 0, -1 },
 };
 

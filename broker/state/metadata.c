@@ -347,10 +347,6 @@ int64_t metadata_recovery_point(const State *state) {
         return log_recovery_point(state->metadata->log);
 }
 
-static void metadata_free(State *state) {
-        timer_stop(state, &state->metadata->snapshot_timer);
-        metadata_snapshots_deinit(&state->metadata->snapshots);
-        free(state->metadata->path);
 int64_t metadata_end_offset(const State *state) {
         return log_end_offset(state->metadata->log);
 }
@@ -359,8 +355,10 @@ int32_t metadata_leader_epoch(const State *state) {
         return leader_epoch(state->metadata->log);
 }
 
-int metadata_close(State *state) {
-        int r = log_close(state->metadata->log, state->now_ms);
+static void metadata_free(State *state) {
+        timer_stop(state, &state->metadata->snapshot_timer);
+        metadata_snapshots_deinit(&state->metadata->snapshots);
+        free(state->metadata->path);
         free(state->metadata);
         state->metadata = NULL;
 }
