@@ -51,8 +51,6 @@ struct Compaction {
         int64_t end_offset; /* compacted below this */
         CompactionGroup *groups;
         int32_t group_count;
-        char (*unlinks)[32]; /* names of replaced files */
-        int32_t unlink_count, unlink_capacity;
 };
 
 #define CLEANED_SUFFIX ".cleaned"
@@ -105,5 +103,7 @@ int compaction_discard(const char *dir, int64_t base_offset);
 /* Puts the groups that are marked as swapped in the place of their sources. 0 or -errno; then *ret_undone tells whether
  * all is as before. */
 int compaction_swap(Compaction *compaction, bool *ret_undone);
+/* Unlinks what a replaced segment has left. */
+void compaction_unlink(const char *dir, int64_t base_offset);
 /* Ends swaps that were cut short, before a log is opened. 0; -EUCLEAN when a new segment is damaged; -errno. */
 int compaction_recover(const char *dir);

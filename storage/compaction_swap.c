@@ -2,7 +2,7 @@
  * allow, leaves each group of segments either old or new:
  *   1. NNN.log.cleaned and its indexes are written and synced, names too   crash: they are removed
  *   2. all are renamed to .swap; the directory is synced                   crash: while one is still .cleaned, removed
- *   3. the replaced files of other names become .deleted; synced           crash: the swap is done again from here
+ *   3. the replaced files become .deleted; synced                          crash: the swap is done again from here
  *   4. .swap is renamed to the plain name, over what is there
  * Apache Kafka uses the same names and ends such a swap the same way. */
 #include <dirent.h>
@@ -19,6 +19,9 @@
 
 #define NAME_DIGITS 20
 #define SUFFIX_COUNT (sizeof(compaction_suffixes) / sizeof(*compaction_suffixes))
+#define RETIRED_COUNT (sizeof(retired_suffixes) / sizeof(*retired_suffixes))
+
+static const char *const retired_suffixes[] = { "log", "index", "timeindex", "txnindex", "snapshot" };
 
 int compaction_discard(const char *dir, int64_t base_offset) {
         int first = 0;
@@ -44,45 +47,35 @@ static int rename_suffixed(const char *dir, int64_t base_offset, const char *fro
         return 0;
 }
 
-static int note_unlink(Compaction *compaction, int64_t base_offset, const char *suffix) {
-        if (compaction->unlink_count == compaction->unlink_capacity) {
-                int32_t capacity = compaction->unlink_capacity ? compaction->unlink_capacity * 2 : 16;
-                void *unlinks = realloc(compaction->unlinks, (size_t)capacity * sizeof(*compaction->unlinks));
-                if (!unlinks)
-                        return -ENOMEM;
-                compaction->unlinks = unlinks;
-                compaction->unlink_capacity = capacity;
-        }
-        snprintf(compaction->unlinks[compaction->unlink_count++], sizeof(*compaction->unlinks), "%020" PRId64 ".%s",
-                 base_offset, suffix);
-        return 0;
-}
-
-/* The files that a merged segment loses to its group. Those of the first one are replaced by the new ones of the same name. */
-static int retire_source(Compaction *compaction, int64_t base_offset) {
-        static const char *const suffixes[] = { "log", "index", "timeindex", "txnindex", "snapshot" };
-        for (size_t i = 0; i < sizeof(suffixes) / sizeof(*suffixes); i++) {
+/* The names that a source loses to its group. Of the first one only the log's, since a file that is replaced by rename is freed in the
+ * middle of things; its indexes are small. */
+static int retire_source(const Compaction *compaction, int64_t base_offset, bool first) {
+        for (size_t i = 0; i < (first ? 1 : RETIRED_COUNT); i++) {
                 char from[SEGMENT_PATH_MAX], to[SEGMENT_PATH_MAX];
-                compaction_path(compaction->dir, base_offset, suffixes[i], "", from);
-                compaction_path(compaction->dir, base_offset, suffixes[i], DELETED_SUFFIX, to);
+                compaction_path(compaction->dir, base_offset, retired_suffixes[i], "", from);
+                compaction_path(compaction->dir, base_offset, retired_suffixes[i], DELETED_SUFFIX, to);
                 int r = file_rename(from, to);
-                if (r == -ENOENT)
-                        continue;
-                if (!r)
-                        r = note_unlink(compaction, base_offset, suffixes[i]);
+                if (r && r != -ENOENT)
+                        return r;
+        }
+        return 0;
+}
+
+static int retire_sources(const Compaction *compaction, const CompactionGroup *group) {
+        for (int32_t i = 0; i < group->count; i++) {
+                int r = retire_source(compaction, compaction->sources[group->first + i].base_offset, i == 0);
                 if (r)
                         return r;
         }
         return 0;
 }
 
-static int retire_sources(Compaction *compaction, const CompactionGroup *group) {
-        for (int32_t i = 1; i < group->count; i++) {
-                int r = retire_source(compaction, compaction->sources[group->first + i].base_offset);
-                if (r)
-                        return r;
+void compaction_unlink(const char *dir, int64_t base_offset) {
+        for (size_t i = 0; i < RETIRED_COUNT; i++) {
+                char path[SEGMENT_PATH_MAX];
+                compaction_path(dir, base_offset, retired_suffixes[i], DELETED_SUFFIX, path);
+                file_unlink(path); /* what fails is tried again at the next open */
         }
-        return 0;
 }
 
 static int announce(const Compaction *compaction) {
@@ -133,16 +126,6 @@ int compaction_swap(Compaction *compaction, bool *ret_undone) {
                 if (compaction->groups[i].swapped)
                         r = rename_suffixed(compaction->dir, compaction->groups[i].base_offset, SWAP_SUFFIX, "");
         return r;
-}
-
-void compaction_unlink(Compaction *compaction) {
-        for (int32_t i = 0; i < compaction->unlink_count; i++) {
-                char path[SEGMENT_PATH_MAX];
-                if (snprintf(path, sizeof(path), "%s/%s" DELETED_SUFFIX, compaction->dir, compaction->unlinks[i]) <
-                    (int)sizeof(path))
-                        file_unlink(path); /* what fails is tried again at the next open */
-        }
-        compaction->unlink_count = 0;
 }
 
 /* ---- after a crash ---- */

@@ -228,9 +228,7 @@ typedef struct LogCompacted {
  * point has moved when it succeeds: its checkpoint should be written before cleanup.policy may change. */
 int log_compaction_finish(Log *log, Compaction *compaction, LogCompacted *ret_compacted);
 
-/* Unlinks the files that were replaced; on any thread, after log_compaction_finish(). Left undone, the next open does it. */
-void compaction_unlink(Compaction *compaction);
-/* On the log's thread, or after the log was closed. NULL is fine. */
+/* On the log's thread, also after the log was closed, once compaction_run() is over. NULL is fine. */
 void compaction_free(Compaction *compaction);
 
 /* An active producer, for DescribeProducers. */

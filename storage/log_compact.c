@@ -1,6 +1,8 @@
 /* The part of a compaction that belongs to the log's thread: what is to be compacted, and the swap of the segments in
  * memory. */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -184,7 +186,6 @@ void compaction_free(Compaction *compaction) {
         free(compaction->producers);
         free(compaction->aborted);
         free(compaction->groups);
-        free(compaction->unlinks);
         free(compaction->dir);
         free(compaction);
 }
@@ -242,12 +243,23 @@ static Segment **make_segments(const Log *log, Compaction *compaction) {
         return segments;
 }
 
+/* The files were renamed; they go with the last reader, or, where nobody takes them, now. */
+static void give_away(const Log *log, Segment *segment) {
+        char path[SEGMENT_PATH_MAX];
+        snprintf(path, sizeof(path), "%s/%020" PRId64, log->path, segment->base_offset);
+        segment->retired = log->reaper ? strdup(path) : NULL;
+        segment->reaper = log->reaper;
+        if (!segment->retired)
+                compaction_unlink(log->path, segment->base_offset);
+        segment_unref(segment);
+}
+
 static void replace_group(Log *log, const Compaction *compaction, const CompactionGroup *group, Segment *segment,
                           LogCompacted *compacted) {
         int32_t index = find_group(log, compaction, group), removed = group->count - 1;
         for (int32_t i = 0; i < group->count; i++) {
                 compacted->bytes_before += log->segments[index + i]->size;
-                segment_unref(log->segments[index + i]);
+                give_away(log, log->segments[index + i]);
         }
         compacted->bytes_after += segment->size;
         log->segments[index] = segment;

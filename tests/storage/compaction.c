@@ -266,7 +266,6 @@ Test(compaction, log_goes_on_while_it_runs) {
                 model_compact(model, dirt.first_dirty_offset, compacted.cleaner_offset, compacted.cleaner_offset, how.config.delete_retention_ms);
                 model->now_ms = later_ms;
                 uint8_t after[2000];
-                compaction_unlink(compaction);
                 compaction_free(compaction);
                 cr_assert_eq(pread(span.fd, after, (size_t)span.size, span.position), span.size);
                 cr_assert_arr_eq(before, after, (size_t)span.size);
@@ -315,6 +314,35 @@ Test(compaction, segments_deleted_under_it_stay_deleted) {
                 free(model);
                 assert_ok(log_delete_directory(test_log_path));
         }
+}
+
+static int reaped;
+
+static void reap(Reaper *reaper, const char *path) {
+        reaped += access(path, F_OK) == 0;
+        file_unlink(path);
+}
+
+Test(compaction, replaced_files_go_to_the_reaper_with_their_last_reader) {
+        LogOpen how = how_to_compact();
+        Reaper reaper = { .take = reap };
+        how.reaper = &reaper;
+        Log *log = open_log(how);
+        append_many(log, 100);
+        int32_t sealed = log->segment_count - 1;
+        FileSpan span;
+        LogCompacted compacted;
+        assert_ok(log_read(log, 0, INT64_MAX, 1, true, &span));
+        assert_ok(compact(log, -1, MAP_BYTES, NOW, &compacted));
+        cr_assert_geq(reaped, (sealed - 1) * 4, "log, two indexes, snapshot");
+        cr_assert_eq(access(log_file(0, "log.deleted"), F_OK), 0, "is still read");
+        int before = reaped;
+        file_span_release(&span);
+        cr_assert_eq(reaped, before + 1);
+        char command[256];
+        snprintf(command, sizeof(command), "! ls %s | grep -q deleted", test_log_path);
+        cr_assert_eq(system(command), 0);
+        log_abandon(log);
 }
 
 Test(compaction, closing_the_log_ends_it) {

@@ -292,8 +292,6 @@ __attribute__((unused)) static int compact(Log *log, int64_t cleaner_offset, siz
                 return r;
         r = compaction_run(compaction);
         int r2 = log_compaction_finish(log, compaction, ret_compacted);
-        if (!r2)
-                compaction_unlink(compaction);
         compaction_free(compaction);
         cr_assert(!r || r2);
         return r2;
