@@ -445,6 +445,8 @@ static bool list_holds(Str list, Str wanted) {
 
 void config_topic_log(const Config *config, const ConfigMap *topic, LogConfig *ret_log_config) {
         Str policy = config_topic_str(config, topic, "cleanup.policy", NULL);
+        double dirty_ratio = 0.5;
+        parse_double(config_topic_str(config, topic, "min.cleanable.dirty.ratio", NULL), &dirty_ratio);
         *ret_log_config = (LogConfig){
                 .segment_bytes = topic_int(config, topic, "segment.bytes"),
                 .segment_ms = topic_int(config, topic, "segment.ms"),
@@ -456,6 +458,10 @@ void config_topic_log(const Config *config, const ConfigMap *topic, LogConfig *r
                 .message_timestamp_before_max_ms = topic_int(config, topic, "message.timestamp.before.max.ms"),
                 .message_timestamp_after_max_ms = topic_int(config, topic, "message.timestamp.after.max.ms"),
                 .producer_id_expiration_ms = config_int(config, "producer.id.expiration.ms"),
+                .min_cleanable_dirty_ratio = dirty_ratio,
+                .min_compaction_lag_ms = topic_int(config, topic, "min.compaction.lag.ms"),
+                .max_compaction_lag_ms = topic_int(config, topic, "max.compaction.lag.ms"),
+                .delete_retention_ms = topic_int(config, topic, "delete.retention.ms"),
                 .message_timestamp_log_append =
                         str_equal(config_topic_str(config, topic, "message.timestamp.type", NULL), STR("LogAppendTime")),
                 .cleanup_delete = list_holds(policy, STR("delete")),

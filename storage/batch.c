@@ -290,6 +290,50 @@ int batch_builder_finish(BatchBuilder *builder, int codec) {
         return 0;
 }
 
+void batch_builder_init_copy(BatchBuilder *builder, const BatchHeader *original, int64_t delete_horizon_ms) {
+        int16_t kept = BATCH_TIMESTAMP_LOG_APPEND | BATCH_TRANSACTIONAL | BATCH_CONTROL;
+        *builder = (BatchBuilder){ .out = BUFFER_INIT, .header = *original };
+        builder->header.attributes &= kept;
+        builder->header.record_count = 0;
+        if (delete_horizon_ms >= 0) {
+                builder->header.attributes |= BATCH_DELETE_HORIZON;
+                builder->header.base_timestamp = delete_horizon_ms;
+        }
+        buffer_extend(&builder->out, BATCH_HEADER_BYTES);
+}
+
+void batch_builder_copy(BatchBuilder *builder, const Record *record) {
+        BatchHeader *batch = &builder->header;
+        bool first = batch->record_count++ == 0, log_append = batch->attributes & BATCH_TIMESTAMP_LOG_APPEND;
+        if (first && !(batch->attributes & BATCH_DELETE_HORIZON))
+                batch->base_timestamp = record->timestamp_ms;
+        if (!log_append && (first || record->timestamp_ms > batch->max_timestamp))
+                batch->max_timestamp = record->timestamp_ms;
+        int64_t timestamp_delta = (int64_t)((uint64_t)record->timestamp_ms - (uint64_t)batch->base_timestamp);
+        int64_t offset_delta = record->offset - batch->base_offset;
+        size_t headers_size = (size_t)(record->end - record->headers);
+        size_t size = 1 + int_size(timestamp_delta) + int_size(offset_delta) + bytes_size(record->key) +
+                      bytes_size(record->value) + int_size(record->header_count) + headers_size;
+        put_int(&builder->out, (int64_t)size);
+        buffer_append(&builder->out, "", 1);
+        put_int(&builder->out, timestamp_delta);
+        put_int(&builder->out, offset_delta);
+        put_bytes(&builder->out, record->key);
+        put_bytes(&builder->out, record->value);
+        put_int(&builder->out, record->header_count);
+        buffer_append(&builder->out, record->headers, headers_size);
+}
+
+void batch_write_empty(uint8_t data[static BATCH_HEADER_BYTES], const BatchHeader *original) {
+        BatchHeader header = *original;
+        header.attributes &= BATCH_TIMESTAMP_LOG_APPEND | BATCH_TRANSACTIONAL | BATCH_CONTROL;
+        header.batch_length = BATCH_HEADER_BYTES - BATCH_LENGTH_OVERHEAD;
+        header.base_timestamp = -1;
+        header.record_count = 0;
+        write_header(data, &header);
+        store_be32(data + AT_CRC, compute_crc(data, BATCH_HEADER_BYTES));
+}
+
 void batch_builder_deinit(BatchBuilder *builder) {
         buffer_deinit(&builder->out);
 }

@@ -126,6 +126,20 @@ void batch_builder_add(BatchBuilder *builder, int64_t timestamp_ms, Str key, Str
 int batch_builder_finish(BatchBuilder *builder, int codec);
 void batch_builder_deinit(BatchBuilder *builder);
 
+/* Starts a batch of some of the records of another: it keeps the offsets, the producer's fields, epoch and kind of that one. With
+ * delete_horizon_ms >= 0 it says when its tombstones may go. Seal it with the codec of the original. */
+void batch_builder_init_copy(BatchBuilder *builder, const BatchHeader *original, int64_t delete_horizon_ms);
+/* Adds a record of the original, in order. */
+void batch_builder_copy(BatchBuilder *builder, const Record *record);
+
+/* The batch without any record: what is left to remember the producer's sequence and the offsets. */
+void batch_write_empty(uint8_t data[static BATCH_HEADER_BYTES], const BatchHeader *original);
+
+/* When tombstones and the markers of emptied transactions in the batch may go, or -1 when it does not say. */
+static inline int64_t batch_delete_horizon(const BatchHeader *header) {
+        return header->attributes & BATCH_DELETE_HORIZON ? header->base_timestamp : -1;
+}
+
 /* The one record of a control batch that ends a transaction. */
 typedef struct BatchMarker {
         bool commit; /* or abort */

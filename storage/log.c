@@ -35,6 +35,7 @@ int log_open(const LogOpen *how, Log **ret_log) {
 void log_abandon(Log *log) {
         if (!log)
                 return;
+        log_forget_compaction(log);
         for (int32_t i = 0; i < log->segment_count; i++)
                 segment_unref(log->segments[i]);
         free(log->segments);

@@ -30,6 +30,9 @@ typedef struct LogConfig {
         int64_t message_timestamp_before_max_ms;
         int64_t message_timestamp_after_max_ms;
         int64_t producer_id_expiration_ms;
+        double min_cleanable_dirty_ratio;
+        int64_t min_compaction_lag_ms, max_compaction_lag_ms;
+        int64_t delete_retention_ms;
         bool message_timestamp_log_append; /* message.timestamp.type=LogAppendTime */
         bool cleanup_delete;               /* cleanup.policy holds "delete" */
         bool cleanup_compact;              /* cleanup.policy holds "compact": records need keys */
@@ -40,7 +43,8 @@ typedef struct LogConfig {
                       .index_interval_bytes = 4096, .retention_ms = 604800000, .retention_bytes = -1,            \
                       .max_message_bytes = 1048588, .message_timestamp_before_max_ms = INT64_MAX,                \
                       .message_timestamp_after_max_ms = 3600000, .producer_id_expiration_ms = 86400000,          \
-                      .cleanup_delete = true })
+                      .min_cleanable_dirty_ratio = 0.5, .max_compaction_lag_ms = INT64_MAX,                      \
+                      .delete_retention_ms = 86400000, .cleanup_delete = true })
 
 /* Unlinks files where that keeps nobody waiting: a big one takes as long as a write of its size. They were renamed to names that
  * an open removes (NNN.log.deleted), and closed. */
@@ -178,6 +182,54 @@ int log_advance_start(Log *log, int64_t offset, int64_t now_ms);
 
 /* Applies retention.ms and retention.bytes, and rolls by segment.ms; returns segments deleted or -errno. */
 int log_retain(Log *log, int64_t now_ms);
+
+/* ---- Compaction: of each key the last record is kept ----
+ *
+ * log_compaction_begin() picks the segments and takes what is needed of the log's state; compaction_run() may then be on
+ * another thread while the log goes on; log_compaction_finish() swaps the segments. A crash at any point leaves the
+ * segments before or those after. */
+typedef struct Compaction Compaction;
+
+/* How much there is to compact. The cleaner offset is where compaction ended the last time (-1: never), as
+ * Kafka's cleaner-offset-checkpoint says; the caller keeps it. */
+typedef struct LogDirt {
+        int64_t first_dirty_offset;
+        int64_t first_uncleanable_offset; /* of a segment */
+        int64_t clean_bytes, dirty_bytes;
+        bool overdue; /* max.compaction.lag.ms has passed for some record */
+        bool due;     /* overdue, or dirtier than min.cleanable.dirty.ratio */
+} LogDirt;
+
+void log_dirt(Log *log, int64_t cleaner_offset, int64_t now_ms, LogDirt *ret_dirt);
+/* The share of dirty bytes: who is to be compacted first. */
+static inline double log_dirt_ratio(const LogDirt *dirt) {
+        int64_t bytes = dirt->clean_bytes + dirt->dirty_bytes;
+        return bytes ? (double)dirt->dirty_bytes / (double)bytes : 0;
+}
+
+/* Starts a compaction of all that is dirty, due or not; map_bytes_max bounds the memory for keys. NULL when nothing
+ * is. 0; -EBUSY when one is under way; -errno. */
+int log_compaction_begin(Log *log, int64_t cleaner_offset, size_t map_bytes_max, int64_t now_ms,
+                         Compaction **ret_compaction);
+
+/* Writes the new segments beside the old ones, synced. On any thread; touches nothing of the log but its files. 0; -EUCLEAN
+ * when a segment is damaged; -ECANCELED; -errno. Nothing is left behind on error. */
+int compaction_run(Compaction *compaction);
+/* Makes compaction_run() return soon. From any thread. */
+void compaction_cancel(Compaction *compaction);
+
+typedef struct LogCompacted {
+        int64_t cleaner_offset; /* compacted up to here; below the first uncleanable offset when the keys did not fit: go on */
+        int64_t bytes_before, bytes_after; /* of the segments that were replaced */
+} LogCompacted;
+
+/* Puts the new segments in the place of the old ones. What the log did meanwhile stays: groups of which a segment was
+ * deleted are dropped. 0; what compaction_run() returned; -ECANCELED when segments were deleted under it; -errno. The recovery
+ * point has moved when it succeeds: its checkpoint should be written before cleanup.policy may change. */
+int log_compaction_finish(Log *log, Compaction *compaction, LogCompacted *ret_compacted);
+
+/* On the log's thread, also after the log was closed, once compaction_run() is over. NULL is fine. */
+void compaction_free(Compaction *compaction);
 
 /* An active producer, for DescribeProducers. */
 typedef struct LogProducer {

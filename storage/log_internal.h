@@ -44,6 +44,7 @@ struct Log {
         bool markers_walked; /* recovery met transactions' markers */
         Epochs epochs;
         Reaper *reaper;          /* NULL: files are unlinked at once */
+        Compaction *compaction; /* under way; the caller's */
         RecentWrite recent[LOG_RECENT_COUNT];
         uint32_t recent_next;
 };
@@ -92,3 +93,6 @@ int log_recover_txns(Log *log, int64_t recovery_point);
 
 /* As log_aborted_transactions(), with all that is known of each. */
 int log_each_aborted(Log *log, int64_t from_offset, int64_t to_offset, TxnIndexEach *each, void *data);
+
+/* Before a log is closed: a compaction under way will not be finished. */
+void log_forget_compaction(Log *log);

@@ -9,6 +9,7 @@
 #include "storage/base/error.h"
 #include "storage/base/file.h"
 #include "storage/base/trace.h"
+#include "storage/compaction.h"
 #include "storage/log_internal.h"
 
 #define NAME_DIGITS 20
@@ -49,7 +50,15 @@ static bool offsets_contain(const Offsets *offsets, int64_t value) {
 /* What the directory holds. */
 typedef struct Listing {
         Offsets logs, snapshots, indexes;
+        bool compacting; /* files of a compaction that was cut short */
 } Listing;
+
+static void listing_deinit(Listing *listing) {
+        free(listing->logs.values);
+        free(listing->snapshots.values);
+        free(listing->indexes.values);
+        *listing = (Listing){ 0 };
+}
 
 static bool ends_with(const char *name, const char *end) {
         size_t len = strlen(name), end_len = strlen(end);
@@ -64,6 +73,7 @@ static int list_file(const Log *log, const char *name, Listing *listing) {
                         return -ENAMETOOLONG;
                 return file_unlink(path);
         }
+        listing->compacting |= ends_with(name, CLEANED_SUFFIX) || ends_with(name, SWAP_SUFFIX);
         if (strlen(name) <= NAME_DIGITS || name[NAME_DIGITS] != '.' ||
             !str_to_int64((Str){ name, NAME_DIGITS }, 0, INT64_MAX, &base_offset))
                 return 0;
@@ -204,10 +214,14 @@ int log_load(Log *log, const LogOpen *how) {
                 return r;
         Listing listing = { 0 };
         r = list_directory(log, &listing);
+        if (!r && listing.compacting) {
+                r = compaction_recover(log->path);
+                listing_deinit(&listing);
+                if (!r)
+                        r = list_directory(log, &listing);
+        }
         if (!r)
                 r = load_listed(log, how, &listing);
-        free(listing.logs.values);
-        free(listing.snapshots.values);
-        free(listing.indexes.values);
+        listing_deinit(&listing);
         return r;
 }

@@ -26,9 +26,11 @@ static int64_t segment_age_from(const Log *log, Segment *segment) {
 static int32_t count_expired(const Log *log, int64_t now_ms) {
         int64_t excess = log->config.retention_bytes < 0 ? -1 : log->size_bytes - log->config.retention_bytes;
         int32_t count = 0;
-        for (; count < log->segment_count && log->segments[count]->size; count++) {
+        for (; count < log->segment_count; count++) {
                 Segment *segment = log->segments[count];
                 bool last = count + 1 == log->segment_count;
+                if (last && !segment->size)
+                        break;
                 int64_t next_base = last ? INT64_MAX : log->segments[count + 1]->base_offset;
                 bool below_start = next_base <= log->start_offset;
                 bool too_many = log->config.cleanup_delete && excess >= segment->size;

@@ -101,6 +101,12 @@ int file_stat(const char *path, int64_t *ret_size, int64_t *ret_mtime_ms) {
         return 0;
 }
 
+int file_set_mtime(int fd, int64_t mtime_ms) {
+        struct timespec times[] = { { .tv_nsec = UTIME_OMIT },
+                                    { .tv_sec = mtime_ms / 1000, .tv_nsec = mtime_ms % 1000 * 1000000 } };
+        return futimens(fd, times) < 0 ? -errno : 0;
+}
+
 int file_sync(int fd) {
         return file_ops.fsync(fd) < 0 ? -errno : 0;
 }

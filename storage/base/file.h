@@ -44,6 +44,8 @@ int64_t file_size(int fd);
 /* The size and, unless NULL, mtime of path: 0 or -errno. */
 int file_stat(const char *path, int64_t *ret_size, int64_t *ret_mtime_ms);
 
+int file_set_mtime(int fd, int64_t mtime_ms);
+
 int file_sync(int fd);      /* fsync */
 /* Has the disk begin to write what is dirty, where that is possible; says nothing about success. */
 void file_start_write_back(int fd);
