@@ -123,6 +123,7 @@ Test(group_apis, offsets_stay_when_their_deletion_cannot_be_written) {
 /* A commit of the same turn is written before, and does not bring back what was deleted after it. */
 Test(group_apis, no_commit_overtakes_a_deletion) {
         commit_all("g", NULL);
+        assert_deletes("g", "t", 0, KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
         OffsetCommitRequestPartition row = { .partition_index = 0, .committed_offset = 9, .committed_metadata = STR("") };
         OffsetCommitRequestTopic topic = { .name = STR("t"), .partitions = &row, .partitions_count = 1 };
         Asked *commit = ASK_START(fixture.state, OffsetCommit, offset_commit, 8, .group_id = STR("g"), .member_id = STR(""),

@@ -260,6 +260,15 @@ Test(group_static, absent_ones_stay_over_a_rebalance) {
         actor_assert_assigned(&b);
 }
 
+Test(group_static, absent_ones_do_not_lead) {
+        stabilise(2);
+        b.metadata = STR("changed");
+        actor_join(&b);
+        actors_beat_for(&fixture, 30000, (Actor *[]){ &a }, 1);
+        actor_assert_joined(&b, 3, &b);
+        cr_assert_eq(b.member_count, 2);
+}
+
 Test(group_static, a_joining_phase_to_which_nobody_comes_goes_on) {
         a.session_ms = b.session_ms = 100000;
         stabilise(2);
