@@ -119,32 +119,37 @@ static void on_join_timer(Timer *timer, State *state) {
         complete_join(state, group);
 }
 
+static bool is_common(const Group *group, const char *protocol) {
+        LIST_FOREACH(&group->members, node)
+                if (!member_protocol(container_of(node, Member, node), protocol))
+                        return false;
+        return true;
+}
+
+static int32_t count_votes(const Group *group, const char *candidate) {
+        int32_t votes = 0;
+        LIST_FOREACH(&group->members, node) {
+                const Member *member = container_of(node, Member, node);
+                int32_t first = 0;
+                while (first < member->protocol_count && !is_common(group, member->protocols[first].name))
+                        first++;
+                votes += first < member->protocol_count && strcmp(member->protocols[first].name, candidate) == 0;
+        }
+        return votes;
+}
+
 const char *group_select_protocol(const Group *group) {
         const Member *first = container_of(list_first(&group->members), Member, node);
-        const char *best = NULL;
+        const char *best = first->protocols[0].name;
         int32_t best_votes = 0;
         for (int32_t i = 0; i < first->protocol_count; i++) {
-                const char *candidate = first->protocols[i].name;
-                int32_t votes = 0, supporters = 0;
-                LIST_FOREACH(&group->members, node) {
-                        const Member *member = container_of(node, Member, node);
-                        supporters += member_protocol(member, candidate) != NULL;
-                        for (int32_t k = 0; k < member->protocol_count; k++) {
-                                bool by_all = true;
-                                LIST_FOREACH(&group->members, other)
-                                        by_all &= member_protocol(container_of(other, Member, node), member->protocols[k].name) != NULL;
-                                if (!by_all)
-                                        continue;
-                                votes += strcmp(member->protocols[k].name, candidate) == 0;
-                                break;
-                        }
-                }
-                if (supporters == group->member_count && votes > best_votes) {
-                        best = candidate;
+                int32_t votes = count_votes(group, first->protocols[i].name);
+                if (votes > best_votes) {
+                        best = first->protocols[i].name;
                         best_votes = votes;
                 }
         }
-        return best ? best : first->protocols[0].name;
+        return best;
 }
 
 void group_persist(State *state, Group *group) {

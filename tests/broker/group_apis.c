@@ -123,6 +123,7 @@ Test(group_apis, offsets_stay_when_their_deletion_cannot_be_written) {
 /* A commit of the same turn is written before, and does not bring back what was deleted after it. */
 Test(group_apis, no_commit_overtakes_a_deletion) {
         commit_all("g", NULL);
+        assert_deletes("g", "t", 0, KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
         OffsetCommitRequestPartition row = { .partition_index = 0, .committed_offset = 9, .committed_metadata = STR("") };
         OffsetCommitRequestTopic topic = { .name = STR("t"), .partitions = &row, .partitions_count = 1 };
         Asked *commit = ASK_START(fixture.state, OffsetCommit, offset_commit, 8, .group_id = STR("g"), .member_id = STR(""),
@@ -196,6 +197,25 @@ Test(group_apis, groups_stay_when_their_deletion_cannot_be_written) {
         cr_assert(has_offset("g", "t", 0));
 }
 
+Test(group_apis, no_commit_overtakes_the_deletion_of_its_group) {
+        commit_all("g", NULL);
+        assert_deletes("g", "t", 0, KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
+        OffsetCommitRequestPartition row = { .partition_index = 0, .committed_offset = 9, .committed_metadata = STR("") };
+        OffsetCommitRequestTopic topic = { .name = STR("t"), .partitions = &row, .partitions_count = 1 };
+        Asked *commit = ASK_START(fixture.state, OffsetCommit, offset_commit, 8, .group_id = STR("g"), .member_id = STR(""),
+                                  .generation_id_or_member_epoch = -1, .topics = &topic, .topics_count = 1);
+        row.partition_index = 1;
+        Asked *first = ASK_START(fixture.state, OffsetCommit, offset_commit, 8, .group_id = STR("new"), .member_id = STR(""),
+                                 .generation_id_or_member_epoch = -1, .topics = &topic, .topics_count = 1);
+        cr_assert_eq(delete_groups("g", "none")->results[0].error_code, 0);
+        asked_end(commit);
+        asked_end(first);
+        for (int i = 0; i < 2; i++) {
+                cr_assert(!group_find(fixture.state, STR("g")) && has_offset("new", "t", 1));
+                crash();
+        }
+}
+
 Test(group_apis, ids_that_were_given_go_with_their_group) {
         a.version = 4;
         actor_join_expect(&a, KAFKA_MEMBER_ID_REQUIRED);
@@ -241,6 +261,14 @@ Test(group_apis, groups_are_described_in_every_state) {
         assert_described("Stable", "m", "a");
         actor_join(&a);
         assert_described("PreparingRebalance", "", "a"); /* b may still come */
+        actor_leave(&b);
+        assert_described("CompletingRebalance", "", "a");
+        actor_join_expect(&b, KAFKA_UNKNOWN_MEMBER_ID);
+        strcpy(b.id, "");
+        actor_join_expect(&b, KAFKA_MEMBER_ID_REQUIRED);
+        a.metadata = STR("changed");
+        actor_join(&a);
+        assert_described("PreparingRebalance", "", ""); /* what a generation did not assign is void */
         actor_leave(&b);
         actor_leave(&a);
         assert_described("Empty", NULL, NULL);

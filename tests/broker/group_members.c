@@ -170,6 +170,11 @@ Test(group_members, whoever_was_given_an_id_is_not_a_member_yet) {
         cr_assert_eq(actor_heartbeat(&b), KAFKA_UNKNOWN_MEMBER_ID);
         actor_sync_expect(&b, KAFKA_UNKNOWN_MEMBER_ID);
         cr_assert_eq(group_check_commit(fixture.state, actor_group(&b), str_of(b.id), STR_NULL, 1), KAFKA_UNKNOWN_MEMBER_ID);
+        Actor other = actor_new(fixture.state, "other");
+        other.version = 4;
+        actor_join_expect(&other, KAFKA_MEMBER_ID_REQUIRED);
+        cr_assert_eq(actor_leave(&other), 0);
+        cr_assert_eq(actor_heartbeat(&a), 0); /* nobody is missing */
         actor_join(&a);
         cr_assert(a.is_joining);
         cr_assert_eq(actor_leave(&b), 0);

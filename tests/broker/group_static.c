@@ -211,6 +211,26 @@ Test(group_static, a_rebalance_overtakes_a_restart) {
         cr_assert_eq(b.joins, 2);
 }
 
+Test(group_static, a_rebalance_that_began_meanwhile_answers_a_restart) {
+        Actor c = actor_new(fixture.state, "c");
+        stabilise(2);
+        for (int i = 0; i < 2; i++) {
+                restart(&b);
+                actor_join(&c);
+                state_fixture_fail_writes(i == 1);
+                state_commit(fixture.state);
+                state_fixture_fail_writes(false);
+                cr_assert(b.is_joining && c.is_joining);
+                actor_join(&a);
+                actor_assert_joined(&b, 3 + i, &a);
+                Actor *all[] = { &a, &b, &c };
+                actor_assign(&a, all, 3);
+                state_commit(fixture.state);
+                cr_assert_eq(state_of_group(), GROUP_STABLE);
+                c.metadata = STR("changed");
+        }
+}
+
 Test(group_static, two_restarts_in_a_turn_leave_one) {
         stabilise(2);
         restart(&b);
@@ -238,6 +258,15 @@ Test(group_static, absent_ones_stay_over_a_rebalance) {
         actor_assert_joined(&b, 3, &a);
         actor_sync_expect(&b, 0);
         actor_assert_assigned(&b);
+}
+
+Test(group_static, absent_ones_do_not_lead) {
+        stabilise(2);
+        b.metadata = STR("changed");
+        actor_join(&b);
+        actors_beat_for(&fixture, 30000, (Actor *[]){ &a }, 1);
+        actor_assert_joined(&b, 3, &b);
+        cr_assert_eq(b.member_count, 2);
 }
 
 Test(group_static, a_joining_phase_to_which_nobody_comes_goes_on) {

@@ -398,6 +398,18 @@ Test(groups, a_follower_that_never_asks_for_its_part_is_dropped_after_the_rebala
         cr_assert_eq(actor_heartbeat(&a), KAFKA_REBALANCE_IN_PROGRESS);
 }
 
+Test(groups, every_generation_has_to_be_asked_for_its_part) {
+        Actor *all[] = { &a, &b };
+        stabilise(2);
+        actor_join(&a);
+        actor_join(&b);
+        actor_assign(&a, all, 2);
+        state_commit(fixture.state);
+        beat_for(30000, all, 2);
+        cr_assert_eq(actor_heartbeat(&b), KAFKA_UNKNOWN_MEMBER_ID);
+        cr_assert_eq(actor_heartbeat(&a), KAFKA_REBALANCE_IN_PROGRESS);
+}
+
 Test(groups, who_waits_for_an_assignment_is_sent_back_by_a_rebalance) {
         without_delay();
         actor_join(&a);
@@ -421,6 +433,15 @@ Test(groups, assignments_of_an_overtaken_generation_are_not_given) {
         actor_join(&a);
         actor_assert_joined(&b, 2, &a);
         cr_assert_eq(a.syncs, 1);
+        actor_assign(&a, all, 1);
+        actor_join(&c);
+        actor_join(&b);
+        actor_join(&a); /* the next generation is there before the turn is committed */
+        actor_assert_joined(&c, 3, &a);
+        actor_sync(&c);
+        state_commit(fixture.state);
+        cr_assert(c.is_syncing);
+        cr_assert_eq(state_of_group(), GROUP_COMPLETING_REBALANCE);
 }
 
 Test(groups, assignments_that_cannot_be_written_are_given_to_nobody) {
