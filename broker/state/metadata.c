@@ -351,18 +351,16 @@ static void metadata_free(State *state) {
         timer_stop(state, &state->metadata->snapshot_timer);
         metadata_snapshots_deinit(&state->metadata->snapshots);
         free(state->metadata->path);
+        free(state->metadata);
+        state->metadata = NULL;
+}
+
 int64_t metadata_end_offset(const State *state) {
         return log_end_offset(state->metadata->log);
 }
 
 int32_t metadata_leader_epoch(const State *state) {
         return leader_epoch(state->metadata->log);
-}
-
-int metadata_close(State *state) {
-        int r = log_close(state->metadata->log, state->now_ms);
-        free(state->metadata);
-        state->metadata = NULL;
 }
 
 int metadata_close(State *state) {

@@ -13,20 +13,17 @@
 static char dir[64];
 static Config config;
 static State *state;
-static Arena answers;
 
 static void setup(void) {
         snprintf(dir, sizeof(dir), "/tmp/odradek-admin-XXXXXX");
         cr_assert(mkdtemp(dir));
         config = (Config){ .data_dir = dir };
-        answers = ARENA_INIT(0);
         trace_level = TRACE_ERROR;
         cr_assert_eq(state_open(&config, NOW, 0, &state), 0);
 }
 
 static void teardown(void) {
         state_close(state);
-        arena_deinit(&answers);
         config_map_deinit(&config.broker);
         char command[128];
         snprintf(command, sizeof(command), "rm -rf '%s'", dir);
@@ -34,8 +31,6 @@ static void teardown(void) {
 }
 
 TestSuite(admin_apis, .init = setup, .fini = teardown);
-
-#define ASK(...) ASK_STATE(state, &answers, __VA_ARGS__)
 
 static void restart(void) {
         cr_assert_eq(state_close(state), 0);
@@ -45,12 +40,12 @@ static void restart(void) {
 
 static int16_t update_feature(Str name, int16_t level, int8_t type, bool validate_only) {
         UpdateFeaturesRequestUpdate update = { .feature = name, .max_version_level = level, .upgrade_type = type };
-        return ASK(UpdateFeatures, update_features, 2, .feature_updates = &update, .feature_updates_count = 1,
+        return ASK(state, UpdateFeatures, update_features, 2, .feature_updates = &update, .feature_updates_count = 1,
                    .validate_only = validate_only)->error_code;
 }
 
 static ApiVersionsResponse *api_versions(int16_t version) {
-        return ASK(ApiVersions, api_versions, version, .client_software_name = STR("t"), .client_software_version = STR("1"));
+        return ASK(state, ApiVersions, api_versions, version, .client_software_name = STR("t"), .client_software_version = STR("1"));
 }
 
 static int16_t finalized(const ApiVersionsResponse *answer, Str name) {
@@ -93,8 +88,8 @@ Test(admin_apis, a_feature_level_and_its_epoch_outlast_a_restart) {
 }
 
 Test(admin_apis, the_only_broker_cannot_be_unregistered) {
-        cr_assert_eq(ASK(UnregisterBroker, unregister_broker, 0, .broker_id = state->node_id)->error_code, KAFKA_INVALID_REQUEST);
-        cr_assert_eq(ASK(UnregisterBroker, unregister_broker, 0, .broker_id = state->node_id + 1)->error_code,
+        cr_assert_eq(ASK(state, UnregisterBroker, unregister_broker, 0, .broker_id = state->node_id)->error_code, KAFKA_INVALID_REQUEST);
+        cr_assert_eq(ASK(state, UnregisterBroker, unregister_broker, 0, .broker_id = state->node_id + 1)->error_code,
                      KAFKA_BROKER_ID_NOT_REGISTERED);
 }
 
@@ -102,7 +97,7 @@ static int16_t alter(ConfigResource type, Str name, Str key, Str value) {
         IncrementalAlterConfigsRequestConfig change = { .name = key, .config_operation = str_is_null(value) ? 1 : 0, .value = value };
         IncrementalAlterConfigsRequestResource resource = { .resource_type = (int8_t)type, .resource_name = name,
                                                             .configs = &change, .configs_count = 1 };
-        IncrementalAlterConfigsResponse *answer = ASK(IncrementalAlterConfigs, incremental_alter_configs, 1, .resources = &resource,
+        IncrementalAlterConfigsResponse *answer = ASK(state, IncrementalAlterConfigs, incremental_alter_configs, 1, .resources = &resource,
                                                       .resources_count = 1);
         return answer->responses[0].error_code;
 }
@@ -121,7 +116,7 @@ Test(admin_apis, configs_of_groups_and_metrics_outlast_a_restart) {
         cr_assert(str_equal(config_group_str(&config, other, "consumer.session.timeout.ms"), STR("45000")));
         DescribeConfigsRequestResource want = { .resource_type = CONFIG_RESOURCE_GROUP, .resource_name = STR("g"),
                                                 .configuration_keys_count = -1 };
-        DescribeConfigsResponse *answer = ASK(DescribeConfigs, describe_configs, 4, .resources = &want, .resources_count = 1);
+        DescribeConfigsResponse *answer = ASK(state, DescribeConfigs, describe_configs, 4, .resources = &want, .resources_count = 1);
         int32_t given = 0;
         for (int32_t i = 0; i < answer->results[0].configs_count; i++)
                 given += answer->results[0].configs[i].config_source == CONFIG_SOURCE_GROUP;
@@ -136,7 +131,7 @@ Test(admin_apis, a_resource_may_be_altered_once_a_request) {
                 resources[i] = (AlterConfigsRequestResource){ .resource_type = CONFIG_RESOURCE_CLIENT_METRICS,
                                                               .resource_name = i == 1 ? STR("b") : STR("a"),
                                                               .configs = &change, .configs_count = 1 };
-        AlterConfigsResponse *answer = ASK(AlterConfigs, alter_configs, 2, .resources = resources, .resources_count = 3);
+        AlterConfigsResponse *answer = ASK(state, AlterConfigs, alter_configs, 2, .resources = resources, .resources_count = 3);
         cr_assert_eq(answer->responses[0].error_code, KAFKA_INVALID_REQUEST);
         cr_assert_eq(answer->responses[1].error_code, 0);
         cr_assert_eq(answer->responses[2].error_code, KAFKA_INVALID_REQUEST);

@@ -12,20 +12,17 @@
 static char dir[64];
 static Config config;
 static State *state;
-static Arena answers;
 
 static void setup(void) {
         snprintf(dir, sizeof(dir), "/tmp/odradek-apis-XXXXXX");
         cr_assert(mkdtemp(dir));
         config = (Config){ .data_dir = dir };
-        answers = ARENA_INIT(0);
         trace_level = TRACE_ERROR;
         cr_assert_eq(state_open(&config, NOW, 0, &state), 0);
 }
 
 static void teardown(void) {
         state_close(state);
-        arena_deinit(&answers);
         config_map_deinit(&config.broker);
         char command[128];
         snprintf(command, sizeof(command), "rm -rf '%s'", dir);
@@ -34,10 +31,8 @@ static void teardown(void) {
 
 TestSuite(topic_apis, .init = setup, .fini = teardown);
 
-#define ASK(...) ASK_STATE(state, &answers, __VA_ARGS__)
-
 static CreateTopicsResponseTopic *create_one(CreateTopicsRequestTopic topic, bool validate_only) {
-        CreateTopicsResponse *answer = ASK(CreateTopics, create_topics, 7, .topics = &topic, .topics_count = 1,
+        CreateTopicsResponse *answer = ASK(state, CreateTopics, create_topics, 7, .topics = &topic, .topics_count = 1,
                                            .validate_only = validate_only);
         cr_assert_eq(answer->topics_count, 1);
         return answer->topics;
@@ -120,7 +115,7 @@ Test(topic_apis, create_takes_assignments_to_this_node_only) {
 
 Test(topic_apis, create_refuses_existing_and_doubled_names) {
         CreateTopicsRequestTopic want[] = { TOPIC("a", 1, 1), TOPIC("b", 1, 1), TOPIC("b", 1, 1) };
-        CreateTopicsResponse *answer = ASK(CreateTopics, create_topics, 4, .topics = want, .topics_count = 3);
+        CreateTopicsResponse *answer = ASK(state, CreateTopics, create_topics, 4, .topics = want, .topics_count = 3);
         cr_assert_eq(answer->topics_count, 2);
         cr_assert_eq(answer->topics[0].error_code, 0);
         cr_assert_eq(answer->topics[1].error_code, KAFKA_INVALID_REQUEST);
@@ -144,7 +139,7 @@ Test(topic_apis, delete_by_name_and_by_id) {
                                             { .name = STR("c") },
                                             { .name = STR("c") },
                                             { .name = STR_NULL } };
-        DeleteTopicsResponse *answer = ASK(DeleteTopics, delete_topics, 6, .topics = want, .topics_count = 7);
+        DeleteTopicsResponse *answer = ASK(state, DeleteTopics, delete_topics, 6, .topics = want, .topics_count = 7);
         static const int16_t codes[] = { 0, 0, KAFKA_UNKNOWN_TOPIC_OR_PARTITION, KAFKA_UNKNOWN_TOPIC_ID, KAFKA_INVALID_REQUEST,
                                          KAFKA_INVALID_REQUEST };
         cr_assert_eq(answer->responses_count, 6);
@@ -153,7 +148,7 @@ Test(topic_apis, delete_by_name_and_by_id) {
         cr_assert(str_equal(answer->responses[1].name, STR("b")));
         cr_assert_eq(state->topics.count, 1);
         Str name = STR("c");
-        answer = ASK(DeleteTopics, delete_topics, 1, .topic_names = &name, .topic_names_count = 1);
+        answer = ASK(state, DeleteTopics, delete_topics, 1, .topic_names = &name, .topic_names_count = 1);
         cr_assert_eq(answer->responses[0].error_code, 0);
         cr_assert_eq(state->topics.count, 0);
 }
@@ -165,7 +160,7 @@ Test(topic_apis, partitions_only_grow) {
                                                 "The topic a currently has 2 partition(s); 1 would not be an increase.", NULL };
         for (int i = 0; i < 3; i++) {
                 CreatePartitionsRequestTopic want = { .name = STR("a"), .count = counts[i], .assignments_count = -1 };
-                CreatePartitionsResponse *answer = ASK(CreatePartitions, create_partitions, 3, .topics = &want, .topics_count = 1);
+                CreatePartitionsResponse *answer = ASK(state, CreatePartitions, create_partitions, 3, .topics = &want, .topics_count = 1);
                 cr_assert_eq(answer->results[0].error_code, messages[i] ? KAFKA_INVALID_PARTITIONS : 0);
                 cr_assert(str_equal(answer->results[0].error_message, str_of(messages[i])));
         }
@@ -174,7 +169,7 @@ Test(topic_apis, partitions_only_grow) {
 
 Test(topic_apis, metadata_names_this_broker_as_everything) {
         create("a", 2);
-        MetadataResponse *answer = ASK(Metadata, metadata, 9, .topics_count = -1);
+        MetadataResponse *answer = ASK(state, Metadata, metadata, 9, .topics_count = -1);
         cr_assert_eq(answer->controller_id, state->node_id);
         cr_assert(str_equal(answer->cluster_id, str_of(state->cluster_id)));
         cr_assert(answer->brokers_count == 1 && answer->brokers[0].port == 1234);
@@ -186,18 +181,18 @@ Test(topic_apis, metadata_names_this_broker_as_everything) {
 
 Test(topic_apis, metadata_empty_list_means_all_only_in_v0) {
         create("a", 1);
-        cr_assert_eq(ASK(Metadata, metadata, 0, .topics_count = 0)->topics_count, 1);
-        cr_assert_eq(ASK(Metadata, metadata, 1, .topics_count = 0)->topics_count, 0);
-        cr_assert_eq(ASK(Metadata, metadata, 1, .topics_count = -1)->topics_count, 1);
+        cr_assert_eq(ASK(state, Metadata, metadata, 0, .topics_count = 0)->topics_count, 1);
+        cr_assert_eq(ASK(state, Metadata, metadata, 1, .topics_count = 0)->topics_count, 0);
+        cr_assert_eq(ASK(state, Metadata, metadata, 1, .topics_count = -1)->topics_count, 1);
 }
 
 Test(topic_apis, metadata_makes_topics_when_asked_to) {
         MetadataRequestTopic want[] = { { .name = STR("new") }, { .name = STR("new") }, { .name = STR("bad name") } };
-        MetadataResponse *answer = ASK(Metadata, metadata, 4, .topics = want, .topics_count = 3, .allow_auto_topic_creation = false);
+        MetadataResponse *answer = ASK(state, Metadata, metadata, 4, .topics = want, .topics_count = 3, .allow_auto_topic_creation = false);
         cr_assert_eq(answer->topics_count, 2);
         cr_assert_eq(answer->topics[0].error_code, KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
         cr_assert_eq(answer->topics[1].error_code, KAFKA_INVALID_TOPIC_EXCEPTION);
-        answer = ASK(Metadata, metadata, 4, .topics = want, .topics_count = 3, .allow_auto_topic_creation = true);
+        answer = ASK(state, Metadata, metadata, 4, .topics = want, .topics_count = 3, .allow_auto_topic_creation = true);
         cr_assert_eq(answer->topics[0].error_code, 0);
         cr_assert_eq(answer->topics[1].error_code, KAFKA_INVALID_TOPIC_EXCEPTION);
         cr_assert(topic_find(state, STR("new")));
@@ -207,10 +202,10 @@ Test(topic_apis, metadata_by_topic_id) {
         create("a", 1);
         MetadataRequestTopic want[] = { { .topic_id = topic_find(state, STR("a"))->id, .name = STR_NULL },
                                         { .topic_id = uuid_random(), .name = STR_NULL } };
-        MetadataResponse *answer = ASK(Metadata, metadata, 12, .topics = want, .topics_count = 2);
+        MetadataResponse *answer = ASK(state, Metadata, metadata, 12, .topics = want, .topics_count = 2);
         cr_assert(str_equal(answer->topics[0].name, STR("a")));
         cr_assert(answer->topics[1].error_code == KAFKA_UNKNOWN_TOPIC_ID && str_is_null(answer->topics[1].name));
-        answer = ASK(Metadata, metadata, 10, .topics = want, .topics_count = 1);
+        answer = ASK(state, Metadata, metadata, 10, .topics = want, .topics_count = 1);
         cr_assert_eq(answer->topics[0].error_code, KAFKA_INVALID_REQUEST);
 }
 
@@ -218,28 +213,28 @@ Test(topic_apis, described_partitions_come_in_pages) {
         create("b", 3);
         create("a", 3);
         DescribeTopicPartitionsRequestCursor cursor = { .topic_name = STR("") };
-        DescribeTopicPartitionsResponse *answer = ASK(DescribeTopicPartitions, describe_topic_partitions, 0,
+        DescribeTopicPartitionsResponse *answer = ASK(state, DescribeTopicPartitions, describe_topic_partitions, 0,
                                                       .response_partition_limit = 4);
         cr_assert(answer->topics_count == 2 && answer->topics[0].partitions_count == 3 && answer->topics[1].partitions_count == 1);
         cr_assert_eq(answer->topics[0].partitions[0].eligible_leader_replicas_count, 0);
         cr_assert(answer->next_cursor && str_equal(answer->next_cursor->topic_name, STR("b")));
         cr_assert_eq(answer->next_cursor->partition_index, 1);
         cursor = (DescribeTopicPartitionsRequestCursor){ answer->next_cursor->topic_name, answer->next_cursor->partition_index };
-        answer = ASK(DescribeTopicPartitions, describe_topic_partitions, 0, .response_partition_limit = 4, .cursor = &cursor);
+        answer = ASK(state, DescribeTopicPartitions, describe_topic_partitions, 0, .response_partition_limit = 4, .cursor = &cursor);
         cr_assert(answer->topics_count == 1 && answer->topics[0].partitions_count == 2 && !answer->next_cursor);
         cr_assert_eq(answer->topics[0].partitions[0].partition_index, 1);
         DescribeTopicPartitionsRequestTopic want = { STR("none") };
-        answer = ASK(DescribeTopicPartitions, describe_topic_partitions, 0, .topics = &want, .topics_count = 1,
+        answer = ASK(state, DescribeTopicPartitions, describe_topic_partitions, 0, .topics = &want, .topics_count = 1,
                      .response_partition_limit = 4);
         cr_assert_eq(answer->topics[0].error_code, KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
 }
 
 Test(topic_apis, cluster_is_one_broker) {
-        DescribeClusterResponse *answer = ASK(DescribeCluster, describe_cluster, 1, .endpoint_type = 1,
+        DescribeClusterResponse *answer = ASK(state, DescribeCluster, describe_cluster, 1, .endpoint_type = 1,
                                               .include_cluster_authorized_operations = true);
         cr_assert(answer->brokers_count == 1 && answer->controller_id == state->node_id);
         cr_assert_eq(answer->cluster_authorized_operations, 0x1fa0);
-        answer = ASK(DescribeCluster, describe_cluster, 1, .endpoint_type = 2);
+        answer = ASK(state, DescribeCluster, describe_cluster, 1, .endpoint_type = 2);
         cr_assert_eq(answer->error_code, KAFKA_MISMATCHED_ENDPOINT_TYPE);
 }
 
@@ -247,7 +242,7 @@ Test(topic_apis, records_are_deleted_up_to_an_offset) {
         create("a", 1);
         DeleteRecordsRequestPartition want[] = { { 0, -1 }, { 0, 7 }, { 1, 0 } };
         DeleteRecordsRequestTopic topic = { .name = STR("a"), .partitions = want, .partitions_count = 3 };
-        DeleteRecordsResponse *answer = ASK(DeleteRecords, delete_records, 2, .topics = &topic, .topics_count = 1);
+        DeleteRecordsResponse *answer = ASK(state, DeleteRecords, delete_records, 2, .topics = &topic, .topics_count = 1);
         static const int16_t codes[] = { 0, KAFKA_OFFSET_OUT_OF_RANGE, KAFKA_UNKNOWN_TOPIC_OR_PARTITION };
         for (int i = 0; i < 3; i++) {
                 cr_assert_eq(answer->topics[0].partitions[i].error_code, codes[i]);

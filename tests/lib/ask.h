@@ -1,5 +1,4 @@
 /* Requests to one API's handler, through bytes in both directions, without a connection. */
-/* One request to a handler, without a socket. */
 #pragma once
 
 #include "broker/api/api.h"
@@ -25,12 +24,4 @@ void *ask(State *state, const MessageSchema *request, const MessageSchema *respo
         ask_start((state), &Name##Request_message, &Name##Response_message, api_##name, (version), &(Name##Request){ __VA_ARGS__ })
 #define ASK(state, Name, name, version, ...) \
         ((Name##Response *)ask((state), &Name##Request_message, &Name##Response_message, api_##name, (version), \
-/* Handles a request and decodes the answer, through bytes in both directions; the answer lives in the arena. Fails the test where there
- * is no answer at once. client may be NULL. */
-void *ask(State *state, Arena *answers, CallClient *client, const MessageSchema *request, const MessageSchema *response,
-          void (*handle)(Call *call), int16_t version, const void *body);
-
-/* ASK_STATE(state, answers, CreateTopics, create_topics, 7, .topics = ...): a pointer to the answer. */
-#define ASK_STATE(state, answers, Name, name, version, ...) \
-        ((Name##Response *)ask((state), (answers), NULL, &Name##Request_message, &Name##Response_message, api_##name, (version), \
                                &(Name##Request){ __VA_ARGS__ }))
