@@ -26,10 +26,10 @@ BUSY_SECONDS = 10
 # (case, path of the field, reason): regular expressions, searched.
 ALLOWED = [
     (r'^ApiVersions', r'api_keys\.(2|8|9|19|20|23|27|32)\.min_version', 'Kafka 4 no longer serves these versions; older clients need them'),
-    (r'^ApiVersions', r'(supported|finalized)\.(group|share|streams|transaction)\.version', 'the APIs behind them are not served yet'),
+    (r'^ApiVersions', r'(supported|finalized)\.(group|share|streams)\.version', 'the APIs behind them are not served yet'),
     (r'^ApiVersions', r'(supported|finalized)\.(kraft|eligible\.leader\.replicas)\.version', 'they mean nothing on one node'),
     (r'^ApiVersions', r'finalized\.metadata\.version', 'the lowest that holds the log, so that every Kafka 4 can take it over'),
-    (r'^UpdateFeatures .*(group|share|streams|transaction|eligible\.leader\.replicas)\.version 3', r'error_message',
+    (r'^UpdateFeatures .*(group|share|streams|eligible\.leader\.replicas)\.version 3', r'error_message',
      'the range of levels is empty yet'),
     (r'^DescribeQuorum v2 ', r'nodes\[0\]\.listeners\[0\]', 'there is no listener for controllers only'),
     (r'(CreateTopics v[01]|DeleteTopics v0|ListOffsets v0|OffsetForLeaderEpoch v[01]|OffsetCommit v[01]|OffsetFetch v0) ', r'^$',
