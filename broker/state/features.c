@@ -4,17 +4,17 @@
 #include "broker/protocol/messages.h"
 #include "broker/state/metadata.h"
 
-enum { KEY_CONSUMER_GROUP_HEARTBEAT = 68, KEY_SHARE_GROUP_HEARTBEAT = 76, KEY_STREAMS_GROUP_HEARTBEAT = 88 };
+enum { KEY_END_TXN = 26, KEY_CONSUMER_GROUP_HEARTBEAT = 68, KEY_SHARE_GROUP_HEARTBEAT = 76, KEY_STREAMS_GROUP_HEARTBEAT = 88 };
 
-/* kraft.version and eligible.leader.replicas.version mean nothing on one
- * node, whose voters and leaders never change. The metadata log is written so that every metadata.version from 17 on can hold it. */
+/* kraft.version and eligible.leader.replicas.version mean nothing on one node, whose voters and leaders never change. The metadata
+ * log is written so that every metadata.version from 17 on can hold it. */
 const FeatureRow feature_rows[FEATURE_COUNT] = {
         [FEATURE_GROUP] = { "group.version", 0, 1, KEY_CONSUMER_GROUP_HEARTBEAT },
         [FEATURE_KRAFT] = { "kraft.version", 0, 0, -1 },
         [FEATURE_METADATA] = { "metadata.version", 7, 30, -1 },
         [FEATURE_SHARE] = { "share.version", 0, 1, KEY_SHARE_GROUP_HEARTBEAT },
         [FEATURE_STREAMS] = { "streams.version", 0, 1, KEY_STREAMS_GROUP_HEARTBEAT },
-        [FEATURE_TRANSACTION] = { "transaction.version", 0, 2, -1 },
+        [FEATURE_TRANSACTION] = { "transaction.version", 0, 2, KEY_END_TXN },
         [FEATURE_ELIGIBLE_LEADER_REPLICAS] = { "eligible.leader.replicas.version", 0, 0, -1 },
 };
 

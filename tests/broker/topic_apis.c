@@ -31,7 +31,6 @@ static void teardown(void) {
 
 TestSuite(topic_apis, .init = setup, .fini = teardown);
 
-
 static CreateTopicsResponseTopic *create_one(CreateTopicsRequestTopic topic, bool validate_only) {
         CreateTopicsResponse *answer = ASK(state, CreateTopics, create_topics, 7, .topics = &topic, .topics_count = 1,
                                            .validate_only = validate_only);

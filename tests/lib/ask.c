@@ -48,8 +48,7 @@ void *asked_end(Asked *asked) {
         static Arena answers; /* with the test's process */
         const Call *call = &asked->call;
         const MessageSchema *response = asked->api.response;
-        bool has_tags = message_is_flexible(response, call_version(call)) && response != &ApiVersionsResponse_message;
-        size_t head = has_tags ? 9 : 8, used;
+        size_t head = message_is_flexible(response, call_version(call)) && response != &ApiVersionsResponse_message ? 9 : 8, used;
         cr_assert(call->is_done && !call->close && !call->no_reply);
         Str reply = arena_str(&answers, (Str){ (char *)call->reply.bytes.data + head, call->reply.bytes.size - head });
         void *answer = arena_alloc(&answers, response->body->size);
