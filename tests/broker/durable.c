@@ -357,20 +357,12 @@ Test(durable, a_cancelled_wait_stays_silent) {
         cr_assert_eq(partition_high_watermark(partition), 1);
 }
 
-static int journal_done;
-static int16_t journal_code = -1;
-
-static void on_written(JournalWrite *write, State *unused) {
+static void on_journal_written(JournalWrite *write, State *unused, int16_t code) {
+        cr_assert_eq(code, 0);
         note('e');
 }
 
-static void on_journal_done(JournalWrite *write, State *unused, int16_t code) {
-        journal_done++;
-        journal_code = code;
-        note('a');
-}
-
-Test(durable, an_offset_commit_takes_effect_when_written_and_is_answered_when_synced) {
+Test(durable, the_journal_takes_effect_when_written_and_its_mark_passes_when_synced) {
         config.durable = true;
         set_broker("offsets.topic.num.partitions", "1");
         open_state();
@@ -379,16 +371,40 @@ Test(durable, an_offset_commit_takes_effect_when_written_and_is_answered_when_sy
         state_drain(state);
         forget_events();
         Journal journal;
-        JournalWrite write = { .written = on_written };
+        JournalWrite write;
         CommittedOffset offset = { .topic = (char *)"a", .offset = 1, .metadata = STR(""), .expire_timestamp_ms = -1 };
+        cr_assert_eq(state_sync_mark(state), 0);
         journal_begin(&journal, NOW);
         journal_add_offset(&journal, STR("g"), &offset);
-        cr_assert_eq(journal_append(state, &journal, STR("g"), &write, on_journal_done), 0);
+        cr_assert_eq(journal_append(state, &journal, STR("g"), &write, on_journal_written), 0);
         state_commit(state);
         cr_assert_str_eq(events, "we");
+        int64_t mark = state_sync_mark(state);
+        cr_assert(mark > 0 && !state_sync_is_past(state, mark));
         state_drain(state);
-        cr_assert_str_eq(events, "wesa");
-        cr_assert_eq(journal_code, 0);
+        cr_assert(state_sync_is_past(state, mark));
+        cr_assert_str_eq(events, "wes");
+        cr_assert_eq(state_sync_mark(state), 0);
+}
+
+/* Marks under load: what comes later does not hold up who came before. */
+Test(durable, a_mark_passes_with_its_own_round) {
+        config.durable = true;
+        open_state();
+        make_topic(NULL, NULL);
+        Ack acks[2];
+        append_to(partition, &acks[0]);
+        state_commit(state);
+        int64_t mark = state_sync_mark(state);
+        append_to(partition, &acks[1]);
+        state_commit(state);
+        cr_assert_gt(state_sync_mark(state), mark);
+        worker_wait(&state->flusher);
+        worker_collect(&state->flusher);
+        cr_assert(state_sync_is_past(state, mark));
+        cr_assert_neq(state_sync_mark(state), 0);
+        state_drain(state);
+        cr_assert_eq(state_sync_mark(state), 0);
 }
 
 Test(durable, sealed_segments_are_synced_in_the_background) {
