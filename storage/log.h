@@ -140,7 +140,7 @@ int log_sync_begin(Log *log, bool sealed_only, LogSync **ret_sync);
 /* Any thread: has the disk begin with it, without waiting. */
 void log_sync_write_back(const LogSync *sync);
 /* Any thread: syncs. 0 or -errno. */
-int log_sync_run(const LogSync *sync);
+int log_sync_run(LogSync *sync);
 /* Frees. With result 0 the recovery point advances, otherwise the log takes no more. log is NULL when it was closed meanwhile. */
 void log_sync_finish(Log *log, LogSync *sync, int result);
 

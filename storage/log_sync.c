@@ -12,6 +12,7 @@ typedef struct SyncItem {
         int fd;
         int64_t base_offset;
         bool sealed;
+        TxnIndex txns; /* a copy, where there are rows to save */
 } SyncItem;
 
 struct LogSync {
@@ -37,18 +38,24 @@ static int add_item(LogSync *sync, Segment *segment) {
         int fd = segment_open(segment);
         if (fd < 0)
                 return fd;
-        int r = segment_save_txns(segment); /* rows are on disk before the recovery point passes them; they are few */
+        SyncItem *item = &sync->items[sync->count];
+        int r = txn_index_is_dirty(&segment->txns) ? txn_index_copy(&segment->txns, &item->txns) : 0;
         if (r)
                 return r;
-        sync->items[sync->count++] = (SyncItem){ .segment = segment_ref(segment), .fd = fd, .base_offset = segment->base_offset,
-                                                 .sealed = segment->sealed };
+        sync->count++;
+        item->segment = segment_ref(segment);
+        item->fd = fd;
+        item->base_offset = segment->base_offset;
+        item->sealed = segment->sealed;
         sync->with_entries |= segment->entry_unsynced;
         return 0;
 }
 
 static void free_sync(LogSync *sync) {
-        for (int32_t i = 0; i < sync->count; i++)
+        for (int32_t i = 0; i < sync->count; i++) {
                 segment_unref(sync->items[i].segment);
+                txn_index_deinit(&sync->items[i].txns);
+        }
         free(sync->path);
         free(sync);
 }
@@ -97,21 +104,30 @@ static int sync_index(const LogSync *sync, const SyncItem *item, const char *suf
         return r;
 }
 
-int log_sync_run(const LogSync *sync) {
-        int r = 0;
-        if (sync->with_entries) {
-                r = file_sync_directory(sync->path);
-                r = r == -ENOENT ? 0 : r; /* the topic was deleted */
-        }
+static int save_txns(const LogSync *sync, SyncItem *item) {
+        char path[SEGMENT_PATH_MAX];
+        segment_path(sync->path, item->base_offset, "txnindex", path);
+        return item->txns.rows ? txn_index_save(&item->txns, path) : 0;
+}
+
+static bool is_gone(const LogSync *sync) {
+        int64_t size;
+        return file_stat(sync->path, &size, NULL) == -ENOENT;
+}
+
+int log_sync_run(LogSync *sync) {
+        int r = sync->with_entries ? file_sync_directory(sync->path) : 0;
         for (int32_t i = sync->count; !r && i-- > 0;) {
-                const SyncItem *item = &sync->items[i];
+                SyncItem *item = &sync->items[i];
                 r = file_sync_data(item->fd);
                 if (!r && item->sealed)
                         r = sync_index(sync, item, "index");
                 if (!r && item->sealed)
                         r = sync_index(sync, item, "timeindex");
+                if (!r)
+                        r = save_txns(sync, item);
         }
-        return r;
+        return r == -ENOENT && is_gone(sync) ? 0 : r;
 }
 
 void log_sync_finish(Log *log, LogSync *sync, int result) {
@@ -119,6 +135,9 @@ void log_sync_finish(Log *log, LogSync *sync, int result) {
                 log->failure = result;
         if (log && !result && sync->end_offset > log->recovery_point)
                 log->recovery_point = sync->end_offset;
+        for (int32_t i = 0; log && !result && i < sync->count; i++)
+                if (sync->items[i].txns.rows)
+                        txn_index_note_saved(&sync->items[i].segment->txns, &sync->items[i].txns);
         free_sync(sync);
 }
 

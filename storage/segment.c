@@ -258,7 +258,7 @@ static int sync_index(const Segment *segment, const char *suffix) {
         return r;
 }
 
-int segment_save_txns(Segment *segment) {
+static int save_txns(Segment *segment) {
         char path[SEGMENT_PATH_MAX];
         if (!txn_index_is_dirty(&segment->txns))
                 return 0;
@@ -280,7 +280,7 @@ int segment_sync(Segment *segment) {
         if (!r && segment->sealed)
                 r = sync_index(segment, "timeindex");
         if (!r)
-                r = segment_save_txns(segment);
+                r = save_txns(segment);
         if (!r)
                 segment->unsynced = segment->entry_unsynced = false;
         return r;

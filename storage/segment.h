@@ -93,9 +93,6 @@ int segment_seal(Segment *segment);
 /* The same for an active segment whose log closes. */
 int segment_flush(Segment *segment);
 
-/* Writes and syncs the transaction index, where it changed. 0 or -errno. */
-int segment_save_txns(Segment *segment);
-
 /* Syncs data and indexes. 0 or -errno. */
 int segment_sync(Segment *segment);
 

@@ -141,6 +141,22 @@ int txn_index_save(TxnIndex *index, const char *path) {
         return 0;
 }
 
+int txn_index_copy(const TxnIndex *index, TxnIndex *ret_copy) {
+        *ret_copy = *index;
+        ret_copy->capacity = index->count;
+        ret_copy->rows = malloc(((size_t)index->count + 1) * sizeof(*index->rows));
+        if (!ret_copy->rows)
+                return -ENOMEM;
+        if (index->count)
+                memcpy(ret_copy->rows, index->rows, (size_t)index->count * sizeof(*index->rows));
+        return 0;
+}
+
+void txn_index_note_saved(TxnIndex *index, const TxnIndex *copy) {
+        index->saved_count = copy->saved_count;
+        index->rewrite = copy->rewrite;
+}
+
 bool txn_index_collect(const TxnIndex *index, int64_t from_offset, int64_t to_offset, TxnIndexEach *each, void *data) {
         for (uint32_t i = 0; i < index->count; i++) {
                 const AbortedTxn *txn = &index->rows[i];

@@ -46,6 +46,11 @@ bool txn_index_is_dirty(const TxnIndex *index);
 /* Brings the file up to date and syncs it, its name too. 0 or -errno. */
 int txn_index_save(TxnIndex *index, const char *path);
 
+/* For a save on another thread: a copy, which is saved there, and afterwards what that means for the index, which may have got more
+ * rows meanwhile. 0 or -ENOMEM. */
+int txn_index_copy(const TxnIndex *index, TxnIndex *ret_copy);
+void txn_index_note_saved(TxnIndex *index, const TxnIndex *copy);
+
 typedef void TxnIndexEach(const AbortedTxn *txn, void *data);
 
 /* Calls each for the transactions that overlap [from_offset, to_offset). True when no later segment can hold another. */

@@ -16,6 +16,33 @@ static void finish(Call *call) {
                 call->on_done(call);
 }
 
+/* What the coordinators answer rests on records of internal topics, their own or those that others wrote just before: where these
+ * have to be durable, the answer waits until they are. */
+static bool rests_on_internal_topics(const Call *call) {
+        static const MessageSchema *const requests[] = {
+                &OffsetCommitRequest_message,        &OffsetFetchRequest_message,       &OffsetDeleteRequest_message,
+                &JoinGroupRequest_message,           &SyncGroupRequest_message,         &DeleteGroupsRequest_message,
+                &InitProducerIdRequest_message,      &AddPartitionsToTxnRequest_message, &AddOffsetsToTxnRequest_message,
+                &EndTxnRequest_message,              &TxnOffsetCommitRequest_message,   &WriteTxnMarkersRequest_message,
+        };
+        for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
+                if (requests[i] == call->api->request)
+                        return true;
+        return false;
+}
+
+static void stop_holding(Call *call) {
+        list_remove(&call->hold.node);
+}
+
+static void on_sync(CommitWait *hold, State *state) {
+        Call *call = container_of(hold, Call, hold);
+        if (state_sync_is_past(state, call->hold_mark))
+                finish(call);
+        else
+                state_wait_sync(state, hold, on_sync);
+}
+
 /* KIP-511: the header of an ApiVersions response is always v0, since the client cannot know better yet. */
 static bool has_tagged_header(const Call *call) {
         return call->api->response != &ApiVersionsResponse_message &&
@@ -35,6 +62,12 @@ void call_reply(Call *call, const void *response) {
         }
         store_be32(reply->bytes.data, (uint32_t)(size - 4));
         store_be32(reply->bytes.data + 4, (uint32_t)call->header.correlation_id);
+        call->hold_mark = rests_on_internal_topics(call) ? state_sync_mark(call->state) : 0;
+        if (call->hold_mark) {
+                call->cancel = stop_holding;
+                state_wait_sync(call->state, &call->hold, on_sync);
+                return;
+        }
         finish(call);
 }
 

@@ -43,6 +43,9 @@ struct Call {
         void *owner;                 /* net's */
         ListNode node;               /* net's */
         void *park; /* the handler's own record while parked, in the arena */
+        bool is_exclusive; /* parked, and no later request of the connection may be handled before it */
+        CommitWait hold;   /* the answer is there, but has to wait for the disk */
+        int64_t hold_mark;
 };
 
 /* Encodes response (the API's generated struct) in the request's version and marks the call done. */

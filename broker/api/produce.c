@@ -89,16 +89,19 @@ static void on_timeout(Timer *timer, State *state) {
         answer(p);
 }
 
+static bool keep(Arena *arena, Str *text) {
+        if (text->len)
+                *text = arena_str(arena, *text);
+        return !text->len || text->data;
+}
+
 /* The frame's bytes are gone with the turn: what the answer needs of them is copied. */
 static bool outlive_turn(Produce *p) {
         Arena *arena = &p->call->arena;
         p->call->header.client_id = STR_NULL;
-        for (int32_t i = 0; i < p->response.responses_count; i++) {
-                Str *name = &p->response.responses[i].name, copy = arena_str(arena, *name);
-                if (name->len && !copy.data)
+        for (int32_t i = 0; i < p->response.responses_count; i++)
+                if (!keep(arena, &p->response.responses[i].name))
                         return false;
-                *name = name->len ? copy : *name;
-        }
         return true;
 }
 
@@ -343,24 +346,17 @@ static bool collect(const ProduceRequestTopicData *topic_data, ProduceRequestPar
         return true;
 }
 
-static bool keep(Call *call, Str *bytes) {
-        if (bytes->len)
-                *bytes = arena_str(&call->arena, *bytes);
-        return !bytes->len || bytes->data;
-}
-
-static bool keep_records(const ProduceRequestTopicData *topic, ProduceRequestPartitionData *data, void *context) {
-        return keep(context, &data->records.bytes);
-}
-
 /* While the addition is written, the bytes of the request would be overwritten by the next. */
+static bool keep_records(const ProduceRequestTopicData *topic, ProduceRequestPartitionData *data, void *context) {
+        return keep(&((Call *)context)->arena, &data->records.bytes);
+}
+
 static bool keep_request(Call *call) {
         ProduceRequest *request = call->request;
-        bool ok = keep(call, &request->transactional_id);
+        bool ok = each_batch(request, keep_records, call) && keep(&call->arena, &request->transactional_id);
         for (int32_t i = 0; ok && i < request->topic_data_count; i++)
-                ok = keep(call, &request->topic_data[i].name);
-        call->header.client_id = STR_NULL;
-        return ok && each_batch(request, keep_records, call);
+                ok = keep(&call->arena, &request->topic_data[i].name);
+        return ok;
 }
 
 static void on_added(TransactionWait *wait, State *state, const TransactionResult *result) {
@@ -392,6 +388,7 @@ static bool add_first(Produce *p) {
                 return true;
         }
         p->transaction.done = on_added;
+        call->is_exclusive = true;
         call->park = p;
         call->cancel = cancel;
         transaction_add(call->state, request->transactional_id, adding.producer_id, adding.producer_epoch, adding.targets, adding.count,

@@ -77,8 +77,10 @@ static void handle_frame(Connection *c, uint8_t *frame, size_t size) {
         c->waiting++;
         c->round_calls++;
         list_append(&c->calls, &call->node);
-        if (api_dispatch(call, frame, size) != DISPATCH_CLOSE)
+        if (api_dispatch(call, frame, size) != DISPATCH_CLOSE) {
+                c->pipelines = c->pipelines && !(call->is_exclusive && !call->is_done);
                 return;
+        }
         c->waiting -= !call->is_done;
         c->is_closing = true;
         list_remove(&call->node);

@@ -20,6 +20,7 @@ struct FlushItem {
 typedef struct Round {
         Job job;
         bool in_background;
+        int32_t taken; /* off the queue, those included that had nothing to sync */
         int32_t count;
         FlushItem items[];
 } Round;
@@ -31,6 +32,13 @@ static bool is_durable(const State *state, const Partition *partition) {
 static void queue(List *list, ListNode *node) {
         if (!list_node_is_linked(node))
                 list_append(list, node);
+}
+
+static void queue_flush(State *state, Partition *partition) {
+        if (list_node_is_linked(&partition->flush))
+                return;
+        list_append(&state->flush_queue, &partition->flush);
+        state->flushes_wanted++;
 }
 
 static bool raise_high_watermark(Partition *partition, int64_t offset) {
@@ -56,7 +64,7 @@ bool flusher_settle(State *state, Partition *partition) {
         bool durable = is_durable(state, partition);
         if (recovery_point < end && durable) {
                 partition->sync_offset = end;
-                queue(&state->flush_queue, &partition->flush);
+                queue_flush(state, partition);
         } else if (recovery_point < log_active_offset(partition->log)) {
                 queue(&state->roll_queue, &partition->roll);
         }
@@ -70,18 +78,44 @@ bool flusher_committed(State *state, Partition *partition) {
         int64_t end = log_end_offset(log);
         if (end - log_recovery_point(log) >= partition->topic->flush_messages) {
                 partition->sync_offset = end;
-                queue(&state->flush_queue, &partition->flush);
+                queue_flush(state, partition);
         }
         return flusher_settle(state, partition);
 }
 
-void flusher_forget(Partition *partition) {
+int64_t flusher_mark(const State *state) {
+        return state->flushes_wanted;
+}
+
+void flusher_forget(State *state, Partition *partition) {
+        state->flushes_done += list_node_is_linked(&partition->flush);
         list_remove(&partition->flush);
         list_remove(&partition->roll);
         list_remove(&partition->overdue);
-        if (partition->flushing)
+        if (partition->flushing) {
                 partition->flushing->partition = NULL;
+                state->forgotten_syncs++;
+        }
         partition->flushing = NULL;
+}
+
+void flusher_wait_for_forgotten(State *state) {
+        if (!state->forgotten_syncs)
+                return;
+        worker_wait(&state->flusher);
+        worker_wait(&state->worker);
+}
+
+void flusher_give_up(State *state) {
+        if (list_is_empty(&state->sync_waits))
+                return;
+        HASHMAP_FOREACH(&state->topics, node) {
+                Topic *topic = container_of(node, Topic, by_name);
+                for (int32_t i = 0; i < topic->partition_count; i++)
+                        topic->partitions[i]->is_deleted = true;
+        }
+        state->flushes_done = state->flushes_wanted;
+        flusher_release(state);
 }
 
 static int run_round(Job *job) {
@@ -109,8 +143,10 @@ void flusher_release(State *state) {
 static void finish_item(State *state, Round *round, FlushItem *item, int result, List *grown) {
         Partition *partition = item->partition;
         log_sync_finish(partition ? partition->log : NULL, item->sync, result);
-        if (!partition)
+        if (!partition) {
+                state->forgotten_syncs--;
                 return;
+        }
         partition->flushing = NULL;
         if (result)
                 return;
@@ -138,6 +174,8 @@ static void finish_round(Job *job, State *state, int result) {
                 fail(state, result);
         for (int32_t i = 0; i < round->count; i++)
                 finish_item(state, round, &round->items[i], result, &grown);
+        if (!round->in_background)
+                state->flushes_done += round->taken;
         if (!result && !state->failed) {
                 flusher_release(state);
                 for (ListNode *node; (node = list_pop(&grown));)
@@ -168,6 +206,7 @@ static int fill_round(Round *round, List *queued) {
                 if (r)
                         return r;
                 list_remove(node);
+                round->taken++;
                 if (!sync)
                         continue;
                 FlushItem *item = &round->items[round->count++];
@@ -189,6 +228,8 @@ static void start_round(State *state, bool in_background, List *queued, bool *is
                 if (!timer_is_set(&state->flush_timer) || state->flush_timer.node.key > state->mono_ms + RETRY_MS)
                         timer_set(state, &state->flush_timer, state->mono_ms + RETRY_MS);
         }
+        if (round && round->count == 0 && !in_background)
+                state->flushes_done += round->taken;
         if (!round || round->count == 0) {
                 free(round);
                 return;
@@ -211,7 +252,7 @@ void flusher_run_timer(Timer *timer, State *state) {
                 Partition *partition = container_of(node, Partition, overdue);
                 if (partition->flush_due_ms <= state->mono_ms) {
                         list_remove(node);
-                        queue(&state->flush_queue, &partition->flush);
+                        queue_flush(state, partition);
                 } else if (partition->flush_due_ms < next_ms) {
                         next_ms = partition->flush_due_ms;
                 }

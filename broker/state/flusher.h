@@ -19,11 +19,20 @@ bool flusher_settle(State *state, Partition *partition);
 /* Begins a round if there is something to do and none is under way: once at the end of a turn's commits. */
 void flusher_start(State *state);
 
+/* What has been queued so far is on disk when this number is reached: see state_sync_is_past(). */
+int64_t flusher_mark(const State *state);
+
+/* Files of a deleted topic may still be on their way to the disk, by name: until that is over, nothing may take the name. */
+void flusher_wait_for_forgotten(State *state);
+
 /* The partition goes away. */
-void flusher_forget(Partition *partition);
+void flusher_forget(State *state, Partition *partition);
 
 /* What state->flush_timer does: flush.ms, and another try after a round that could not begin. */
 void flusher_run_timer(Timer *timer, State *state);
+
+/* Everybody who still waits is told that it came to nothing: the state is about to be freed. */
+void flusher_give_up(State *state);
 
 /* Asks everybody who waits for a sync again: some partition is gone. */
 void flusher_release(State *state);

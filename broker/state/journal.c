@@ -140,23 +140,9 @@ void journal_add_group(Journal *journal, const Group *group) {
         free(members);
 }
 
-static void on_sync(CommitWait *wait, State *state) {
-        JournalWrite *write = container_of(wait, JournalWrite, wait);
-        if (partition_is_settled(write->partition, write->end_offset))
-                write->done(write, state, write->partition->is_deleted ? KAFKA_COORDINATOR_NOT_AVAILABLE : 0);
-        else
-                state_wait_sync(state, wait, on_sync);
-}
-
 static void on_commit(CommitWait *wait, State *state) {
         JournalWrite *write = container_of(wait, JournalWrite, wait);
-        if (!partition_is_written(write->partition, write->end_offset)) {
-                write->done(write, state, KAFKA_COORDINATOR_NOT_AVAILABLE);
-                return;
-        }
-        if (write->written)
-                write->written(write, state);
-        on_sync(wait, state);
+        write->done(write, state, write->partition->commit_error ? KAFKA_COORDINATOR_NOT_AVAILABLE : 0);
 }
 
 int journal_append(State *state, Journal *journal, Str group_id, JournalWrite *write,
@@ -173,7 +159,6 @@ int journal_append(State *state, Journal *journal, Str group_id, JournalWrite *w
                 r = partition_append_owned(state, partition, &journal->batch.out, LOG_ORIGIN_BROKER, &append);
                 if (!r && write) {
                         write->partition = partition;
-                        write->end_offset = append.last_offset + 1;
                         write->done = done;
                         state_wait_commit(state, &write->wait, on_commit);
                 }

@@ -10,15 +10,11 @@
 /* The partition that holds the group's records, as Kafka computes it; 0 <= result < partition_count. */
 int32_t journal_partition_index(Str group_id, int32_t partition_count);
 
-/* Records on their way into the log. done() gets 0, when they are written and, where the configs ask for it, on disk; or a positive code.
- * What others do to the group in the meantime may be behind them in the log, so a change takes effect in written(), at the
- * end of the turn; only the answer waits for done(). */
+/* Records that wait for the commit of the turn. done() gets 0 or a positive code. */
 typedef struct JournalWrite JournalWrite;
 struct JournalWrite {
         CommitWait wait;
         Partition *partition;
-        int64_t end_offset;
-        void (*written)(JournalWrite *write, State *state); /* may be NULL; not called after a failure */
         void (*done)(JournalWrite *write, State *state, int16_t code);
 };
 
@@ -37,7 +33,7 @@ void journal_add_offset_tombstone(Journal *journal, Str group_id, Str topic, int
 void journal_add_group(Journal *journal, const Group *group);
 void journal_add_group_tombstone(Journal *journal, Str group_id);
 
-/* Queues the batch, which is taken over; write->done() is called after the commit (write may be NULL; its written member is the caller's). 0; a positive code or -errno, and then
+/* Queues the batch, which is taken over; write->done() is called after the commit (write may be NULL). 0; a positive code or -errno, and then
  * done() is not called. */
 int journal_append(State *state, Journal *journal, Str group_id, JournalWrite *write,
                    void (*done)(JournalWrite *write, State *state, int16_t code));

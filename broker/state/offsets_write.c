@@ -15,7 +15,6 @@ struct OffsetsWrite {
         OffsetToCommit *offsets;
         int32_t count;
         OffsetsProducer producer; /* id -1: outside transactions */
-        int16_t code; /* of putting them into force */
         OffsetsWait *wait;
 };
 
@@ -45,17 +44,11 @@ static int store(State *state, const OffsetsWrite *write, const OffsetToCommit *
                             offset->commit_ms, offset->expire_ms);
 }
 
-static void on_written(JournalWrite *journal, State *state) {
+static void on_written(JournalWrite *journal, State *state, int16_t code) {
         OffsetsWrite *write = container_of(journal, OffsetsWrite, journal);
-        for (int32_t i = 0; i < write->count; i++)
+        for (int32_t i = 0; !code && i < write->count; i++)
                 if (store(state, write, &write->offsets[i]) < 0)
-                        write->code = KAFKA_COORDINATOR_NOT_AVAILABLE;
-}
-
-static void on_done(JournalWrite *journal, State *state, int16_t code) {
-        OffsetsWrite *write = container_of(journal, OffsetsWrite, journal);
-        if (!code)
-                code = write->code;
+                        code = KAFKA_COORDINATOR_NOT_AVAILABLE;
         if (write->wait) {
                 write->wait->write = NULL;
                 write->wait->done(write->wait, state, code);
@@ -91,8 +84,7 @@ static int append(State *state, OffsetsWrite *write) {
                                                        .metadata = offset->metadata, .commit_timestamp_ms = offset->commit_ms,
                                                        .expire_timestamp_ms = offset->expire_ms });
         }
-        write->journal.written = on_written;
-        return journal_append(state, &journal, write->group_id, &write->journal, on_done);
+        return journal_append(state, &journal, write->group_id, &write->journal, on_written);
 }
 
 int offsets_write(State *state, Str group_id, const OffsetToCommit *offsets, int32_t count, const OffsetsProducer *producer,

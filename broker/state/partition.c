@@ -114,7 +114,7 @@ void partition_delete_log(State *state, Partition *partition) {
         char path[PATH_MAX], *doomed;
         list_remove(&partition->dirty);
         list_remove(&partition->grown);
-        flusher_forget(partition);
+        flusher_forget(state, partition);
         if (partition->log)
                 log_abandon(partition->log);
         partition->log = NULL;
@@ -127,10 +127,10 @@ void partition_delete_log(State *state, Partition *partition) {
                 trace_warn("cannot remove the log of %s-%d: %s", partition->topic->name, partition->index, strerror(-r));
 }
 
-void partition_free(Partition *partition) {
+void partition_free(State *state, Partition *partition) {
         if (!partition)
                 return;
-        flusher_forget(partition);
+        flusher_forget(state, partition);
         if (partition->log)
                 log_abandon(partition->log);
         list_remove(&partition->dirty);

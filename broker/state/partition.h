@@ -65,7 +65,7 @@ int partition_create_log(State *state, Partition *partition);
 int partition_open_log(State *state, Partition *partition, bool clean_shutdown);
 /* Forgets the log and removes its directory. */
 void partition_delete_log(State *state, Partition *partition);
-void partition_free(Partition *partition);
+void partition_free(State *state, Partition *partition);
 
 /* After the state_commit() of an append: whether it was written. */
 bool partition_is_written(const Partition *partition, int64_t end_offset);
@@ -79,8 +79,8 @@ static inline int64_t partition_high_watermark(const Partition *partition) {
         return partition->log && partition->high_watermark > start ? partition->high_watermark : start;
 }
 static inline int64_t partition_last_stable_offset(const Partition *partition) {
-        int64_t stable = partition->log ? log_last_stable_offset(partition->log) : 0;
-        return stable < partition_high_watermark(partition) ? stable : partition_high_watermark(partition);
+        int64_t stable = partition->log ? log_last_stable_offset(partition->log) : 0, end = partition_high_watermark(partition);
+        return stable < end ? stable : end;
 }
 static inline int64_t partition_start_offset(const Partition *partition) {
         return partition->log ? log_start_offset(partition->log) : 0;

@@ -297,6 +297,7 @@ int state_close(State *state) {
         if (!state)
                 return 0;
         state_drain(state);
+        flusher_give_up(state);
         transactions_close(state);
         groups_close(state);
         state_drain(state);
@@ -316,6 +317,7 @@ int state_close(State *state) {
 void state_abandon(State *state) {
         if (!state)
                 return;
+        flusher_give_up(state);
         transactions_close(state);
         groups_close(state);
         state_free(state);
@@ -329,6 +331,19 @@ void state_wait_commit(State *state, CommitWait *wait, void (*done)(CommitWait *
 void state_wait_sync(State *state, CommitWait *wait, void (*done)(CommitWait *wait, State *state)) {
         wait->done = done;
         list_append(&state->sync_waits, &wait->node);
+}
+
+static bool is_durable_topic(const State *state, Str name) {
+        const Topic *topic = topic_find(state, name);
+        return topic && topic->flush_messages <= 1;
+}
+
+int64_t state_sync_mark(const State *state) {
+        if (state->flushes_done >= state->flushes_wanted)
+                return 0;
+        bool waits = state->config->durable || is_durable_topic(state, STR(TOPIC_NAME_OFFSETS)) ||
+                     is_durable_topic(state, STR(TOPIC_NAME_TRANSACTIONS));
+        return waits ? flusher_mark(state) : 0;
 }
 
 static void take_list(List *from, List *to) {

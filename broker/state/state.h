@@ -43,6 +43,8 @@ struct State {
         List roll_queue;       /* Partition.roll */
         List flush_deadlines;  /* Partition.overdue */
         List sync_waits;       /* CommitWait.node of those whose writes are not on disk yet */
+        int64_t flushes_wanted, flushes_done; /* partitions that were queued so far, and of those, the ones that are dealt with */
+        int32_t forgotten_syncs; /* under way, of partitions that are gone */
         bool flush_is_running, roll_is_running, checkpoint_is_running;
         Timer flush_timer;
         List kept_buffers;     /* batches of internal topics until they are written */
@@ -91,6 +93,14 @@ void state_wait_sync(State *state, CommitWait *wait, void (*done)(CommitWait *wa
 /* The end of a turn: one pwritev per dirty partition, then the commit waits in order, then the fetches waiting on partitions that
  * grew. Runs until nothing is dirty, and sends what has to be synced on its way. */
 void state_commit(State *state);
+
+/* For answers that rest on what was written to internal topics: 0 when all of that is on disk, or need not be; otherwise a mark for
+ * state_sync_is_past(). */
+int64_t state_sync_mark(const State *state);
+/* Whether what was written before the mark is on disk. */
+static inline bool state_sync_is_past(const State *state, int64_t mark) {
+        return state->flushes_done >= mark;
+}
 
 /* wake(data) is called on another thread when state_collect() has something to do. Without (NULL) nothing runs on other threads that
  * was not started yet: see state_drain(). */

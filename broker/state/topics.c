@@ -139,9 +139,9 @@ static void take_out_topic(State *state, Topic *topic) {
 }
 
 /* Frees a topic that is in no map. */
-static void destroy_topic(Topic *topic) {
+static void destroy_topic(State *state, Topic *topic) {
         for (int32_t i = 0; i < topic->partition_count; i++)
-                partition_free(topic->partitions[i]);
+                partition_free(state, topic->partitions[i]);
         free(topic->partitions);
         config_map_deinit(&topic->config);
         free(topic->collision_key);
@@ -153,7 +153,7 @@ void topic_free(State *state, Topic *topic) {
         if (!topic)
                 return;
         take_out_topic(state, topic);
-        destroy_topic(topic);
+        destroy_topic(state, topic);
 }
 
 /* Adds partitions without logs up to count. On error some may have been added. */
@@ -178,7 +178,7 @@ static void shrink_topic(State *state, Topic *topic, int32_t count) {
         while (topic->partition_count > count) {
                 Partition *partition = topic->partitions[--topic->partition_count];
                 partition_delete_log(state, partition);
-                partition_free(partition);
+                partition_free(state, partition);
         }
 }
 
@@ -226,6 +226,7 @@ int topic_create(State *state, Str name, int32_t partition_count, const ConfigMa
                 return KAFKA_KAFKA_STORAGE_ERROR;
         Topic *topic;
         Uuid id = uuid_random();
+        flusher_wait_for_forgotten(state);
         int r = data_dir_drop_stale_rows(state);
         if (r == 0)
                 r = topic_new(name, &id, config, &topic);
@@ -241,7 +242,7 @@ int topic_create(State *state, Str name, int32_t partition_count, const ConfigMa
         }
         if (r) {
                 shrink_topic(state, topic, 0);
-                destroy_topic(topic);
+                destroy_topic(state, topic);
                 return r;
         }
         topic_apply_config(state, topic);
@@ -269,7 +270,7 @@ int topic_delete(State *state, Topic *topic) {
         state->deletions++;
         trace_debug("deleted topic %s", topic->name);
         shrink_topic(state, topic, 0);
-        destroy_topic(topic);
+        destroy_topic(state, topic);
         return 0;
 }
 
@@ -375,7 +376,7 @@ int topic_replay(State *state, Str name, const Uuid *id) {
                 return r;
         r = insert_topic(state, topic);
         if (r)
-                destroy_topic(topic);
+                destroy_topic(state, topic);
         return r;
 }
 

@@ -17,8 +17,8 @@
 
 struct TransactionWrite {
         CommitWait commit;
-        Partition *partition;
         int64_t end_offset;
+        Partition *partition;
         Transaction *txn;
         TransactionFacts facts;
         bool is_tombstone;
@@ -113,7 +113,7 @@ static void finish(State *state, TransactionWrite *write, int16_t code) {
         free(write);
 }
 
-/* What a transition allows must not be on disk before it: where the configs ask for a sync, it is in force only then. */
+/* Where it has to be, a step is on disk before the next one is taken: markers must not outlive the decision that they carry out. */
 static void on_sync(CommitWait *commit, State *state) {
         TransactionWrite *write = container_of(commit, TransactionWrite, commit);
         if (partition_is_settled(write->partition, write->end_offset))

@@ -128,6 +128,15 @@ static void wait_for_result(Worker *worker) {
         pthread_mutex_unlock(&worker->lock);
 }
 
+void worker_wait(Worker *worker) {
+        if (!worker->has_thread)
+                run_inline(worker);
+        pthread_mutex_lock(&worker->lock);
+        while (worker->running || !list_is_empty(&worker->todo))
+                pthread_cond_wait(&worker->finished, &worker->lock);
+        pthread_mutex_unlock(&worker->lock);
+}
+
 void worker_drain(Worker *worker) {
         do {
                 if (worker->has_thread)

@@ -46,5 +46,7 @@ void worker_set_wake(Worker *worker, void (*wake)(void *data), void *data);
 void worker_submit(Worker *worker, Job *job);
 /* Calls done() of the jobs that have finished; whether there were any. */
 bool worker_collect(Worker *worker);
+/* Waits until all jobs have run; their done() still comes with the next collect. */
+void worker_wait(Worker *worker);
 /* Waits for all jobs, those that done() submits too. */
 void worker_drain(Worker *worker);

@@ -37,8 +37,9 @@ static void forget_events(void) {
 static bool is_segment(int fd) {
         char name[64], target[512];
         snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
-        ssize_t size = readlink(name, target, sizeof(target));
-        return size > 4 && memcmp(target + size - 4, ".log", 4) == 0;
+        ssize_t size = readlink(name, target, sizeof(target) - 1);
+        target[size < 0 ? 0 : size] = '\0';
+        return size > 4 && strcmp(target + size - 4, ".log") == 0 && !strstr(target, "__cluster_metadata");
 }
 
 static ssize_t noted_write(int fd, const struct iovec *parts, int count, off_t position) {
@@ -344,6 +345,46 @@ Test(durable, deleting_a_topic_ends_the_wait) {
         cr_assert_not(state->failed);
 }
 
+Test(durable, the_name_of_a_deleted_topic_is_free_at_once) {
+        config.durable = true;
+        open_state();
+        make_topic(NULL, NULL);
+        Ack ack;
+        append_to(partition, &ack);
+        state_commit(state); /* its round has not run yet, and knows files by their names */
+        cr_assert_eq(topic_delete(state, partition->topic), 0);
+        cr_assert_eq(state->forgotten_syncs, 1);
+        cr_assert_eq(topic_create(state, STR("a"), 1, &CONFIG_MAP_INIT, NULL), 0);
+        cr_assert(list_is_empty(&state->flusher.todo), "it ran before the new files were made");
+        cr_assert_str_eq(events, "wa");
+        partition = topic_find(state, STR("a"))->partitions[0];
+        append_to(partition, &ack);
+        state_drain(state);
+        cr_assert_eq(state->forgotten_syncs, 0);
+        cr_assert(!state->failed && ack.count == 1);
+        cr_assert_eq(partition_high_watermark(partition), 1);
+        cr_assert_eq(state_sync_mark(state), 0);
+}
+
+/* A producer that lost its connection asks again: what is in the log already is no answer before it is on disk. */
+Test(durable, a_retry_waits_for_the_original) {
+        config.durable = true;
+        open_state();
+        make_topic(NULL, NULL);
+        LogAppend result;
+        for (int i = 0; i < 2; i++) {
+                Buffer bytes = make_batch(0);
+                cr_assert_eq(partition_append(state, partition, bytes.data, bytes.size, LOG_ORIGIN_CLIENT, &result), 0);
+                cr_assert_eq(result.duplicate, i == 1);
+                state_commit(state);
+                buffer_deinit(&bytes);
+                cr_assert(!partition_is_settled(partition, result.last_offset + 1));
+        }
+        state_drain(state);
+        cr_assert(partition_is_settled(partition, result.last_offset + 1));
+        cr_assert_str_eq(events, "ws");
+}
+
 Test(durable, a_cancelled_wait_stays_silent) {
         config.durable = true;
         open_state();
@@ -357,20 +398,12 @@ Test(durable, a_cancelled_wait_stays_silent) {
         cr_assert_eq(partition_high_watermark(partition), 1);
 }
 
-static int journal_done;
-static int16_t journal_code = -1;
-
-static void on_written(JournalWrite *write, State *unused) {
+static void on_journal_written(JournalWrite *write, State *unused, int16_t code) {
+        cr_assert_eq(code, 0);
         note('e');
 }
 
-static void on_journal_done(JournalWrite *write, State *unused, int16_t code) {
-        journal_done++;
-        journal_code = code;
-        note('a');
-}
-
-Test(durable, an_offset_commit_takes_effect_when_written_and_is_answered_when_synced) {
+Test(durable, the_journal_takes_effect_when_written_and_its_mark_passes_when_synced) {
         config.durable = true;
         set_broker("offsets.topic.num.partitions", "1");
         open_state();
@@ -379,16 +412,40 @@ Test(durable, an_offset_commit_takes_effect_when_written_and_is_answered_when_sy
         state_drain(state);
         forget_events();
         Journal journal;
-        JournalWrite write = { .written = on_written };
+        JournalWrite write;
         CommittedOffset offset = { .topic = (char *)"a", .offset = 1, .metadata = STR(""), .expire_timestamp_ms = -1 };
+        cr_assert_eq(state_sync_mark(state), 0);
         journal_begin(&journal, NOW);
         journal_add_offset(&journal, STR("g"), &offset);
-        cr_assert_eq(journal_append(state, &journal, STR("g"), &write, on_journal_done), 0);
+        cr_assert_eq(journal_append(state, &journal, STR("g"), &write, on_journal_written), 0);
         state_commit(state);
         cr_assert_str_eq(events, "we");
+        int64_t mark = state_sync_mark(state);
+        cr_assert(mark > 0 && !state_sync_is_past(state, mark));
         state_drain(state);
-        cr_assert_str_eq(events, "wesa");
-        cr_assert_eq(journal_code, 0);
+        cr_assert(state_sync_is_past(state, mark));
+        cr_assert_str_eq(events, "wes");
+        cr_assert_eq(state_sync_mark(state), 0);
+}
+
+/* Marks under load: what comes later does not hold up who came before. */
+Test(durable, a_mark_passes_with_its_own_round) {
+        config.durable = true;
+        open_state();
+        make_topic(NULL, NULL);
+        Ack acks[2];
+        append_to(partition, &acks[0]);
+        state_commit(state);
+        int64_t mark = state_sync_mark(state);
+        append_to(partition, &acks[1]);
+        state_commit(state);
+        cr_assert_gt(state_sync_mark(state), mark);
+        worker_wait(&state->flusher);
+        worker_collect(&state->flusher);
+        cr_assert(state_sync_is_past(state, mark));
+        cr_assert_neq(state_sync_mark(state), 0);
+        state_drain(state);
+        cr_assert_eq(state_sync_mark(state), 0);
 }
 
 Test(durable, sealed_segments_are_synced_in_the_background) {

@@ -19,12 +19,12 @@ static atomic_bool is_gated, is_failing;
 static atomic_int syncs;
 static sem_t gate;
 
-/* Syncs of the topic t wait at the gate. */
+/* Syncs of the topic t, and of the internal ones, wait at the gate. */
 static int gated_sync(int fd) {
         char name[64], target[512] = "";
         snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
         ssize_t size = readlink(name, target, sizeof(target) - 1);
-        if (size < 0 || !strstr(target, "/t-0/"))
+        if (size < 0 || !(strstr(target, "/t-0/") || strstr(target, "/__consumer_offsets-") || strstr(target, "/__transaction_state-")))
                 return fdatasync(fd);
         if (is_gated)
                 sem_wait(&gate);
@@ -200,6 +200,67 @@ Test(durable, deleting_the_topic_answers_who_waits) {
         cr_assert_eq(receive_produce(&producer, 1).error_code, 3); /* UNKNOWN_TOPIC_OR_PARTITION */
         open_gate();
         client_close(&producer);
+}
+
+static void send_commit(TestClient *to, int64_t offset) {
+        OffsetCommitRequestPartition partition = OffsetCommitRequestPartition_INIT;
+        partition.committed_offset = offset;
+        OffsetCommitRequestTopic topic = OffsetCommitRequestTopic_INIT;
+        topic.name = STR("t");
+        topic.partitions = &partition;
+        topic.partitions_count = 1;
+        OffsetCommitRequest request = OffsetCommitRequest_INIT;
+        request.group_id = STR("g");
+        request.generation_id_or_member_epoch = -1;
+        request.topics = &topic;
+        request.topics_count = 1;
+        client_send(to, &OffsetCommitRequest_message, 8, &request);
+}
+
+static void send_offset_fetch(TestClient *to) {
+        OffsetFetchRequest request = OffsetFetchRequest_INIT;
+        request.group_id = STR("g");
+        request.topics = NULL;
+        request.topics_count = -1;
+        client_send(to, &OffsetFetchRequest_message, 5, &request);
+}
+
+Test(durable, committed_offsets_are_answered_and_told_when_they_are_on_disk) {
+        TestClient consumer = client_connect(&broker);
+        OffsetCommitResponse committed;
+        OffsetFetchResponse fetched;
+        send_commit(&consumer, 1);
+        client_receive(&consumer, &OffsetCommitResponse_message, 8, consumer.correlation_id, &committed);
+        cr_assert_eq(committed.topics[0].partitions[0].error_code, 0);
+        is_gated = true;
+        send_commit(&consumer, 2);
+        ApiVersionsResponse versions;
+        CLIENT_CALL(&client, ApiVersions, 0, &ApiVersionsRequest_INIT, &versions);
+        cr_assert(client_is_silent(&consumer, 100));
+        send_offset_fetch(&client);
+        cr_assert(client_is_silent(&client, 100), "an offset that may be lost is not told");
+        open_gate();
+        client_receive(&client, &OffsetFetchResponse_message, 5, client.correlation_id, &fetched);
+        cr_assert_eq(fetched.topics[0].partitions[0].committed_offset, 2);
+        client_receive(&consumer, &OffsetCommitResponse_message, 8, consumer.correlation_id, &committed);
+        cr_assert_eq(committed.topics[0].partitions[0].error_code, 0);
+        client_close(&consumer);
+}
+
+/* A client that closes while its answer is held. */
+Test(durable, a_held_answer_may_lose_its_client) {
+        TestClient consumer = client_connect(&broker);
+        is_gated = true;
+        send_commit(&consumer, 7);
+        cr_assert(client_is_silent(&consumer, 100));
+        client_close(&consumer);
+        ApiVersionsResponse versions;
+        CLIENT_CALL(&client, ApiVersions, 0, &ApiVersionsRequest_INIT, &versions);
+        open_gate();
+        OffsetFetchResponse fetched;
+        send_offset_fetch(&client);
+        client_receive(&client, &OffsetFetchResponse_message, 5, client.correlation_id, &fetched);
+        cr_assert_eq(fetched.topics[0].partitions[0].committed_offset, 7);
 }
 
 Test(durable, a_failed_sync_ends_the_broker_without_an_answer) {
