@@ -37,7 +37,7 @@ Test(traps, what_is_not_listed_closes_the_connection) {
         ApiVersionsRequest request = ApiVersionsRequest_INIT;
         ApiVersionsResponse listed;
         CLIENT_CALL(&client, ApiVersions, 0, &request, &listed);
-        cr_assert_eq(listed.api_keys_count, (int32_t)api_count);
+        cr_assert_leq(listed.api_keys_count, (int32_t)api_count);
         for (int16_t key = -2; key < 100; key++) {
                 const Api *api = api_find(key);
                 if (api && api->request == &ApiVersionsRequest_message)
