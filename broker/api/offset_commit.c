@@ -16,8 +16,10 @@ typedef struct Commit {
 
 static int64_t expiry_of(const Call *call) {
         const OffsetCommitRequest *request = call->request;
-        int16_t version = call_version(call);
-        return version >= 2 && version <= 4 && request->retention_time_ms != -1 ? call->state->now_ms + request->retention_time_ms : -1;
+        int64_t expire_ms;
+        if (call_version(call) < 2 || call_version(call) > 4 || request->retention_time_ms == -1)
+                return -1;
+        return __builtin_add_overflow(call->state->now_ms, request->retention_time_ms, &expire_ms) ? INT64_MAX : expire_ms;
 }
 
 static void on_written(OffsetsWait *wait, State *state, int16_t code) {

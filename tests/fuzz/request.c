@@ -77,7 +77,7 @@ static void open_state(int64_t now_ms, int64_t mono_ms) {
 }
 
 static void start(void) {
-        trace_level = getenv("FUZZ_TRACE") ? TRACE_DEBUG : (TraceLevel)-1;
+        trace_level = getenv("FUZZ_TRACE") ? TRACE_DEBUG : TRACE_NOTHING;
         file_ops = FILE_OPS_SYSTEM;
         file_ops.fsync = file_ops.fdatasync = sync_nothing;
         file_ops.fallocate = reserve_nothing;
