@@ -76,6 +76,24 @@ Str arena_printf(Arena *arena, const char *format, ...) {
         return result;
 }
 
+ArenaMark arena_mark(const Arena *arena) {
+        return (ArenaMark){ .block = arena->blocks, .block_used_bytes = arena->blocks ? arena->blocks->used : 0,
+                            .used_bytes = arena->used_bytes };
+}
+
+void arena_rewind(Arena *arena, const ArenaMark *mark) {
+        while (arena->blocks != mark->block) {
+                ArenaBlock *block = arena->blocks;
+                arena->blocks = block->next;
+                free(block);
+        }
+        if (mark->block) {
+                memset(mark->block->data + mark->block_used_bytes, 0, mark->block->used - mark->block_used_bytes);
+                mark->block->used = mark->block_used_bytes;
+        }
+        arena->used_bytes = mark->used_bytes;
+}
+
 void arena_reset(Arena *arena) {
         ArenaBlock *kept = NULL;
         for (ArenaBlock *block = arena->blocks, *next; block; block = next) {

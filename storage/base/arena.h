@@ -31,6 +31,15 @@ Str arena_str(Arena *arena, Str s);
 /* printf into the arena; STR_NULL without memory. */
 Str arena_printf(Arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* A point in an arena's life to go back to: what was allocated since is forgotten, what was before stays. */
+typedef struct ArenaMark {
+        ArenaBlock *block;
+        size_t block_used_bytes, used_bytes;
+} ArenaMark;
+
+ArenaMark arena_mark(const Arena *arena);
+void arena_rewind(Arena *arena, const ArenaMark *mark);
+
 /* Forgets everything, keeping one small block for what comes next. */
 void arena_reset(Arena *arena);
 

@@ -50,3 +50,26 @@ Test(arena, strings_are_copies_that_end_in_nul_and_null_stays_null) {
         cr_assert(str_equal(printed, STR("7-y")));
         arena_deinit(&arena);
 }
+
+Test(arena, going_back_to_a_mark_forgets_what_came_after) {
+        Arena arena = ARENA_INIT(0);
+        ArenaMark start = arena_mark(&arena);
+        char *before = arena_alloc(&arena, 100);
+        memset(before, 'b', 100);
+        ArenaMark mark = arena_mark(&arena);
+        char *first = NULL;
+        for (int i = 0; i < 3; i++) {
+                char *after = arena_alloc(&arena, 200);
+                cr_assert(!first || after == first);
+                first = after;
+                for (int k = 0; k < 200; k++)
+                        cr_assert_eq(after[k], 0);
+                memset(after, 'a', 200);
+                cr_assert(arena_alloc(&arena, 1 << 20));
+                arena_rewind(&arena, &mark);
+                cr_assert_eq(arena.used_bytes, mark.used_bytes);
+        }
+        cr_assert_eq(before[99], 'b');
+        arena_rewind(&arena, &start);
+        cr_assert(arena.used_bytes == 0 && !arena.blocks);
+}
