@@ -306,9 +306,11 @@ static void on_wake(PartitionWait *wait, State *state) {
         Fetch *fetch = container_of(wait, FetchHook, wait)->fetch;
         const FetchRequest *request = fetch->call->request;
         Pass pass;
+        ArenaMark mark = arena_mark(&fetch->call->arena); /* it may be woken any number of times */
         bool ok = run_pass(fetch, &pass);
         if (ok && !pass.has_error && pass.bytes < request->min_bytes) {
                 pass_release(&pass);
+                arena_rewind(&fetch->call->arena, &mark);
                 return;
         }
         unhook(fetch);
