@@ -4,6 +4,7 @@
  * A frame says its own length, so each cut goes out as a correct frame that holds too little. Connections come in bunches: all are
  * opened and written to, then all are looked at. */
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "broker/api/api.h"
@@ -121,4 +122,20 @@ Test(truncation, promised_bytes_cost_nothing_until_they_come) {
         for (int i = 0; i < COUNT; i++)
                 client_close(&clients[i]);
         expect_served();
+}
+
+/* Three bytes each, and more than a hundred of the answer. */
+Test(truncation, a_request_whose_answer_would_be_huge_is_given_up) {
+        enum { COUNT = 3000000 };
+        DescribeGroupsRequest request = DescribeGroupsRequest_INIT;
+        request.groups = malloc(COUNT * sizeof(*request.groups));
+        request.groups_count = COUNT;
+        for (int i = 0; i < COUNT; i++)
+                request.groups[i] = STR("g");
+        TestClient client = client_connect(&broker);
+        client_send(&client, &DescribeGroupsRequest_message, 4, &request);
+        free(request.groups);
+        cr_expect(client_is_closed(&client));
+        expect_served();
+        client_close(&client);
 }
