@@ -163,7 +163,7 @@ static char *read_logical_line(FILE *file, int *line_number) {
 static int parse_file(Config *config, const char *path) {
         FILE *file = fopen(path, "re");
         if (!file) {
-                trace_error("%s: %s", path, strerror(errno));
+                trace_error("cannot read the properties file '%s': %s", path, strerror(errno));
                 return 2;
         }
         int r = 0, line_number = 0;
@@ -173,6 +173,10 @@ static int parse_file(Config *config, const char *path) {
                         continue;
                 split_property(line, &key, &value);
                 r = set_value(config, (Source){ path, line_number }, key, value);
+        }
+        if (!r && ferror(file)) {
+                trace_error("cannot read the properties file '%s': %s", path, strerror(errno));
+                r = 2;
         }
         fclose(file);
         return r;
@@ -290,6 +294,8 @@ static int parse_valued(Config *config, const char *flag, const char *value) {
                 return parse_override(config, value);
         if (strcmp(flag, "--port") == 0)
                 return parse_port(config, value);
+        if (!*value) /* likely a variable that is not set: not a wish for the default */
+                return usage_error(flag, " names no directory");
         return set_flag(config, flag, "log.dirs", value);
 }
 

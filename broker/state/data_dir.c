@@ -170,6 +170,20 @@ static int read_or_write_meta(State *state) {
         return 0;
 }
 
+const char *data_dir_remedy(int r) {
+        switch (r) {
+        case -ENOSPC:
+        case -EDQUOT:
+                return "make room on its disk, or name a directory on another with --data";
+        case -EACCES:
+        case -EPERM:
+        case -EROFS:
+                return "let this user write there, or name another directory with --data";
+        default:
+                return "name another directory with --data";
+        }
+}
+
 int data_dir_open(State *state) {
         int r = make_dirs(state->config->data_dir);
         if (r == 0)
@@ -179,7 +193,7 @@ int data_dir_open(State *state) {
         if (r == 0)
                 r = read_or_write_meta(state);
         if (r < 0)
-                trace_error("cannot open data directory '%s': %s", state->config->data_dir, strerror(-r));
+                trace_error("cannot open data directory '%s': %s; %s", state->config->data_dir, strerror(-r), data_dir_remedy(r));
         return r;
 }
 

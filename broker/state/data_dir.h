@@ -7,6 +7,8 @@
 /* Makes the directory or checks that it is ours, locks it, and reads or writes meta.properties: sets state's lock_fd, ids. 0,
  * STATE_OPEN_LOCKED, STATE_OPEN_FOREIGN or -errno, traced. */
 int data_dir_open(State *state);
+/* What can be done when such an -errno kept the directory from being opened: ends the message. */
+const char *data_dir_remedy(int r);
 /* Unlocks. */
 void data_dir_close(State *state);
 

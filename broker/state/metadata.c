@@ -9,6 +9,7 @@
 
 #include "broker/protocol/codec.h"
 #include "broker/protocol/messages.h"
+#include "broker/state/data_dir.h"
 #include "broker/state/metadata_replay.h"
 #include "broker/state/metadata_snapshot.h"
 #include "storage/base/error.h"
@@ -338,8 +339,8 @@ int metadata_open(State *state, bool clean_shutdown, int64_t recovery_point) {
         state->metadata->snapshot_timer.fire = on_snapshot_timer;
         int r = state->metadata->path ? open_and_replay(state, clean_shutdown, recovery_point) : -ENOMEM;
         if (r < 0)
-                trace_error("cannot open the metadata log '%s': %s", path,
-                            r == -EUCLEAN ? "it is damaged; its files were left as they are" : strerror(-r));
+                trace_error("cannot open the metadata log '%s': %s; %s", path, r == -EUCLEAN ? "it is damaged" : strerror(-r),
+                            r == -EUCLEAN ? "its files were left as they are" : data_dir_remedy(r));
         return r;
 }
 

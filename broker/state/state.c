@@ -210,7 +210,7 @@ static int open_logs(State *state) {
         if (r == 0)
                 r = data_dir_read_metadata_checkpoint(state, &recovery_point);
         if (r) {
-                trace_error("cannot read data directory '%s': %s", state->config->data_dir, strerror(-r));
+                trace_error("cannot read data directory '%s': %s; %s", state->config->data_dir, strerror(-r), data_dir_remedy(r));
                 return r;
         }
         r = metadata_open(state, clean, recovery_point);

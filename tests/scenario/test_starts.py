@@ -49,27 +49,35 @@ def test_a_directory_of_something_else(tmp_path):
 
 def test_files_of_somebody(tmp_path):
     (tmp_path / 'thesis.txt').write_text('precious')
-    done = run('--port', 0, '--data', tmp_path, '--exit-with-stdin')
-    assert (tmp_path / 'thesis.txt').read_text() == 'precious'
-    assert done.returncode in (0, 4)
+    said = refused(4, '--port', 0, '--data', tmp_path)
+    assert str(tmp_path) in said and len(said.splitlines()) == 1
+    assert os.listdir(tmp_path) == ['thesis.txt'] and (tmp_path / 'thesis.txt').read_text() == 'precious'
+
+
+@pytest.mark.parametrize('content', ['version=0\nbroker.id=1\ncluster.id=x\n', 'version=2\nnode.id=1\ncluster.id=x\n', '\0\xff' * 3000])
+def test_a_directory_of_another_version(tmp_path, content):
+    (tmp_path / 'meta.properties').write_text(content)
+    said = refused(4, '--port', 0, '--data', tmp_path)
+    assert 'meta.properties' in said and len(said.splitlines()) == 1
+    assert os.listdir(tmp_path) == ['meta.properties'] and (tmp_path / 'meta.properties').read_text() == content
 
 
 def test_a_path_that_is_a_file(tmp_path):
     (tmp_path / 'file').write_text('')
     said = refused(1, '--port', 0, '--data', tmp_path / 'file')
-    assert str(tmp_path / 'file') in said and len(said.splitlines()) == 1
+    assert str(tmp_path / 'file') in said and '--data' in said and len(said.splitlines()) == 1
 
 
 @pytest.mark.skipif(os.geteuid() == 0 and not pathlib.Path('/proc/sys').is_dir(), reason='needs a place where nobody can write')
 def test_an_unwritable_directory():
     said = refused(1, '--port', 0, '--data', '/proc/odradek')
-    assert '/proc/odradek' in said and len(said.splitlines()) == 1
+    assert '/proc/odradek' in said and '--data' in said and len(said.splitlines()) == 1
 
 
 @pytest.mark.parametrize('args', [['--no-such-flag'], ['--port', 'many'], ['--port', '70000'], ['--override', 'num.partitions=x'],
-                                  ['--override', 'nothing'], ['/no/such/file.properties'], ['--port']])
+                                  ['--override', 'nothing'], ['/no/such/file.properties'], ['/'], ['--port'], ['--data', '']])
 def test_a_wrong_command_line(tmp_path, args):
-    said = refused(2, *args, '--data', tmp_path / 'data')
+    said = refused(2, '--port', 0, '--data', tmp_path / 'data', *args)
     assert said and not (tmp_path / 'data').exists()
 
 
@@ -162,3 +170,11 @@ def test_a_full_disk(small_disk):
     call = wire.Connection('localhost', it.port).call
     assert end_of(call, 'second') > 50
     it.stop()
+
+
+def test_a_start_on_a_full_disk(small_disk):
+    (small_disk / 'all').write_bytes(bytes(16 << 20))
+    said = refused(1, '--port', 0, '--data', small_disk / 'data')
+    assert 'make room' in said and '--data' in said and len(said.splitlines()) == 1
+    (small_disk / 'all').unlink()
+    assert run('--port', 0, '--data', small_disk / 'data', '--exit-with-stdin').returncode == 0
