@@ -75,6 +75,43 @@ Test(connections, refused_bytes_close_only_their_own_connection) {
         client_close(&other);
 }
 
+/* Header of Metadata v12 or v1 behind the length, up to the field in question. */
+#define FLEXIBLE 0, 3, 0, 12, 0, 0, 0, 1, 0xff, 0xff
+#define PLAIN 0, 3, 0, 1, 0, 0, 0, 1, 0xff, 0xff
+#define NO_ID 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+#define VARINT_MAX 0xff, 0xff, 0xff, 0xff, 0x0f
+
+Test(connections, counts_and_lengths_that_cannot_be_close) {
+        static const struct {
+                const char *what;
+                uint8_t size, bytes[40];
+        } refused[] = {
+                { "tags in the header without end", 15, { FLEXIBLE, VARINT_MAX } },
+                { "a tag in the header without end", 17, { FLEXIBLE, 1, 9, VARINT_MAX } },
+                { "a count of six bytes", 17, { FLEXIBLE, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01 } },
+                { "two billion topics, compact", 16, { FLEXIBLE, 0, 0xff, 0xff, 0xff, 0xff, 0x07 } },
+                { "a topic of two billion bytes", 33, { FLEXIBLE, 0, 2, NO_ID, 0xff, 0xff, 0xff, 0xff, 0x07 } },
+                { "tags of a topic without end", 34, { FLEXIBLE, 0, 2, NO_ID, 0, VARINT_MAX } },
+                { "two billion topics", 14, { PLAIN, 0x7f, 0xff, 0xff, 0xff } },
+                { "a topic that is null", 16, { PLAIN, 0, 0, 0, 1, 0xff, 0xff } },
+                { "a topic of 32767 bytes", 16, { PLAIN, 0, 0, 0, 1, 0x7f, 0xff } },
+                { "a client of 32767 bytes", 10, { 0, 3, 0, 1, 0, 0, 0, 1, 0x7f, 0xff } },
+                { "topics to create that are null", 14, { 0, 19, 0, 0, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } },
+        };
+        TestClient other = client_connect(&broker);
+        for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+                TestClient client = client_connect(&broker);
+                uint8_t length[4];
+                store_be32(length, refused[i].size);
+                client_send_bytes(&client, length, sizeof(length));
+                client_send_bytes(&client, refused[i].bytes, refused[i].size);
+                cr_expect(client_is_closed(&client), "%s", refused[i].what);
+                client_close(&client);
+                expect_served(&other);
+        }
+        client_close(&other);
+}
+
 Test(connections, answers_before_refused_bytes_still_arrive) {
         TestClient client = client_connect(&broker);
         Buffer frame = metadata_frame(1, 1);
