@@ -5,6 +5,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #define RAW 0xc0 /* choices from here on: bytes as they come */
+#define ANY 0xa0 /* from here on: of all that is known */
 #define NONE 0xff
 
 uint8_t maker_byte(Maker *maker) {
@@ -19,6 +20,47 @@ static const char *const words[] = {
         "compression.type", "gzip", "compact,delete", "segment.ms", "../x", ".", "t,c", "interval.ms", "metrics",
 };
 
+/* What fields of these names mostly hold. */
+#define KNOWN 8
+static const struct {
+        const char *field;
+        const char *words[KNOWN]; /* up to the first NULL */
+} field_words[] = {
+        { "group_id", { "g", "h" } },
+        { "groups", { "g", "h", "x" } },
+        { "group_instance_id", { "i", "j" } },
+        { "transactional_id", { "x", "y" } },
+        { "transactional_ids", { "x", "y" } },
+        { "protocol_type", { "consumer", "consumer", "connect" } },
+        { "protocol_name", { "range" } },
+        { "topic", { "t", "c", "u" } },
+        { "topic_names", { "t", "c", "u" } },
+        { "resource_name", { "t", "1", "", "g", "m", "c" } },
+        { "coordinator_keys", { "g", "x" } },
+        { "key", { "g", "x" } },
+};
+
+static const struct {
+        const char *field;
+        int64_t numbers[KNOWN];
+} field_numbers[] = {
+        { "resource_type", { 2, 4, 4, 8, 16, 32, 2, 2 } },
+        { "config_operation", { 0, 1, 2, 3, 0, 0, 2, 3 } },
+        { "acks", { -1, 1, 0, -1, 1, -1, -1, 1 } },
+        { "partition", { 0, 1, 0, 0, 0, 0, 0, 0 } },
+        { "partitions", { 0, 1, 0, 0, 0, 0, 0, 0 } },
+        { "partition_index", { 0, 1, 0, 0, 0, 0, 0, 0 } },
+        { "partition_indexes", { 0, 1, 0, 0, 0, 0, 0, 0 } },
+        { "index", { 0, 1, 0, 0, 0, 0, 0, 0 } },
+        { "key_type", { 0, 1, 0, 1, 2, 0, 1, 0 } },
+        { "session_timeout_ms", { 30000, 6000, 10000, 30000, 30000, 30000, 30000, 30000 } },
+        { "current_leader_epoch", { -1, 0, -1, -1, -1, 1, 0, 0 } },
+        { "num_partitions", { 1, 2, -1, 3, 1, 1, 1, 1 } },
+        { "replication_factor", { 1, -1, 1, 1, 1, 1, 1, 1 } },
+        { "partition_max_bytes", { 1 << 20, 1 << 20, 100, 0, 1 << 20, 1 << 20, 1 << 20, 1 << 20 } },
+        { "max_bytes", { 1 << 20, 1 << 20, 100, 0, 1 << 20, 1 << 20, 1 << 20, 1 << 20 } },
+};
+
 static Str make_raw(Maker *maker) {
         size_t size = maker_byte(maker) % 40;
         char *data = arena_alloc(maker->arena, size + 1);
@@ -28,14 +70,21 @@ static Str make_raw(Maker *maker) {
         return (Str){ data, size };
 }
 
-static Str make_str(Maker *maker, bool nullable) {
+static Str make_str(Maker *maker, const FieldSchema *f, bool nullable) {
         uint8_t choice = maker_byte(maker);
         if (choice == NONE && nullable)
                 return STR_NULL;
         if (choice >= RAW)
                 return make_raw(maker);
-        if (choice % 8 == 7)
+        if (choice % 8 == 7 || (choice < ANY && strcmp(f->name, "member_id") == 0))
                 return str_of(maker->member_id);
+        for (size_t i = 0; choice < ANY && i < sizeof(field_words) / sizeof(field_words[0]); i++) {
+                size_t count = 0;
+                while (count < KNOWN && field_words[i].words[count])
+                        count++;
+                if (strcmp(f->name, field_words[i].field) == 0)
+                        return nullable && choice % 4 == 3 ? STR_NULL : str_of(field_words[i].words[choice % count]);
+        }
         return str_of(words[choice % (sizeof(words) / sizeof(words[0]))]);
 }
 
@@ -49,16 +98,31 @@ static Str make_bytes(Maker *maker, bool nullable) {
         return choice % 2 ? (Str){ "\0\0\0\0\0\1\0\1t\0\0\0\0", 13 } : (Str){ "\0\0\0\0\0\1\0\1t\0\0\0\1\0\0\0\0\0\0\0\0", 21 };
 }
 
-static int64_t make_number(Maker *maker, size_t size) {
+static bool known_number(const Maker *maker, const char *field, uint8_t choice, int64_t *ret_value) {
+        for (size_t i = 0; i < sizeof(field_numbers) / sizeof(field_numbers[0]); i++)
+                if (strcmp(field, field_numbers[i].field) == 0)
+                        return *ret_value = field_numbers[i].numbers[choice % KNOWN], true;
+        if (strncmp(field, "generation_id", 13) == 0)
+                return *ret_value = choice % 4 ? maker->generation : -1, true;
+        if (strcmp(field, "producer_id") == 0)
+                return *ret_value = maker->producer_id, true;
+        if (strcmp(field, "producer_epoch") == 0)
+                return *ret_value = maker->producer_epoch, true;
+        return false;
+}
+
+static int64_t make_number(Maker *maker, const char *field, size_t size) {
         static const int64_t numbers[] = { 0, 1, -1, 2, 3, 5, 7, -2, 10, 100, 1000, 6000, 30000, 60000, 1 << 20, 1700000000000,
                                            INT64_MAX, INT64_MIN, INT32_MAX, INT32_MIN, -3, -4, -5, -6 };
         uint8_t choice = maker_byte(maker);
+        int64_t value = 0;
+        if (choice < ANY && known_number(maker, field, choice, &value))
+                return value;
         if (choice < RAW) {
                 int64_t known[] = { maker->generation, maker->producer_id, maker->producer_epoch, maker->state->now_ms };
                 size_t count = sizeof(numbers) / sizeof(numbers[0]), i = choice % (count + 4);
                 return i < count ? numbers[i] : known[i - count];
         }
-        int64_t value = 0;
         for (size_t i = 0; i < size; i++)
                 value = (int64_t)((uint64_t)value << 8 | maker_byte(maker));
         return value;
@@ -122,7 +186,7 @@ static void make_value(Maker *maker, const FieldSchema *f, uint8_t *to, bool nul
                 *(bool *)to = maker_byte(maker) & 1;
                 return;
         case FIELD_STRING:
-                *(Str *)(void *)to = make_str(maker, nullable);
+                *(Str *)(void *)to = make_str(maker, f, nullable);
                 return;
         case FIELD_BYTES:
                 *(Str *)(void *)to = make_bytes(maker, nullable);
@@ -137,7 +201,7 @@ static void make_value(Maker *maker, const FieldSchema *f, uint8_t *to, bool nul
                 *(Uuid *)(void *)to = make_uuid(maker);
                 return;
         default:
-                store_number(to, f->value_size, make_number(maker, f->value_size));
+                store_number(to, f->value_size, make_number(maker, f->name, f->value_size));
         }
 }
 
