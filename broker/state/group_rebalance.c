@@ -6,6 +6,8 @@
 #include "storage/base/error.h"
 #include "storage/base/trace.h"
 
+#define JOIN_AGAIN_MS_MIN 1000
+
 static void complete_join(State *state, Group *group);
 
 /* ---- answers */
@@ -217,8 +219,9 @@ static void complete_join(State *state, Group *group) {
                 become_empty(state, group);
                 return;
         }
-        if (!elect_leader(group)) { /* only absent static members: go on waiting for them */
-                start_timer(state, &group->join, max_rebalance_timeout(group));
+        if (!elect_leader(group)) { /* only absent static members: go on waiting for them, but not in a spin */
+                int32_t wait_ms = max_rebalance_timeout(group);
+                start_timer(state, &group->join, wait_ms > JOIN_AGAIN_MS_MIN ? wait_ms : JOIN_AGAIN_MS_MIN);
                 return;
         }
         group->generation++;

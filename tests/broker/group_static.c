@@ -281,6 +281,17 @@ Test(group_static, a_joining_phase_to_which_nobody_comes_goes_on) {
         cr_assert_eq(b.member_count, 1);
 }
 
+/* A client says how long others may take, and may say: no time at all. */
+Test(group_static, such_a_phase_does_not_spin) {
+        a.rebalance_ms = b.rebalance_ms = 0;
+        stabilise(2);
+        cr_assert_eq(group_leave(fixture.state, STR("g"), STR(""), STR("i-a")), 0);
+        state_fixture_advance(&fixture, 5000);
+        cr_assert_eq(state_of_group(), GROUP_PREPARING_REBALANCE);
+        state_fixture_advance(&fixture, 5000);
+        cr_assert_eq(state_of_group(), GROUP_EMPTY);
+}
+
 Test(group_static, they_go_when_their_session_ends) {
         stabilise(2);
         actors_beat_for(&fixture, 10000, (Actor *[]){ &a }, 1);
