@@ -11,7 +11,7 @@
 #include "storage/base/trace.h"
 #include "storage/batch.h"
 
-#define RETRY_MS 1000 /* after a marker or a completion could not be written */
+#define RETRY_MS 1000 /* after a decision, a marker or a completion could not be written */
 
 static void retry_later(State *state, Transaction *txn) {
         if (timer_set(state, &txn->timer, state->mono_ms + RETRY_MS) < 0)
@@ -127,7 +127,7 @@ void transaction_carry_out(State *state, Transaction *txn) {
 static void on_decided(State *state, Transaction *txn, const TransactionFacts *facts, TransactionWait *wait, int16_t code) {
         txn->is_changing = false;
         if (code) {
-                transaction_set_timer(state, txn);
+                transaction_set_timer(state, txn, RETRY_MS);
                 transaction_refuse(state, wait, code);
                 return;
         }
@@ -162,10 +162,12 @@ static TransactionFacts decide(const State *state, const Transaction *txn, bool 
 void transaction_fence(State *state, Transaction *txn, TransactionWait *wait) {
         TransactionFacts facts = decide(state, txn, false, TRANSACTION_VERSION);
         facts.last_producer_epoch = -1;
-        if (transaction_log_write(state, txn, &facts, wait, on_fenced))
+        if (transaction_log_write(state, txn, &facts, wait, on_fenced)) {
+                transaction_set_timer(state, txn, RETRY_MS);
                 transaction_refuse(state, wait, KAFKA_COORDINATOR_NOT_AVAILABLE);
-        else
+        } else {
                 txn->is_changing = true;
+        }
 }
 
 typedef struct EndArgs {

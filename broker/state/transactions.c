@@ -29,17 +29,15 @@ static void on_timer(Timer *timer, State *state) {
         TransactionStatus status = txn->facts.status;
         if (status == TRANSACTION_PREPARE_COMMIT || status == TRANSACTION_PREPARE_ABORT)
                 transaction_carry_out(state, txn);
-        else if (status == TRANSACTION_ONGOING && !txn->is_changing)
+        else if (status == TRANSACTION_ONGOING && !txn->is_changing) /* otherwise the end of the change sets the timer */
                 transaction_fence(state, txn, NULL);
-        else
-                transaction_set_timer(state, txn);
 }
 
-void transaction_set_timer(State *state, Transaction *txn) {
+void transaction_set_timer(State *state, Transaction *txn, int64_t at_least_ms) {
         int64_t passed_ms = state->now_ms - txn->facts.start_ms, left_ms = txn->facts.timeout_ms - passed_ms;
         if (txn->facts.status != TRANSACTION_ONGOING)
                 timer_stop(state, &txn->timer);
-        else if (timer_set(state, &txn->timer, state->mono_ms + (left_ms > 0 ? left_ms : txn->is_changing)) < 0)
+        else if (timer_set(state, &txn->timer, state->mono_ms + (left_ms > at_least_ms ? left_ms : at_least_ms)) < 0)
                 trace_error("no memory for the timeout of a transaction");
 }
 
@@ -183,7 +181,7 @@ int transactions_open(State *state) {
                 if (txn->facts.status == TRANSACTION_PREPARE_COMMIT || txn->facts.status == TRANSACTION_PREPARE_ABORT)
                         transaction_carry_out(state, txn);
                 else
-                        transaction_set_timer(state, txn);
+                        transaction_set_timer(state, txn, 0);
         }
         watch_expiry(state);
         return 0;
@@ -344,7 +342,7 @@ static int add_all(State *state, Transaction *txn, const TransactionTarget *targ
         txn->facts.status = TRANSACTION_ONGOING;
         txn->facts.update_ms = state->now_ms;
         txn->facts.client_version = client_version;
-        transaction_set_timer(state, txn);
+        transaction_set_timer(state, txn, 0);
         return transaction_log_write(state, txn, &txn->facts, wait, on_added);
 }
 

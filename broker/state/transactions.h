@@ -134,8 +134,8 @@ void transaction_drop_partition(Transaction *txn, TransactionPartition *partitio
 void transaction_clear_partitions(Transaction *txn);
 /* Carries out the decision of a transaction in a PREPARE state: markers, then completion. */
 void transaction_carry_out(State *state, Transaction *txn);
-/* Sets the timer that a transaction in its status needs. */
-void transaction_set_timer(State *state, Transaction *txn);
+/* Sets the timer that a transaction in its status needs: its timeout, but not before at_least_ms. */
+void transaction_set_timer(State *state, Transaction *txn, int64_t at_least_ms);
 /* Fences the producer and aborts; as when it timed out. */
 void transaction_fence(State *state, Transaction *txn, TransactionWait *wait);
 
