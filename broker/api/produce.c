@@ -215,7 +215,9 @@ static void append_one(Produce *p, Topic *topic, const ProduceRequestPartitionDa
                 return;
         }
         Str records = data->records.bytes;
-        TransactionAdmission admission = transaction_admit(p->call->state, request->transactional_id, call_version(p->call), partition, records);
+        TransactionAdmission admission = { 0 };
+        if (!str_is_null(request->transactional_id)) /* check_request() saw that without one no batch is part of a transaction */
+                admission = transaction_admit(p->call->state, request->transactional_id, call_version(p->call), partition, records);
         bool is_added = p->has_added && admission.is_added;
         if (admission.code || (admission.has_to_add && !is_added)) {
                 refuse_admission(p, admission.code ? admission.code : p->add_code, row);
