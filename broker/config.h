@@ -150,6 +150,8 @@ bool config_validate_offset_reset(const ConfigKey *key, Str value, char *ret_mes
 
 /* A group's value: its own (group may be an empty map), or its broker synonym's, or the default. */
 Str config_group_str(const Config *config, const ConfigMap *group, const char *group_key);
+/* The same as a number; what the group was given is kept within the bounds that the broker sets. */
+int64_t config_group_int(const Config *config, const ConfigMap *group, const char *group_key);
 
 /* Checks a group's values against the bounds that the broker sets, and each other; as config_validate(). */
 bool config_validate_group(const Config *config, const ConfigMap *group, char *ret_message, size_t message_size);

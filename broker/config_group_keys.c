@@ -57,6 +57,19 @@ static const ConfigKey *bound_of(const ConfigKey *key, const char *bound) {
         return config_find_key(CONFIG_RESOURCE_BROKER, str_of(name));
 }
 
+int64_t config_group_int(const Config *config, const ConfigMap *group, const char *group_key) {
+        const ConfigKey *key = config_find_key(CONFIG_RESOURCE_GROUP, str_of(group_key));
+        const ConfigKey *min = bound_of(key, "min"), *max = bound_of(key, "max");
+        int64_t value = group_int(config, group, group_key);
+        if (!config_map_find(group, key))
+                return value;
+        if (min && value < config_int(config, min->name))
+                value = config_int(config, min->name);
+        if (max && value > config_int(config, max->name))
+                value = config_int(config, max->name);
+        return value;
+}
+
 static bool check_bounds(const Config *config, const ConfigMap *group, const ConfigKey *key, char *message, size_t size) {
         const ConfigKey *min = bound_of(key, "min"), *max = bound_of(key, "max");
         int64_t value = group_int(config, group, key->name);

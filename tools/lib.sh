@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 BUILD_PACKAGES=(gcc binutils libc6-dev meson ninja-build pkg-config python3 libev-dev libxxhash-dev zlib1g-dev
-  liblz4-dev libzstd-dev libsnappy-dev)
+  liblz4-dev libzstd-dev libsnappy-dev libpcre2-dev)
 
 say() { printf '%s\n' "$*" >&2; }
 

@@ -14,7 +14,7 @@ topic) with one field a line, nested by two spaces:
     NAME TYPE VERSIONS [null VERSIONS] [tag N] [= DEFAULT]
 
 TYPE is a primitive, or the name of the struct whose fields follow; [] makes an array. A struct that may be null
-is a pointer in C. The C name of a nested struct is message + name, with the parent's name between where that is
+is a pointer in C; a tagged one without `= null` is empty by default, so that its null is written. The C name of a nested struct is message + name, with the parent's name between where that is
 taken. A table also holds each
 struct's smallest size on the wire, which bounds the count of an array.
 """
@@ -56,7 +56,7 @@ class Field:
                 raise ValueError(f'bad word {rest[0]!r} in {line!r}')
             rest = rest[2:]
 
-        if self.is_pointer and (self.default != 'null' or self.null != (self.low, self.high)):
+        if self.is_pointer and (self.default != 'null' and self.tag is None or self.null != (self.low, self.high)):
             raise ValueError(f'a struct that may be null is so in all its versions, and by default: {line!r}')
 
     @property
@@ -196,7 +196,9 @@ def emit_tables(out, message):
             kind = 'STRUCT' if f.is_struct else f.type.upper()
             size = f.c_name if f.is_struct else PRIMITIVES[f.type][0]
             wire = smallest(f.fields, message.low, message.high) if f.is_struct else PRIMITIVES[f.type][1]
-            flags = ' | '.join(w for w, on in (('FIELD_ARRAY', f.array), ('FIELD_POINTER', f.is_pointer)) if on) or '0'
+            flags = ' | '.join(w for w, on in (
+                ('FIELD_ARRAY', f.array), ('FIELD_POINTER', f.is_pointer),
+                ('FIELD_EMPTY', f.is_pointer and f.default != 'null')) if on) or '0'
             out.append(f'        {{ "{f.name}", {sub}, offsetof({name}, {f.name}), {count}, sizeof({size}), {wire}, '
                        f'FIELD_{kind}, {flags}, {f.low}, {f.high}, {null[0]}, {null[1]}, {tag} }},')
         if not fields:

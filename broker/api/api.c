@@ -54,6 +54,8 @@
         X(ListTransactions, list_transactions)                                  \
         X(DescribeProducers, describe_producers)                                \
         X(UnregisterBroker, unregister_broker)                                  \
+        X(ConsumerGroupHeartbeat, consumer_group_heartbeat)                     \
+        X(ConsumerGroupDescribe, consumer_group_describe)                       \
         X(GetTelemetrySubscriptions, get_telemetry_subscriptions)               \
         X(PushTelemetry, push_telemetry)                                        \
         X(ListConfigResources, list_config_resources)                           \

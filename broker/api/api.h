@@ -67,6 +67,8 @@ void api_delete_groups(Call *call);
 void api_incremental_alter_configs(Call *call);
 void api_offset_delete(Call *call);
 void api_describe_cluster(Call *call);
+void api_consumer_group_heartbeat(Call *call);
+void api_consumer_group_describe(Call *call);
 void api_list_config_resources(Call *call);
 void api_describe_topic_partitions(Call *call);
 void api_add_partitions_to_txn(Call *call);

@@ -31,12 +31,13 @@ static bool describe(Call *call, Str id, DescribeGroupsResponseGroup *row) {
         row->error_message = STR_NULL;
         if (request->include_authorized_operations && (group || call_version(call) < 6))
                 row->authorized_operations = GROUP_OPERATIONS;
-        if (!group) {
+        if (!group || group->consumer) {
                 row->group_state = STR("Dead");
                 if (call_version(call) < 6)
                         return true;
                 row->error_code = KAFKA_GROUP_ID_NOT_FOUND;
-                row->error_message = arena_printf(&call->arena, "Group %.*s not found.", STR_ARG(id));
+                row->error_message = arena_printf(&call->arena, group ? "Group %.*s is not a classic group." : "Group %.*s not found.",
+                                                  STR_ARG(id));
                 return true;
         }
         row->group_state = str_of(group_state_name(group->state));

@@ -37,9 +37,9 @@ static void on_done(JoinWait *wait, const JoinResult *result) {
         response.protocol_type = STR_NULL;
         response.leader = STR("");
         if (!result->code) {
-                response.generation_id = result->group->generation;
-                response.protocol_type = str_of(result->group->protocol_type);
-                response.protocol_name = str_of(result->group->protocol);
+                response.generation_id = result->generation;
+                response.protocol_type = result->protocol_type;
+                response.protocol_name = result->protocol;
                 response.leader = result->leader_id;
                 response.skip_assignment = result->skip_assignment;
                 if (result->is_leader && !list_members(call, result->group, &response)) {

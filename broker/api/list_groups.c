@@ -1,5 +1,5 @@
 /* ListGroups: v0-5
- * All groups. v3 is flexible; v4 filters by state (KIP-518); v5 by type (KIP-848), of which there is "classic". */
+ * All groups. v3 is flexible; v4 filters by state (KIP-518); v5 by type (KIP-848): classic or consumer. */
 #include <strings.h>
 
 #include "broker/api/api.h"
@@ -10,6 +10,10 @@ static bool is_wanted(const Str *filter, int32_t count, const char *value) {
                 if (filter[i].len == strlen(value) && strncasecmp(filter[i].data, value, filter[i].len) == 0)
                         return true;
         return count <= 0;
+}
+
+static const char *type_of(const Group *group) {
+        return group->consumer ? "consumer" : "classic";
 }
 
 void api_list_groups(Call *call) {
@@ -24,13 +28,13 @@ void api_list_groups(Call *call) {
         HASHMAP_FOREACH(groups, node) {
                 const Group *group = container_of(node, Group, node);
                 if (!is_wanted(request->states_filter, request->states_filter_count, group_state_name(group->state)) ||
-                    !is_wanted(request->types_filter, request->types_filter_count, "classic"))
+                    !is_wanted(request->types_filter, request->types_filter_count, type_of(group)))
                         continue;
                 ListGroupsResponseGroup *row = &response.groups[response.groups_count++];
                 row->group_id = str_of(group->id);
                 row->protocol_type = group->protocol_type ? str_of(group->protocol_type) : STR("");
                 row->group_state = str_of(group_state_name(group->state));
-                row->group_type = STR("classic");
+                row->group_type = str_of(type_of(group));
         }
         call_reply(call, &response);
 }

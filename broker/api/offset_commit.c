@@ -2,6 +2,7 @@
  * Commits offsets for a group. v1 has a timestamp a partition and v2-4 a retention time; v6 adds leader epochs; v7 static members; v8 is
  * flexible; v9 speaks the new protocol's member epochs; v10 names topics by id. */
 #include "broker/api/api.h"
+#include "broker/state/group_consumer.h"
 #include "broker/state/offsets_write.h"
 
 typedef struct Commit {
@@ -95,6 +96,28 @@ static int32_t count_partitions(const OffsetCommitRequest *request) {
         return count;
 }
 
+/* A commit of an older epoch is sound where the member had the partition at that epoch; one that is not spoils all. */
+static int16_t check_late_topic(Call *call, const ConsumerMember *member, const OffsetCommitRequestTopic *want) {
+        const OffsetCommitRequest *request = call->request;
+        const Topic *topic = call_version(call) >= 10 ? topic_find_id(call->state, &want->topic_id) : topic_find(call->state, want->name);
+        int16_t code = 0;
+        for (int32_t i = 0; topic && !code && i < want->partitions_count; i++)
+                if (topic_partition(topic, want->partitions[i].partition_index))
+                        code = consumer_check_late_commit(member, request->generation_id_or_member_epoch, &topic->id,
+                                                          want->partitions[i].partition_index);
+        return code;
+}
+
+static int16_t check_consumer_group(Call *call, const ConsumerGroup *consumer) {
+        const OffsetCommitRequest *request = call->request;
+        const ConsumerMember *late;
+        int16_t code = consumer_check_commit(consumer, request->member_id, request->generation_id_or_member_epoch,
+                                             call_version(call) >= 9, &late);
+        for (int32_t i = 0; late && !code && i < request->topics_count; i++)
+                code = check_late_topic(call, late, &request->topics[i]);
+        return code;
+}
+
 static int16_t check_group(Call *call) {
         const OffsetCommitRequest *request = call->request;
         Group *group = group_find(call->state, request->group_id);
@@ -102,6 +125,8 @@ static int16_t check_group(Call *call) {
                 return KAFKA_INVALID_GROUP_ID;
         if (!group && request->generation_id_or_member_epoch >= 0 && call_version(call) >= 9)
                 return KAFKA_GROUP_ID_NOT_FOUND;
+        if (group && group->consumer)
+                return check_consumer_group(call, group->consumer);
         return group_check_commit(call->state, group, request->member_id, request->group_instance_id,
                                   request->generation_id_or_member_epoch);
 }

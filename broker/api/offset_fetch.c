@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "broker/api/api.h"
-#include "broker/state/groups.h"
+#include "broker/state/group_consumer.h"
 #include "broker/state/offsets_pending.h"
 
 /* What both forms of the answer say of a partition. */
@@ -173,6 +173,9 @@ static bool new_all(Call *call, const Group *group, OffsetFetchResponseGroup *re
 static bool answer_group(Call *call, const OffsetFetchRequestGroup *want, OffsetFetchResponseGroup *answer) {
         const Group *group = group_find(call->state, want->group_id);
         answer->group_id = want->group_id;
+        answer->error_code = group && group->consumer ? consumer_check_fetch(group->consumer, want->member_id, want->member_epoch) : 0;
+        if (answer->error_code)
+                return true;
         if (want->topics_count < 0)
                 return group ? new_all(call, group, answer) : true;
         answer->topics = call_array(call, OffsetFetchResponseGroupTopic, want->topics_count);

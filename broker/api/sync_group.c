@@ -1,7 +1,7 @@
 /* SyncGroup: v0-5
  * Brings the leader's assignment, and waits for it. v3 adds static members; v4 is flexible; v5 checks protocol type and name. */
 #include "broker/api/api.h"
-#include "broker/state/groups.h"
+#include "broker/state/group_consumer.h"
 
 typedef struct Sync {
         SyncWait wait;
@@ -35,6 +35,17 @@ static bool lacks_protocol(const Call *call) {
         return call_version(call) >= 5 && (str_is_null(request->protocol_type) || str_is_null(request->protocol_name));
 }
 
+static void sync_consumer_group(Call *call, Group *group, const SyncArgs *args) {
+        SyncGroupResponse response = SyncGroupResponse_INIT;
+        Reply assignment = REPLY_INIT;
+        response.error_code = consumer_sync(call->state, group, args, &assignment);
+        response.protocol_type = response.error_code ? STR_NULL : args->protocol_type;
+        response.protocol_name = response.error_code ? STR_NULL : args->protocol;
+        response.assignment = (Str){ assignment.bytes.data ? (const char *)assignment.bytes.data : "", assignment.bytes.size };
+        call_reply(call, &response);
+        reply_deinit(&assignment);
+}
+
 void api_sync_group(Call *call) {
         const SyncGroupRequest *request = call->request;
         Sync *sync = arena_alloc(&call->arena, sizeof(*sync));
@@ -60,6 +71,11 @@ void api_sync_group(Call *call) {
                 .assignments = assignments,
                 .assignment_count = request->assignments_count,
         };
+        Group *group = args.group_id.len ? group_find(call->state, args.group_id) : NULL;
+        if (group && group->consumer) {
+                sync_consumer_group(call, group, &args);
+                return;
+        }
         group_sync(call->state, &args, &sync->wait);
         if (sync->is_answered)
                 return;

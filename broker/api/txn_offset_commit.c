@@ -2,6 +2,7 @@
  * Commits offsets of a group inside a transaction: they take effect when it commits. v2 adds leader epochs; v3 is flexible and names the
  * member (KIP-447); v4 knows TRANSACTION_ABORTABLE; v5 takes the group's partition into the transaction by itself (KIP-890). */
 #include "broker/api/api.h"
+#include "broker/state/group_consumer.h"
 #include "broker/state/offsets_write.h"
 #include "broker/state/transactions.h"
 
@@ -62,11 +63,30 @@ static int16_t verify(Call *call, int32_t partition) {
         return code == KAFKA_TRANSACTION_ABORTABLE && call_version(call) < 4 ? KAFKA_INVALID_TXN_STATE : code;
 }
 
+/* Producers of older versions do not say whose offsets they commit. */
+static int16_t check_consumer_group(Call *call, const ConsumerGroup *consumer) {
+        const TxnOffsetCommitRequest *request = call->request;
+        const ConsumerMember *late;
+        if (request->generation_id == -1 && request->member_id.len == 0 && str_is_null(request->group_instance_id))
+                return 0;
+        int16_t code = consumer_check_commit(consumer, request->member_id, request->generation_id, true, &late);
+        for (int32_t i = 0; late && !code && i < request->topics_count; i++) {
+                const Topic *topic = topic_find(call->state, request->topics[i].name);
+                for (int32_t p = 0; topic && !code && p < request->topics[i].partitions_count; p++)
+                        code = consumer_check_late_commit(late, request->generation_id, &topic->id,
+                                                          request->topics[i].partitions[p].partition_index);
+        }
+        return code == KAFKA_STALE_MEMBER_EPOCH ? KAFKA_ILLEGAL_GENERATION : code;
+}
+
 static int16_t check_group(Call *call) {
         const TxnOffsetCommitRequest *request = call->request;
         if (request->group_id.len == 0)
                 return KAFKA_INVALID_GROUP_ID;
-        return group_check_transactional_commit(call->state, group_find(call->state, request->group_id), request->member_id,
+        Group *group = group_find(call->state, request->group_id);
+        if (group && group->consumer)
+                return check_consumer_group(call, group->consumer);
+        return group_check_transactional_commit(call->state, group, request->member_id,
                                                 request->group_instance_id, request->generation_id);
 }
 

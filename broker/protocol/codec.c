@@ -140,11 +140,11 @@ static void decode_array(Cursor *c, const FieldSchema *f, uint8_t *base) {
         *ret_count = count;
 }
 
-/* A struct that may be null is preceded by a byte, negative for null. */
+/* A struct that may be null is preceded by a byte: negative for null, but 0 where the struct is tagged. */
 static void decode_pointer(Cursor *c, const FieldSchema *f, uint8_t **to) {
         *to = NULL;
         const uint8_t *mark = cursor_take(c, 1);
-        if (!mark || (int8_t)*mark < 0)
+        if (!mark || (f->tag >= 0 ? *mark == 0 : (int8_t)*mark < 0))
                 return;
         *to = arena_alloc(c->arena, f->sub->size);
         if (*to)

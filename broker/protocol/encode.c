@@ -132,7 +132,7 @@ static void write_field(Writer *w, const FieldSchema *f, const uint8_t *base) {
         }
         if (f->flags & FIELD_POINTER) {
                 const uint8_t *sub = *(const uint8_t *const *)(const void *)(base + f->offset);
-                uint8_t mark = sub ? 1 : 0xff;
+                uint8_t mark = sub ? 1 : f->tag >= 0 ? 0 : 0xff;
                 buffer_append(&w->reply->bytes, &mark, 1);
                 if (sub)
                         write_struct(w, f->sub, sub);
@@ -154,7 +154,7 @@ static bool is_default(const FieldSchema *f, const uint8_t *base, const uint8_t 
         if (f->flags & FIELD_ARRAY)
                 return memcmp(base + f->count_offset, def + f->count_offset, sizeof(int32_t)) == 0;
         if (f->flags & FIELD_POINTER)
-                return *(void *const *)(const void *)(base + f->offset) == NULL;
+                return *(void *const *)(const void *)(base + f->offset) == NULL && !(f->flags & FIELD_EMPTY);
         if (f->type == FIELD_STRUCT)
                 return is_struct_default(f->sub, base + f->offset, version);
         if (f->type == FIELD_STRING || f->type == FIELD_BYTES) {

@@ -37,7 +37,7 @@ typedef enum FieldType {
         FIELD_STRUCT,
 } FieldType;
 
-enum { FIELD_ARRAY = 1, FIELD_POINTER = 2 };
+enum { FIELD_ARRAY = 1, FIELD_POINTER = 2, FIELD_EMPTY = 4 };
 
 typedef struct StructSchema StructSchema;
 
@@ -49,7 +49,7 @@ typedef struct FieldSchema {
         uint16_t value_size;     /* of one value, an array's element, in C */
         uint16_t wire_bytes_min; /* smallest encoding of one value in any version; the size of a fixed one */
         uint8_t type;            /* FieldType */
-        uint8_t flags;           /* FIELD_ARRAY, FIELD_POINTER (a struct that may be null) */
+        uint8_t flags;           /* FIELD_ARRAY, FIELD_POINTER (a struct that may be null), FIELD_EMPTY (whose default is not null) */
         int16_t version_min, version_max;
         int16_t null_min, null_max; /* versions in which it may be null; min > max: never */
         int16_t tag;                /* -1: not a tagged field */

@@ -2,6 +2,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "broker/state/consumer_journal.h"
+#include "broker/state/group_consumer.h"
 #include "broker/state/group_members.h"
 #include "broker/state/group_rebalance.h"
 #include "broker/state/journal.h"
@@ -205,7 +207,19 @@ static bool has_room(State *state, const Group *group, const Member *member) {
         return waiting < size_max;
 }
 
+/* A group of the consumer protocol that has no members becomes a classic one. */
+static void end_consumer_group(State *state, Group *group) {
+        Journal journal;
+        journal_begin(&journal, state->now_ms);
+        consumer_journal_end(&journal, group->consumer);
+        if (journal_append(state, &journal, str_of(group->id), NULL, NULL))
+                trace_error("a group's state could not be written");
+        consumer_detach(state, group);
+}
+
 static void join_group(State *state, Group *group, const JoinArgs *args, JoinWait *wait) {
+        if (group->consumer)
+                end_consumer_group(state, group);
         Member *member = member_find(group, args->member_id), *owner = member_find_instance(group, args->instance_id);
         if (!has_room(state, group, member)) {
                 if (member)
@@ -241,6 +255,8 @@ void group_join(State *state, const JoinArgs *args, JoinWait *wait) {
         }
         if (code)
                 refuse_join(wait, code, args->member_id);
+        else if (group->consumer && group->state != GROUP_EMPTY)
+                consumer_join(state, group, args, wait);
         else
                 join_group(state, group, args, wait);
 }
@@ -355,6 +371,8 @@ int16_t group_heartbeat(State *state, Str group_id, Str member_id, Str instance_
         Member *member;
         if (group_id.len == 0)
                 return KAFKA_INVALID_GROUP_ID;
+        if (group && group->consumer)
+                return consumer_classic_heartbeat(state, group, member_id, instance_id, generation);
         int16_t code = identify(group, member_id, instance_id, &member);
         if (code)
                 return code;

@@ -36,6 +36,9 @@ JoinResult group_current_join(Group *group, const Member *member) {
         return (JoinResult){
                 .member_id = str_of(member->id),
                 .group = group,
+                .generation = group->generation,
+                .protocol_type = str_of(group->protocol_type),
+                .protocol = str_of(group->protocol),
                 .leader_id = group->leader ? str_of(group->leader->id) : STR(""),
                 .is_leader = group->leader == member,
         };

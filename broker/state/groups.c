@@ -5,13 +5,16 @@
 #include <stdlib.h>
 
 #include "broker/state/group_rebalance.h"
+#include "broker/state/consumer_group.h"
+#include "broker/state/group_consumer.h"
 #include "broker/state/journal.h"
 #include "broker/state/offsets_pending.h"
 #include "storage/base/error.h"
 #include "storage/base/trace.h"
 
 const char *group_state_name(GroupState state) {
-        static const char *const names[] = { "Empty", "PreparingRebalance", "CompletingRebalance", "Stable", "Dead" };
+        static const char *const names[] = { "Empty", "PreparingRebalance", "CompletingRebalance", "Stable", "Dead",
+                                            "Assigning", "Reconciling" };
         return names[state];
 }
 
@@ -50,6 +53,7 @@ Group *group_get(State *state, Str id) {
 }
 
 void group_free(State *state, Group *group) {
+        consumer_free(state, group->consumer);
         group_clear_members(group);
         timer_stop(state, &group->join);
         timer_stop(state, &group->pending_sync);
@@ -87,6 +91,8 @@ int groups_ensure_topic(State *state) {
 static void start_sessions(State *state) {
         HASHMAP_FOREACH(&state->groups->by_id, node) {
                 Group *group = container_of(node, Group, node);
+                if (group->consumer)
+                        group_consumer_loaded(state, group);
                 LIST_FOREACH(&group->members, member)
                         member_touch(state, container_of(member, Member, node));
                 if (group->member_count > config_int(state->config, "group.max.size"))
@@ -175,7 +181,7 @@ int group_delete(State *state, Str id) {
                 journal_add_offset_tombstone(&journal, id, str_of(offset->topic), offset->partition);
         }
         offsets_pending_each(state, id, STR_NULL, add_tombstone, &journal);
-        journal_add_group_tombstone(&journal, id);
+        journal_add_group_end(&journal, group);
         int r = journal_write(state, &journal, id);
         if (r)
                 return r;

@@ -13,6 +13,8 @@ typedef enum GroupState {
         GROUP_COMPLETING_REBALANCE,
         GROUP_STABLE,
         GROUP_DEAD,
+        GROUP_ASSIGNING,   /* of the consumer protocol: the members changed, the target assignment did not yet */
+        GROUP_RECONCILING, /* likewise: members are on their way to it */
 } GroupState;
 
 /* "Empty" "PreparingRebalance" ... as Kafka names them. */
@@ -47,6 +49,7 @@ struct Member {
         bool has_synced;  /* in this generation */
 };
 
+/* Of either protocol: consumer says which. */
 struct Group {
         HashNode node;
         State *state_owner;
@@ -66,6 +69,7 @@ struct Group {
         bool is_initial_delay;
         bool has_new_member;    /* during the initial delay */
         int32_t initial_left_ms;
+        struct ConsumerGroup *consumer; /* a group of the consumer protocol (state/consumer_group.h), or NULL: a classic one */
         HashMap offsets;        /* of CommittedOffset, by "topic\0partition" */
 };
 
@@ -121,7 +125,9 @@ typedef struct JoinArgs {
 typedef struct JoinResult {
         int16_t code;
         Str member_id;
-        Group *group;    /* with code 0 */
+        Group *group;    /* with code 0, as all that follows */
+        int32_t generation;
+        Str protocol_type, protocol;
         Str leader_id;
         bool is_leader;  /* gets the list of members */
         bool skip_assignment;

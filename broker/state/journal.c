@@ -6,6 +6,8 @@
 
 #include "broker/protocol/codec.h"
 #include "broker/protocol/messages.h"
+#include "broker/state/consumer_journal.h"
+#include "broker/state/java_order.h"
 #include "broker/state/offsets_pending.h"
 #include "broker/state/replay.h"
 #include "storage/base/endian.h"
@@ -15,25 +17,9 @@
 #define GROUP_VALUE_VERSION 3
 #define OFFSET_VALUE_VERSION 3
 
-/* Java's String.hashCode over UTF-16, made non-negative as Kafka does. */
+/* As Kafka makes a hash code non-negative. */
 int32_t journal_partition_index(Str group_id, int32_t partition_count) {
-        uint32_t hash = 0;
-        for (size_t i = 0; i < group_id.len;) {
-                const uint8_t *p = (const uint8_t *)group_id.data + i;
-                size_t left = group_id.len - i, size = *p < 0x80 ? 1 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : 4;
-                if (size > left)
-                        size = 1;
-                uint32_t rune = size == 1 ? *p : size == 2 ? *p & 0x1fu : size == 3 ? *p & 0x0fu : *p & 0x07u;
-                for (size_t k = 1; k < size; k++)
-                        rune = rune << 6 | (p[k] & 0x3f);
-                if (rune >= 0x10000) {
-                        hash = hash * 31 + (0xd800 + ((rune - 0x10000) >> 10));
-                        rune = 0xdc00 + ((rune - 0x10000) & 0x3ff);
-                }
-                hash = hash * 31 + rune;
-                i += size;
-        }
-        return (int32_t)((hash & 0x7fffffff) % (uint32_t)partition_count);
+        return (int32_t)((java_hash_string(group_id) & 0x7fffffff) % (uint32_t)partition_count);
 }
 
 /* A key begins with the type of its record, a value with its version. */
@@ -66,6 +52,15 @@ void journal_begin(Journal *journal, int64_t now_ms) {
 void journal_begin_transactional(Journal *journal, int64_t now_ms, int64_t producer_id, int16_t producer_epoch) {
         journal->now_ms = now_ms;
         batch_builder_init(&journal->batch, BATCH_TRANSACTIONAL, producer_id, producer_epoch, -1);
+}
+
+void journal_add(Journal *journal, const MessageSchema *key_message, const void *key, const MessageSchema *value_message,
+                 int16_t version, const void *value) {
+        Reply key_bytes = REPLY_INIT, value_bytes = REPLY_INIT;
+        encode_headed(key_message, key_message->key, 0, key, &key_bytes);
+        if (value)
+                encode_headed(value_message, version, version, value, &value_bytes);
+        add_record(journal, &key_bytes, value ? &value_bytes : NULL);
 }
 
 static void encode_offset_key(Str group_id, Str topic, int32_t partition, Reply *out) {
@@ -102,6 +97,13 @@ void journal_add_group_tombstone(Journal *journal, Str group_id) {
         Reply key = REPLY_INIT;
         encode_group_key(group_id, &key);
         add_record(journal, &key, NULL);
+}
+
+void journal_add_group_end(Journal *journal, const Group *group) {
+        if (group->consumer)
+                consumer_journal_end(journal, group->consumer);
+        else
+                journal_add_group_tombstone(journal, str_of(group->id));
 }
 
 void journal_add_group(Journal *journal, const Group *group) {
@@ -187,7 +189,7 @@ int journal_write(State *state, Journal *journal, Str group_id) {
 
 /* ---- replay */
 
-static int decode_versioned(const MessageSchema *message, Str bytes, Arena *arena, void *ret_value) {
+int journal_decode(const MessageSchema *message, Str bytes, Arena *arena, void *ret_value) {
         if (bytes.len < 2)
                 return KAFKA_INVALID_REQUEST;
         int16_t version = (int16_t)load_be16(bytes.data);
@@ -224,7 +226,7 @@ static int replay_offset(State *state, const ReplayedRecord *replayed, Arena *ar
                 offsets_pending_forget(state, key.group, key.topic, key.partition);
                 return 0;
         }
-        if ((r = decode_versioned(&OffsetCommitValue_message, value_bytes, arena, &value)))
+        if ((r = journal_decode(&OffsetCommitValue_message, value_bytes, arena, &value)))
                 return r;
         return replay_value(state, replayed, &key, &value);
 }
@@ -246,6 +248,8 @@ static int replay_members(Group *group, const GroupMetadataValue *value) {
 
 /* Offsets that are left are those of a group that never had members. */
 static void forget_group(State *state, Group *group) {
+        if (group->consumer)
+                return;
         group_clear_members(group);
         group_set_text(&group->protocol_type, STR_NULL);
         group_set_text(&group->protocol, STR_NULL);
@@ -267,8 +271,10 @@ static int replay_group(State *state, Str key_bytes, Str value_bytes, Arena *are
                         forget_group(state, group);
                 return 0;
         }
-        if ((r = decode_versioned(&GroupMetadataValue_message, value_bytes, arena, &value)) || !group)
+        if ((r = journal_decode(&GroupMetadataValue_message, value_bytes, arena, &value)) || !group)
                 return r ? r : -ENOMEM;
+        if (group->consumer)
+                consumer_detach(state, group);
         group_clear_members(group);
         group_set_text(&group->protocol_type, value.protocol_type.len ? value.protocol_type : STR_NULL);
         group_set_text(&group->protocol, value.protocol);
@@ -288,6 +294,8 @@ static int replay_record(State *state, const ReplayedRecord *replayed) {
                         r = replay_offset(state, replayed, &arena);
                 else if (kind == 2)
                         r = replay_group(state, record->key, record->value, &arena);
+                else
+                        r = consumer_replay(state, kind, record->key, record->value, &arena);
         }
         arena_deinit(&arena);
         if (r > 0) {

@@ -4,6 +4,7 @@
  * group's records all live in one partition. */
 #pragma once
 
+#include "broker/protocol/schema.h"
 #include "broker/state/groups.h"
 #include "storage/batch.h"
 
@@ -32,6 +33,18 @@ void journal_add_offset_tombstone(Journal *journal, Str group_id, Str topic, int
 /* The group with its members and their assignments, or (no members) as an empty one. */
 void journal_add_group(Journal *journal, const Group *group);
 void journal_add_group_tombstone(Journal *journal, Str group_id);
+/* What takes a group away that has no members, of either protocol. */
+void journal_add_group_end(Journal *journal, const Group *group);
+
+/* A record of any type; value NULL makes a tombstone. For state/ only. */
+void journal_add(Journal *journal, const MessageSchema *key_message, const void *key, const MessageSchema *value_message,
+                 int16_t version, const void *value);
+/* Decodes a value with its version in front. 0, a positive code, or -ENOMEM. */
+int journal_decode(const MessageSchema *message, Str bytes, Arena *arena, void *ret_value);
+/* How many records were added. */
+static inline int32_t journal_count(const Journal *journal) {
+        return journal->batch.header.record_count;
+}
 
 /* Queues the batch, which is taken over; write->done() is called after the commit (write may be NULL). 0; a positive code or -errno, and then
  * done() is not called. */

@@ -4,6 +4,7 @@
 
 #include "broker/protocol/codec.h"
 #include "broker/protocol/messages.h"
+#include "broker/state/consumer_group.h"
 #include "broker/state/groups.h"
 #include "broker/state/journal.h"
 #include "broker/state/offsets_pending.h"
@@ -130,6 +131,8 @@ static bool subscription_names(Str metadata, Str topic) {
 }
 
 bool group_subscribes(const Group *group, Str topic) {
+        if (group->consumer)
+                return hashmap_find(&group->consumer->topics, topic) != NULL;
         LIST_FOREACH(&group->members, node) {
                 const Member *member = container_of(node, Member, node);
                 for (int32_t i = 0; i < member->protocol_count; i++)
@@ -145,6 +148,8 @@ bool group_subscribes(const Group *group, Str topic) {
 static int64_t retained_since(const Group *group, const CommittedOffset *offset) {
         if (!group->protocol_type)
                 return offset->commit_timestamp_ms;
+        if (group->consumer)
+                return group_subscribes(group, str_of(offset->topic)) ? -1 : offset->commit_timestamp_ms;
         if (group->state == GROUP_EMPTY)
                 return group->state_since_ms >= 0 ? group->state_since_ms : offset->commit_timestamp_ms;
         bool reads = group->state != GROUP_STABLE || strcmp(group->protocol_type, "consumer") != 0 ||
@@ -187,7 +192,7 @@ static void expire_group(State *state, Group *group, int64_t retention_ms) {
         }
         bool goes = is_dead(state, group, count);
         if (goes)
-                journal_add_group_tombstone(&journal, str_of(group->id));
+                journal_add_group_end(&journal, group);
         if (!count && !goes) {
                 batch_builder_deinit(&journal.batch);
                 return;

@@ -216,6 +216,7 @@ static int open_logs(State *state) {
         r = metadata_open(state, clean, recovery_point);
         if (r)
                 return r;
+        state->topics_created_version = metadata_end_offset(state);
         r = data_dir_read_checkpoints(state);
         if (r == 0)
                 r = open_partitions(state, clean);

@@ -49,6 +49,7 @@ struct State {
         Timer flush_timer;
         List kept_buffers;     /* batches of internal topics until they are written */
         Metadata *metadata;
+        int64_t topics_created_version; /* metadata_end_offset() after the last topic was made, or at the start */
         Groups *groups;
         FetchSessions *fetch_sessions;
         PendingOffsets *pending_offsets;

@@ -245,6 +245,7 @@ int topic_create(State *state, Str name, int32_t partition_count, const ConfigMa
                 destroy_topic(state, topic);
                 return r;
         }
+        state->topics_created_version = metadata_end_offset(state);
         topic_apply_config(state, topic);
         trace_debug("created topic %s with %d partition(s)", topic->name, topic->partition_count);
         if (ret_topic)

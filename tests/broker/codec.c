@@ -214,8 +214,16 @@ static int decode_tags_only(const Sample *sample, uint32_t count, const Tag *tag
         return r;
 }
 
+/* Whether the default message ends in a count of no tags: it does, unless it writes a null. */
+static bool can_be_tagged(const Sample *sample) {
+        for (const FieldSchema *f = sample->message->body->fields, *end = f + sample->message->body->field_count; f < end; f++)
+                if (f->flags & FIELD_EMPTY)
+                        return false;
+        return message_is_flexible(sample->message, sample->version);
+}
+
 static void check_unknown_tags(Sample *sample) {
-        if (!message_is_flexible(sample->message, sample->version))
+        if (!can_be_tagged(sample))
                 return;
         Reply plain = REPLY_INIT, again = REPLY_INIT;
         cr_assert_eq(decode_with_tags(sample, 0, NULL, 0, &plain), 0);
@@ -232,7 +240,7 @@ Test(codec, unknown_tagged_fields_are_skipped) {
 }
 
 static void check_bad_tags(Sample *sample) {
-        if (!message_is_flexible(sample->message, sample->version))
+        if (!can_be_tagged(sample))
                 return;
         assert_refused(decode_tags_only(sample, 2, (Tag[]){ { 1001, 0 }, { 1000, 0 } }, 2), sample);
         assert_refused(decode_tags_only(sample, 2, (Tag[]){ { 1000, 0 }, { 1000, 0 } }, 2), sample);
@@ -252,6 +260,22 @@ Test(codec, tagged_field_must_fill_its_size) {
         /* zk_migration_ready, one byte */
         assert_refused(decode_tags_only(&sample, 1, (Tag[]){ { 3, 2 } }, 1), &sample);
         cr_assert_eq(decode_tags_only(&sample, 1, (Tag[]){ { 3, 1 } }, 1), 0);
+}
+
+Test(codec, null_that_is_not_the_default_is_written_as_kafka_writes_it) {
+        Reply bytes = REPLY_INIT;
+        ConsumerGroupMemberMetadataValue value = ConsumerGroupMemberMetadataValue_INIT, again;
+        cr_assert_eq(codec_encode(&ConsumerGroupMemberMetadataValue_message, 0, &value, &bytes), 0);
+        /* empty strings, no topics, the timeout; then one tag, 0, of one byte, which says null */
+        static const uint8_t expected[] = { 1, 1, 1, 1, 1, 1, 0xff, 0xff, 0xff, 0xff, 1, 1, 0, 1, 0 };
+        cr_assert_eq(bytes.bytes.size, sizeof(expected));
+        cr_assert(memcmp(bytes.bytes.data, expected, sizeof(expected)) == 0);
+        Arena arena = ARENA_INIT(0);
+        Str all = { .data = (const char *)bytes.bytes.data, .len = bytes.bytes.size };
+        cr_assert_eq(codec_decode(&ConsumerGroupMemberMetadataValue_message, 0, all, &arena, &again, NULL), 0);
+        cr_assert_null(again.classic_member_metadata);
+        arena_deinit(&arena);
+        reply_deinit(&bytes);
 }
 
 /* The same table, but everything may be null: it encodes what the real one must refuse. */

@@ -12,7 +12,8 @@ START_SECONDS = 60  # only against hanging for ever
 KAFKA_VERSION = '4.3.1'
 
 # What makes group tests quick; both brokers take Kafka's names.
-PROPERTIES = {'group.initial.rebalance.delay.ms': '0', 'group.min.session.timeout.ms': '1000'}
+PROPERTIES = {'group.initial.rebalance.delay.ms': '0', 'group.min.session.timeout.ms': '1000',
+              'group.consumer.heartbeat.interval.ms': '500', 'group.consumer.min.heartbeat.interval.ms': '500'}
 
 
 class Broker:

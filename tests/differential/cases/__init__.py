@@ -2,6 +2,7 @@
 from cases.admin import admin_cases, api_versions
 from cases.common import Case, versions
 from cases.configs import config_cases
+from cases.consumer_groups import consumer_group_cases
 from cases.groups import group_cases
 from cases.produce import produce_cases
 from cases.read import read_cases, record_deletion_cases
@@ -29,5 +30,6 @@ def all_cases():
     yield from config_cases()
     yield from record_deletion_cases()
     yield from group_cases()
+    yield from consumer_group_cases()
     yield from transaction_cases()
     yield from admin_cases()
