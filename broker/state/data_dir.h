@@ -7,6 +7,13 @@
 /* Makes the directory or checks that it is ours, locks it, and reads or writes meta.properties: sets state's lock_fd, ids. 0,
  * STATE_OPEN_LOCKED, STATE_OPEN_FOREIGN or -errno, traced. */
 int data_dir_open(State *state);
+/* Only reads: meta.properties, and whether the last stop was clean. 0, STATE_OPEN_FOREIGN (traced) or -errno. */
+int data_dir_inspect(State *state, bool *ret_clean_shutdown);
+/* Takes the lock. 0, STATE_OPEN_LOCKED (traced), -errno. */
+int data_dir_lock(State *state);
+/* Whether another broker holds it, without touching the file; as long as *ret_fd (-1: there was no lock file) is open none can start. 0,
+ * STATE_OPEN_LOCKED (traced), -errno. */
+int data_dir_hold(const char *dir, int *ret_fd);
 /* Unlocks. */
 void data_dir_close(State *state);
 
