@@ -68,6 +68,11 @@ void journal_begin_transactional(Journal *journal, int64_t now_ms, int64_t produ
         batch_builder_init(&journal->batch, BATCH_TRANSACTIONAL, producer_id, producer_epoch, -1);
 }
 
+bool journal_is_readable(const State *state, Str topic_name, Str key) {
+        const Topic *topic = topic_find(state, topic_name);
+        return !topic || !topic->partition_count || topic->partitions[journal_partition_index(key, topic->partition_count)]->log;
+}
+
 static void encode_offset_key(Str group_id, Str topic, int32_t partition, Reply *out) {
         OffsetCommitKey key = { .group = group_id, .topic = topic, .partition = partition };
         encode_headed(&OffsetCommitKey_message, OffsetCommitKey_message.key, 0, &key, out);
