@@ -235,7 +235,10 @@ static int parse_environment(Config *config) {
 }
 
 static void print_help(FILE *out) {
-        fputs("usage: odradek [server.properties] [--override KEY=VALUE]... [options]\n\n"
+        fputs("usage: odradek [server.properties] [--override KEY=VALUE]... [options]\n"
+              "       odradek check DIR [--json]\n"
+              "       odradek repair DIR\n"
+              "       odradek graduate DIR [server.properties] [options]\n\n"
               "A Kafka broker on this machine. Prints `ready HOST:PORT` on stdout as soon as it accepts connections;\n"
               "everything else goes to stderr. SIGTERM and SIGINT stop it cleanly.\n\n"
               "  --port N                  listen on localhost, port N (0: a free one); default 9092\n"
@@ -247,6 +250,10 @@ static void print_help(FILE *out) {
               "  --override KEY=VALUE      a property, as in server.properties\n"
               "  --verbose                 say more\n"
               "  --help, --version\n\n"
+              "While no broker runs on it:\n"
+              "  check DIR       verifies a data directory and changes nothing: 0 fine, 1 damaged, 4 in use or foreign\n"
+              "  repair DIR      cuts damaged partitions where they are good no longer, and keeps what it cuts beside them\n"
+              "  graduate DIR    readies it for Apache Kafka, and prints the server.properties with which that runs on it\n\n"
               "Exit codes: 0 clean, 1 fatal, 2 usage or configuration, 3 port in use, 4 data directory locked or foreign.\n\n"
               "Properties (also as environment, ODRADEK_LOG_RETENTION_MS for log.retention.ms; flags win over the\n"
               "environment, which wins over the file). Kafka's other properties are accepted and mean nothing on one node.\n\n",

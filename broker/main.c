@@ -1,7 +1,11 @@
-/* odradek: argv -> Config -> Broker -> exit code. */
+/* odradek: argv -> Config -> Broker -> exit code; or a command on a data directory. */
 #include "broker/broker.h"
+#include "broker/commands/commands.h"
 
 int main(int argc, char **argv) {
+        int command = command_run(argc, argv, stdout);
+        if (command >= 0)
+                return command;
         Config config;
         int r = config_parse(argc, argv, stdout, &config);
         if (r)

@@ -65,6 +65,10 @@ int log_add_segment(Log *log, int64_t base_offset, int64_t now_ms);
 /* Seals the segments from first up to the active one, and takes the producer snapshot of each roll. */
 void log_seal_segments(Log *log, int32_t first);
 
+/* Whether the segment behind index goes on where that one ends; looks once, and traces what does not fit. 0, KAFKA_KAFKA_STORAGE_ERROR
+ * when the two overlap (or with missing, when one is missing between them), -errno. */
+int log_check_seam(Log *log, int32_t index, bool missing);
+
 /* Drops the count oldest segments, files included. 0 or the first -errno. */
 int log_drop_segments(Log *log, int32_t count);
 

@@ -192,6 +192,11 @@ static int load_listed(Log *log, const LogOpen *how, const Listing *listing) {
         int64_t recovery_point = listing->logs.count ? how->recovery_point : 0;
         int32_t epoch_count = log->epochs.count;
         r = trusted ? log_find_end(log) : log_recover(log, recovery_point);
+        if (!r && trusted && log->end_offset < recovery_point) {
+                trace_error("%s: ends at offset %" PRId64 ", but was on disk up to %" PRId64 "; nothing was changed", log->path,
+                            log->end_offset, recovery_point);
+                r = -EUCLEAN;
+        }
         if (!r && log->epochs.count != epoch_count)
                 r = epochs_write(&log->epochs, log->path);
         if (!r)

@@ -81,9 +81,15 @@ int log_read(Log *log, int64_t offset, int64_t end_offset_max, int32_t size_max,
                         return r;
                 if (position < segment->size)
                         break;
+                r = log_check_seam(log, index, true);
+                if (r)
+                        return r;
         }
         if (offset >= bound || index == log->segment_count)
                 return 0;
+        int seam = log_check_seam(log, index, false);
+        if (seam)
+                return seam;
         limit = segment->size;
         if (bound < segment_end_offset(log, index)) {
                 int r = find_position(log, segment, bound, &limit);

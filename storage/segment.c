@@ -16,6 +16,7 @@
 #define RESERVE_FROM_BYTES (64 << 10) /* small logs take what they need */
 #define RESERVE_STEP_MIN (1 << 20)
 #define RESERVE_STEP_MAX (32 << 20)
+#define INDEX_INTERVAL_BYTES 4096 /* of an index that is made anew while it is read; Kafka's default */
 
 void segment_path(const char *dir, int64_t base_offset, const char *suffix, char ret_path[static SEGMENT_PATH_MAX]) {
         snprintf(ret_path, SEGMENT_PATH_MAX, "%s/%020" PRId64 ".%s", dir, base_offset, suffix);
@@ -58,6 +59,7 @@ int segment_create(const char *dir, int64_t base_offset, int64_t now_ms, Segment
         }
         segment->fd = fd;
         segment->unsynced = segment->entry_unsynced = true;
+        segment->offsets.changed = segment->times.changed = true; /* Kafka takes a missing index for a damaged one */
         *ret_segment = segment;
         return 0;
 }
@@ -371,11 +373,23 @@ int segment_read_header(Segment *segment, int64_t position, BatchHeader *ret_hea
         return 0;
 }
 
+/* Whether a scan for offset may begin at position. */
+static bool begins_at_or_below(Segment *segment, int64_t position, int64_t offset) {
+        BatchHeader header;
+        return position == 0 || (segment_read_header(segment, position, &header) == 0 && header.base_offset <= offset);
+}
+
 int segment_find(Segment *segment, int64_t offset, int64_t *ret_position) {
         assert(segment->indexes_loaded);
         int64_t relative = offset - segment->base_offset, position = 0;
         if (relative > 0)
                 position = index_position_of(&segment->offsets, relative > INT32_MAX ? INT32_MAX : (uint32_t)relative);
+        if (!begins_at_or_below(segment, position, offset)) { /* of another log, or of this one as it will never be */
+                int r = segment_rebuild_indexes(segment, INDEX_INTERVAL_BYTES);
+                if (r)
+                        return r;
+                position = index_position_of(&segment->offsets, relative > INT32_MAX ? INT32_MAX : (uint32_t)relative);
+        }
         while (position < segment->size) {
                 BatchHeader header;
                 int r = segment_read_header(segment, position, &header);

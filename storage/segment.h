@@ -17,6 +17,14 @@
 
 typedef struct Reaper Reaper; /* log.h */
 
+/* Whether the next segment goes on where this one ends. */
+typedef enum SegmentSeam {
+        SEGMENT_SEAM_UNKNOWN,
+        SEGMENT_SEAM_FITS,
+        SEGMENT_SEAM_GAP,     /* a segment between the two is missing */
+        SEGMENT_SEAM_OVERLAP,
+} SegmentSeam;
+
 typedef struct Segment {
         const char *dir; /* the log's, valid while the log is open */
         int refs;
@@ -31,6 +39,7 @@ typedef struct Segment {
         int64_t indexed_position;     /* of the batch last indexed, 0 at first */
         Index offsets, times;
         TxnIndex txns;
+        SegmentSeam seam;    /* with the segment that follows */
         bool sealed;         /* no longer written */
         bool indexes_loaded; /* offsets and times hold all there is */
         bool unsynced;       /* written since the last sync */

@@ -14,6 +14,7 @@ RULES = [  # the first match decides: (files, allowed prefixes of "..." includes
     ('broker/api/', ['broker/api/', 'broker/state/', 'broker/protocol/', 'broker/config.h', 'storage/base/']),
     ('broker/net/', ['broker/net/', 'broker/api/api.h', 'broker/api/call.h', 'broker/protocol/', 'broker/config.h',
                      'broker/state/state.h', 'storage/base/']),
+    ('broker/commands/', ['broker/commands/', 'broker/state/', 'broker/config.h', 'storage/base/', 'storage/check.h', *PUBLIC_STORAGE]),
     ('broker/config', ['broker/config', 'storage/base/', 'storage/log.h', 'storage/compress.h']),
     ('broker/', ['broker/', 'storage/']),
 ]

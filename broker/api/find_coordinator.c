@@ -3,11 +3,12 @@
  * v6 knows share groups (key type 2), which are not served. Errors are worded as Kafka words them. */
 #include "broker/api/api.h"
 #include "broker/state/groups.h"
+#include "broker/state/journal.h"
 #include "broker/state/transactions.h"
 
 enum { KEY_GROUP = 0, KEY_TRANSACTION = 1, KEY_SHARE = 2 };
 
-static int16_t check(Call *call, int8_t type, Str *ret_message) {
+static int16_t check(Call *call, int8_t type, Str key, Str *ret_message) {
         if (type == KEY_SHARE && call_version(call) >= 4)
                 return KAFKA_INVALID_REQUEST;
         if (type != KEY_GROUP && type != KEY_TRANSACTION) {
@@ -15,7 +16,9 @@ static int16_t check(Call *call, int8_t type, Str *ret_message) {
                                    "was sent to an incompatible broker. See the broker logs for more details.");
                 return KAFKA_INVALID_REQUEST;
         }
-        if (type == KEY_GROUP ? groups_ensure_topic(call->state) : transactions_ensure_topic(call->state)) {
+        Str topic = type == KEY_GROUP ? STR(TOPIC_NAME_OFFSETS) : STR(TOPIC_NAME_TRANSACTIONS);
+        if ((type == KEY_GROUP ? groups_ensure_topic(call->state) : transactions_ensure_topic(call->state)) ||
+            !journal_is_readable(call->state, topic, key)) {
                 *ret_message = call_version(call) >= 4 ? *ret_message : STR("The coordinator is not available.");
                 return KAFKA_COORDINATOR_NOT_AVAILABLE;
         }
@@ -25,7 +28,7 @@ static int16_t check(Call *call, int8_t type, Str *ret_message) {
 static void answer_one(Call *call, FindCoordinatorResponse *response) {
         const FindCoordinatorRequest *request = call->request;
         response->error_message = call_version(call) >= 1 ? STR("NONE") : STR_NULL;
-        response->error_code = check(call, request->key_type, &response->error_message);
+        response->error_code = check(call, request->key_type, request->key, &response->error_message);
         if (response->error_code) {
                 response->node_id = -1;
                 response->port = -1;
@@ -54,7 +57,7 @@ void api_find_coordinator(Call *call) {
                 FindCoordinatorResponseCoordinator *row = &response.coordinators[i];
                 row->key = request->coordinator_keys[i];
                 row->error_message = STR("");
-                row->error_code = check(call, request->key_type, &row->error_message);
+                row->error_code = check(call, request->key_type, row->key, &row->error_message);
                 row->node_id = row->error_code ? -1 : call->state->node_id;
                 row->host = row->error_code ? STR("") : str_of(call->listener->advertised_host);
                 row->port = row->error_code ? -1

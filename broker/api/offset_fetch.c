@@ -5,6 +5,8 @@
 
 #include "broker/api/api.h"
 #include "broker/state/group_consumer.h"
+#include "broker/state/groups.h"
+#include "broker/state/journal.h"
 #include "broker/state/offsets_pending.h"
 
 /* What both forms of the answer say of a partition. */
@@ -15,10 +17,17 @@ typedef struct Found {
         int16_t code;
 } Found;
 
+/* Of a group whose part of the log is damaged nobody knows what it committed. */
+static bool is_known(const Call *call, Str group_id) {
+        return journal_is_readable(call->state, STR(TOPIC_NAME_OFFSETS), group_id);
+}
+
 static Found find(const Call *call, Str group_id, Str topic, int32_t partition) {
         const OffsetFetchRequest *request = call->request;
         const Group *group = group_find(call->state, group_id);
         const CommittedOffset *offset = group ? offset_find(group, topic, partition) : NULL;
+        if (!is_known(call, group_id))
+                return (Found){ -1, -1, STR(""), KAFKA_NOT_COORDINATOR };
         if (request->require_stable && offsets_pending_has(call->state, group_id, topic, partition))
                 return (Found){ -1, -1, STR(""), KAFKA_UNSTABLE_OFFSET_COMMIT };
         return offset ? (Found){ offset->offset, offset->leader_epoch, offset->metadata, 0 } : (Found){ -1, -1, STR(""), 0 };
@@ -114,6 +123,10 @@ static bool old_all(Call *call, const Group *group, OffsetFetchResponse *respons
 static bool answer_old(Call *call, OffsetFetchResponse *response) {
         const OffsetFetchRequest *request = call->request;
         const Group *group = group_find(call->state, request->group_id);
+        if (call_version(call) >= 2 && !is_known(call, request->group_id)) {
+                response->error_code = KAFKA_NOT_COORDINATOR;
+                return true;
+        }
         if (request->topics_count < 0)
                 return group ? old_all(call, group, response) : true;
         response->topics = call_array(call, OffsetFetchResponseTopic, request->topics_count);
@@ -173,6 +186,10 @@ static bool new_all(Call *call, const Group *group, OffsetFetchResponseGroup *re
 static bool answer_group(Call *call, const OffsetFetchRequestGroup *want, OffsetFetchResponseGroup *answer) {
         const Group *group = group_find(call->state, want->group_id);
         answer->group_id = want->group_id;
+        if (!is_known(call, want->group_id)) {
+                answer->error_code = KAFKA_NOT_COORDINATOR;
+                return true;
+        }
         answer->error_code = group && group->consumer ? consumer_check_fetch(group->consumer, want->member_id, want->member_epoch) : 0;
         if (answer->error_code)
                 return true;

@@ -12,6 +12,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "broker/state/adoption.h"
 #include "broker/state/metadata.h"
 #include "storage/base/trace.h"
 #include "storage/checkpoint.h"
@@ -108,6 +109,31 @@ static int foreign(const State *state, const char *what) {
         return STATE_OPEN_FOREIGN;
 }
 
+/* A directory that anybody may write to is anybody's. */
+static void check_mode(const State *state) {
+        struct stat st;
+        if (stat(state->config->data_dir, &st) == 0 && st.st_mode & S_IWOTH)
+                trace_warn("anybody on this machine can write to data directory '%s'; chmod o-w closes it", state->config->data_dir);
+}
+
+static bool has_metadata_log(const State *state) {
+        char path[PATH_MAX];
+        struct stat st;
+        return entry_path(state, TOPIC_NAME_METADATA "-0", path) == 0 && lstat(path, &st) == 0;
+}
+
+/* Without meta.properties: a new directory, or none of ours, or half of one. */
+static int check_unnamed(State *state) {
+        int r = is_empty(state->config->data_dir);
+        if (r)
+                return r < 0 ? r : 0;
+        if (!has_metadata_log(state))
+                return foreign(state, "is not empty and has no " META_NAME ", so it is not a broker's data directory");
+        trace_error("'%s/" META_NAME "' is missing, though there is a metadata log; copy it, too, from where the directory is from",
+                    state->config->data_dir);
+        return STATE_OPEN_FOREIGN;
+}
+
 /* Looks before anything is written, so that a directory of somebody else stays as it is. */
 static int check_ownership(State *state) {
         MetaProperties meta;
@@ -118,16 +144,18 @@ static int check_ownership(State *state) {
                 snprintf(what, sizeof(what), "has a " META_NAME " that cannot be used (%s)", reason ? reason : "malformed");
                 return foreign(state, what);
         }
-        if (r != -ENOENT)
-                return r;
-        r = is_empty(state->config->data_dir);
-        if (r == 0)
-                return foreign(state, "is not empty and has no " META_NAME ", so it is not a broker's data directory");
-        return r < 0 ? r : 0;
+        if (r == -ENOENT)
+                return check_unnamed(state);
+        return r ? r : adoption_check(state->config->data_dir, &meta);
+}
+
+static int locked(const char *dir) {
+        trace_error("data directory '%s' is in use by another broker; stop that one, or name another directory", dir);
+        return STATE_OPEN_LOCKED;
 }
 
 /* flock() keeps other brokers of this kind out, the open-file lock a Kafka, which uses the POSIX kind. */
-static int lock_dir(State *state) {
+int data_dir_lock(State *state) {
         char path[PATH_MAX];
         int r = entry_path(state, ".lock", path);
         if (r)
@@ -140,9 +168,30 @@ static int lock_dir(State *state) {
                 return 0;
         if (errno != EWOULDBLOCK && errno != EACCES && errno != EAGAIN)
                 return -errno;
-        trace_error("data directory '%s' is in use by another broker; stop that one, or name another directory",
-                    state->config->data_dir);
-        return STATE_OPEN_LOCKED;
+        return locked(state->config->data_dir);
+}
+
+int data_dir_hold(const char *dir, int *ret_fd) {
+        char path[PATH_MAX];
+        *ret_fd = -1;
+        if (snprintf(path, sizeof(path), "%s/.lock", dir) >= (int)sizeof(path))
+                return -ENAMETOOLONG;
+        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0)
+                return errno == ENOENT ? 0 : -errno;
+        struct flock whole = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+        if (flock(fd, LOCK_SH | LOCK_NB) == 0 && fcntl(fd, F_OFD_GETLK, &whole) == 0 && whole.l_type == F_UNLCK) {
+                *ret_fd = fd;
+                return 0;
+        }
+        close(fd);
+        return locked(dir);
+}
+
+static void take_meta(State *state, const MetaProperties *meta) {
+        state->node_id = meta->node_id;
+        state->directory_id = meta->directory_id;
+        memcpy(state->cluster_id, meta->cluster_id, sizeof(state->cluster_id));
 }
 
 static int read_or_write_meta(State *state) {
@@ -164,9 +213,25 @@ static int read_or_write_meta(State *state) {
                             dir, meta.node_id, node_id, meta.node_id);
                 return STATE_OPEN_FOREIGN;
         }
-        state->node_id = meta.node_id;
-        state->directory_id = meta.directory_id;
-        memcpy(state->cluster_id, meta.cluster_id, sizeof(state->cluster_id));
+        take_meta(state, &meta);
+        return 0;
+}
+
+int data_dir_inspect(State *state, bool *ret_clean_shutdown) {
+        MetaProperties meta;
+        const char *reason = NULL;
+        char path[PATH_MAX];
+        int r = check_ownership(state);
+        if (r == 0)
+                r = checkpoint_read_meta(state->config->data_dir, &meta, &reason);
+        if (r == -ENOENT)
+                return foreign(state, "is no data directory");
+        if (r == 0)
+                r = entry_path(state, MARKER_NAME, path);
+        if (r)
+                return r;
+        take_meta(state, &meta);
+        *ret_clean_shutdown = access(path, F_OK) == 0;
         return 0;
 }
 
@@ -187,9 +252,11 @@ const char *data_dir_remedy(int r) {
 int data_dir_open(State *state) {
         int r = make_dirs(state->config->data_dir);
         if (r == 0)
+                check_mode(state);
+        if (r == 0)
                 r = check_ownership(state);
         if (r == 0)
-                r = lock_dir(state);
+                r = data_dir_lock(state);
         if (r == 0)
                 r = read_or_write_meta(state);
         if (r < 0)
@@ -218,7 +285,9 @@ int data_dir_take_marker(State *state, bool *ret_clean_shutdown) {
 }
 
 int data_dir_write_marker(State *state) {
-        return checkpoint_write_text(state->config->data_dir, MARKER_NAME, STR("{\"version\":0,\"brokerEpoch\":-1}"));
+        char text[64];
+        snprintf(text, sizeof(text), "{\"version\":0,\"brokerEpoch\":%lld}", (long long)state->broker_epoch);
+        return checkpoint_write_text(state->config->data_dir, MARKER_NAME, str_of(text));
 }
 
 static void note_metadata(const CheckpointRow *row, void *data) {
@@ -281,7 +350,8 @@ static void format(State *state, int64_t (*offset_of)(const Partition *partition
         }
         int32_t count = 0;
         if (with_metadata)
-                rows[count++] = (CheckpointRow){ TOPIC_NAME_METADATA, 0, metadata_recovery_point(state) };
+                rows[count++] = (CheckpointRow){ TOPIC_NAME_METADATA, 0,
+                                                 state->metadata ? metadata_recovery_point(state) : state->metadata_recovery_point };
         HASHMAP_FOREACH(&state->topics, node) {
                 Topic *topic = container_of(node, Topic, by_name);
                 for (int32_t i = 0; i < topic->partition_count; i++) {

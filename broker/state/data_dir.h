@@ -9,6 +9,13 @@
 int data_dir_open(State *state);
 /* What can be done when such an -errno kept the directory from being opened: ends the message. */
 const char *data_dir_remedy(int r);
+/* Only reads: meta.properties, and whether the last stop was clean. 0, STATE_OPEN_FOREIGN (traced) or -errno. */
+int data_dir_inspect(State *state, bool *ret_clean_shutdown);
+/* Takes the lock. 0, STATE_OPEN_LOCKED (traced), -errno. */
+int data_dir_lock(State *state);
+/* Whether another broker holds it, without touching the file; as long as *ret_fd (-1: there was no lock file) is open none can start. 0,
+ * STATE_OPEN_LOCKED (traced), -errno. */
+int data_dir_hold(const char *dir, int *ret_fd);
 /* Unlocks. */
 void data_dir_close(State *state);
 

@@ -54,6 +54,11 @@ void journal_begin_transactional(Journal *journal, int64_t now_ms, int64_t produ
         batch_builder_init(&journal->batch, BATCH_TRANSACTIONAL, producer_id, producer_epoch, -1);
 }
 
+bool journal_is_readable(const State *state, Str topic_name, Str key) {
+        const Topic *topic = topic_find(state, topic_name);
+        return !topic || !topic->partition_count || topic->partitions[journal_partition_index(key, topic->partition_count)]->log;
+}
+
 void journal_add(Journal *journal, const MessageSchema *key_message, const void *key, const MessageSchema *value_message,
                  int16_t version, const void *value) {
         Reply key_bytes = REPLY_INIT, value_bytes = REPLY_INIT;

@@ -54,5 +54,9 @@ int journal_append(State *state, Journal *journal, Str group_id, JournalWrite *w
 /* Appends and commits the turn. 0; a positive code or -errno, and then the records are not in the log. */
 int journal_write(State *state, Journal *journal, Str group_id);
 
+/* Whether the partition of the internal topic that key belongs to could be read back. While it is damaged nobody may be told that there
+ * is nothing about key. */
+bool journal_is_readable(const State *state, Str topic_name, Str key);
+
 /* Puts every record of __consumer_offsets into memory. 0 or -errno. */
 int journal_replay(State *state);

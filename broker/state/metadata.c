@@ -294,7 +294,7 @@ static int open_snapshots(State *state, MetadataReplay *replay, int64_t *ret_off
         if (r == 0 && log_end_offset(metadata->log) < newest->offset) {
                 log_abandon(metadata->log);
                 metadata->log = NULL;
-                r = open_log(state, true, newest->offset, newest->offset);
+                r = open_log(state, true, 0, newest->offset);
         }
         return r;
 }

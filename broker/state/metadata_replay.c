@@ -80,6 +80,14 @@ static int apply_producer_ids(State *state, const void *message) {
         return 0;
 }
 
+/* A Kafka that ran here before: its next start asks whether the stop was clean, and knows its run by this number. */
+static int apply_register_broker(State *state, const void *message) {
+        const RegisterBrokerRecord *record = message;
+        if (record->broker_id == state->node_id)
+                state->broker_epoch = record->broker_epoch;
+        return 0;
+}
+
 static const struct {
         const MessageSchema *message;
         int (*apply)(State *state, const void *message);
@@ -91,6 +99,7 @@ static const struct {
         { &RemoveTopicRecord_message, apply_remove_topic },
         { &ProducerIdsRecord_message, apply_producer_ids },
         { &FeatureLevelRecord_message, apply_feature_level },
+        { &RegisterBrokerRecord_message, apply_register_broker },
 };
 
 bool metadata_read_frame(Str value, MetadataFrame *ret_frame) {
@@ -203,6 +212,8 @@ int metadata_replay_bytes(MetadataReplay *replay, const uint8_t *data, size_t si
         for (size_t at = 0; at < size;) {
                 BatchHeader header;
                 int r = batch_read_header(data + at, size - at, &header);
+                if (r == 0 && !batch_check_crc(data + at, &header))
+                        r = -EUCLEAN;
                 if (r == 0)
                         r = apply_batch(replay, data + at, &header, offset);
                 if (r)

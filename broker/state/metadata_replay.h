@@ -27,7 +27,7 @@ void metadata_replay_init(MetadataReplay *replay, State *state);
 /* Drops a transaction that never ended. */
 void metadata_replay_deinit(MetadataReplay *replay);
 
-/* Applies whole batches whose CRC was checked, skipping those before offset; *ret_offset is the one after the last. 0, -EUCLEAN, -ENOMEM. */
+/* Applies whole batches, checking their CRCs, skipping those before offset; *ret_offset is the one after the last. 0, -EUCLEAN, -ENOMEM. */
 int metadata_replay_bytes(MetadataReplay *replay, const uint8_t *data, size_t size, int64_t offset, int64_t *ret_offset);
 
 /* Applies a snapshot, our own or Kafka's, checking all CRCs. 0, -EUCLEAN, -errno. */

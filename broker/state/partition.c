@@ -91,10 +91,21 @@ int partition_open_log(State *state, Partition *partition, bool clean_shutdown) 
                 return r;
         struct stat st;
         if (lstat(path, &st) && errno == ENOENT) {
-                trace_warn("partition directory '%s' is missing: starting it empty", path);
-                return partition_create_log(state, partition);
+                int64_t lost = partition->recovery_point > partition->checkpoint_start_offset ? partition->recovery_point
+                                                                                              : partition->checkpoint_start_offset;
+                if (lost == 0) {
+                        trace_warn("partition directory '%s' is missing: starting it empty", path);
+                        return partition_create_log(state, partition);
+                }
+                trace_error("partition directory '%s' is missing, and with it the records below offset %lld: it is not served; "
+                            "put it back, or let odradek repair begin it anew", path, (long long)lost);
+                return 0;
         }
         const char *reason = NULL;
+        if (!S_ISDIR(st.st_mode)) {
+                reason = "it is no directory of its own; put the directory itself there";
+                goto damaged;
+        }
         if (!check_directory(partition, path, &reason))
                 goto damaged;
         LogOpen how = { .path = path, .clean_shutdown = clean_shutdown, .recovery_point = partition->recovery_point,
@@ -105,7 +116,7 @@ int partition_open_log(State *state, Partition *partition, bool clean_shutdown) 
         reason = r == -EUCLEAN ? "the log is damaged" : strerror(-r);
 damaged:
         partition->log = NULL;
-        trace_error("partition %s-%d is not served: %s; its files were left as they are", partition->topic->name,
+        trace_error("partition %s-%d is not served: %s; its files were left as they are, odradek check says more", partition->topic->name,
                     partition->index, reason);
         return 0;
 }
@@ -179,7 +190,8 @@ int partition_read(Partition *partition, int64_t offset, bool committed, int32_t
         if (!partition->log)
                 return KAFKA_KAFKA_STORAGE_ERROR;
         int64_t end_offset = committed ? partition_last_stable_offset(partition) : partition_high_watermark(partition);
-        return log_read(partition->log, offset, end_offset, size_max, min_one, ret_span);
+        int r = log_read(partition->log, offset, end_offset, size_max, min_one, ret_span);
+        return r == -EUCLEAN ? KAFKA_KAFKA_STORAGE_ERROR : r;
 }
 
 int partition_delete_records(State *state, Partition *partition, int64_t offset) {

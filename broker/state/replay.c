@@ -3,7 +3,9 @@
 
 #include <errno.h>
 
+#include "broker/state/flusher.h"
 #include "storage/base/endian.h"
+#include "storage/base/trace.h"
 
 #define READ_BYTES (4 * 1024 * 1024)
 #define INFLATE_BYTES_MAX ((size_t)64 * 1024 * 1024)
@@ -40,7 +42,7 @@ static int replay_span(const Replay *replay, const Buffer *bytes, int64_t *offse
         size_t at = 0;
         int r = 0;
         while (!r && at < bytes->size && batch_read_header(bytes->data + at, bytes->size - at, &header) == 0) {
-                r = replay_batch(replay, bytes->data + at, &header);
+                r = batch_check_crc(bytes->data + at, &header) ? replay_batch(replay, bytes->data + at, &header) : -EUCLEAN;
                 at += batch_size(&header);
                 *offset = batch_next_offset(&header);
         }
@@ -65,11 +67,22 @@ static int replay_partition(const Replay *replay) {
         return r;
 }
 
+/* After a clean stop nothing was read until now. */
+static void give_up(State *state, Partition *partition) {
+        trace_error("partition %s-%d is not served: the log is damaged; its files were left as they are, odradek check says more",
+                    partition->topic->name, partition->index);
+        flusher_forget(state, partition);
+        log_abandon(partition->log);
+        partition->log = NULL;
+}
+
 int replay_topic(State *state, Topic *topic, int (*each)(State *state, const ReplayedRecord *replayed, void *data), void *data) {
         for (int32_t i = 0; i < topic->partition_count; i++) {
                 Replay replay = { .state = state, .partition = topic->partitions[i], .each = each, .data = data };
                 int r = replay.partition->log ? replay_partition(&replay) : 0;
-                if (r)
+                if (r == -EUCLEAN)
+                        give_up(state, replay.partition);
+                else if (r)
                         return r;
         }
         return 0;

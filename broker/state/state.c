@@ -2,6 +2,8 @@
 #include "broker/state/state.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -10,6 +12,7 @@
 #include "broker/state/flusher.h"
 #include "broker/state/fetch_sessions.h"
 #include "broker/state/metadata.h"
+#include "broker/state/metadata_files.h"
 #include "broker/state/offsets_pending.h"
 #include "broker/state/transactions.h"
 #include "broker/state/resource_configs.h"
@@ -133,6 +136,7 @@ static State *state_new(Config *config, int64_t now_ms, int64_t mono_ms) {
         state->now_ms = now_ms;
         state->mono_ms = mono_ms;
         state->lock_fd = -1;
+        state->broker_epoch = -1;
         state->topics = state->topics_by_id = state->topics_by_collision = HASHMAP_INIT;
         state->group_configs = state->client_metrics = HASHMAP_INIT;
         state->timers = HEAP_INIT;
@@ -263,6 +267,40 @@ int state_open(Config *config, int64_t now_ms, int64_t mono_ms, State **ret_stat
         return 0;
 }
 
+static int replay_files(State *state, bool *ret_damaged) {
+        MetadataReplay replay;
+        char path[PATH_MAX];
+        int64_t end;
+        if (snprintf(path, sizeof(path), "%s/" TOPIC_NAME_METADATA "-0", state->config->data_dir) >= (int)sizeof(path))
+                return -ENAMETOOLONG;
+        metadata_replay_init(&replay, state);
+        int r = metadata_files_replay(&replay, path, &end);
+        metadata_replay_deinit(&replay);
+        *ret_damaged = r == -EUCLEAN;
+        return r == -EUCLEAN || r == -ENOENT ? 0 : r;
+}
+
+int state_inspect(Config *config, int64_t now_ms, State **ret_state, bool *ret_clean_shutdown, bool *ret_damaged) {
+        State *state = state_new(config, now_ms, 0);
+        if (!state)
+                return -ENOMEM;
+        int r = data_dir_inspect(state, ret_clean_shutdown);
+        if (r == 0)
+                r = replay_files(state, ret_damaged);
+        if (r == 0)
+                r = data_dir_read_metadata_checkpoint(state, &state->metadata_recovery_point);
+        if (r == 0)
+                r = data_dir_read_checkpoints(state);
+        if (r) {
+                if (r < 0)
+                        trace_error("cannot read data directory '%s': %s", config->data_dir, strerror(-r));
+                state_free(state);
+                return r;
+        }
+        *ret_state = state;
+        return 0;
+}
+
 /* First error, all the same tried to the end. */
 static int sync_partitions(State *state) {
         int first = 0;
@@ -294,6 +332,17 @@ static int close_logs(State *state) {
         return first ? first : r;
 }
 
+/* With the marker the next start would take the log of a damaged partition for sound. */
+static bool is_sound(const State *state) {
+        HASHMAP_FOREACH(&state->topics, node) {
+                const Topic *topic = container_of(node, Topic, by_name);
+                for (int32_t i = 0; i < topic->partition_count; i++)
+                        if (!topic->partitions[i]->log)
+                                return false;
+        }
+        return true;
+}
+
 int state_close(State *state) {
         if (!state)
                 return 0;
@@ -302,12 +351,13 @@ int state_close(State *state) {
         transactions_close(state);
         groups_close(state);
         state_drain(state);
+        bool sound = is_sound(state);
         int r = state->failed ? -EIO : sync_partitions(state);
         if (r == 0)
                 r = data_dir_write_checkpoints(state);
         if (r == 0)
                 r = close_logs(state);
-        if (r == 0)
+        if (r == 0 && sound)
                 r = data_dir_write_marker(state);
         if (r)
                 trace_error("the stop was not clean (%s): the next start recovers what is not known to be on disk", strerror(-r));

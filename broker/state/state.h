@@ -59,6 +59,8 @@ struct State {
         int64_t client_metrics_version;        /* counts their changes */
         int lock_fd;           /* .lock in the data directory */
         int16_t feature_levels[FEATURE_COUNT]; /* as the metadata log says; api/features.h says which of them count */
+        int64_t broker_epoch;  /* of the Kafka that ran here last, or -1 */
+        int64_t metadata_recovery_point; /* as the checkpoint file said at start-up */
         int64_t next_producer_id, producer_ids_end; /* the block reserved in the metadata log */
         CheckpointGate checkpoint_gate;
         int64_t checkpoint_generation; /* of the newest content that was made for the files */
@@ -72,6 +74,11 @@ struct State {
  * STATE_OPEN_LOCKED and STATE_OPEN_FOREIGN (traced, with the remedy) or -errno (traced). */
 enum { STATE_OPEN_LOCKED = 1, STATE_OPEN_FOREIGN = 2 };
 int state_open(Config *config, int64_t now_ms, int64_t mono_ms, State **ret_state);
+
+/* What the directory says of itself, for those who work on it offline: ids, topics with their configs, and what the checkpoint files
+ * say of the partitions. Nothing is changed and no log is opened; ends with state_abandon(). 0; STATE_OPEN_FOREIGN (traced); -errno
+ * (traced); *ret_damaged: the metadata log ends in something that is no record, or could not be read at all. */
+int state_inspect(Config *config, int64_t now_ms, State **ret_state, bool *ret_clean_shutdown, bool *ret_damaged);
 
 /* A clean stop: everything written and synced, the marker last. NULL is fine. 0 or -errno. */
 int state_close(State *state);

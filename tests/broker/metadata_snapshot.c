@@ -451,7 +451,7 @@ Test(metadata_snapshot, voters_and_the_raft_version_are_kept) {
         BatchBuilder batch;
         batch_builder_init(&batch, BATCH_CONTROL, -1, -1, -1);
         batch_builder_add(&batch, NOW, (Str){ "\0\0\0\5", 4 }, (Str){ "\0\0\0\1\0", 5 }, NULL, 0);
-        batch_builder_add(&batch, NOW, (Str){ "\0\0\0\6", 4 }, STR("voters"), NULL, 0);
+        batch_builder_add(&batch, NOW, (Str){ "\0\0\0\6", 4 }, STR("\0\0\2voter"), NULL, 0);
         append_to_log(&batch);
         open_state();
         for (int i = 0; i < 2; i++) { /* from the log, then from the snapshot */
@@ -463,7 +463,7 @@ Test(metadata_snapshot, voters_and_the_raft_version_are_kept) {
                 metadata_image_init(&image);
                 cr_assert_eq(metadata_replay_snapshot(&image.replay, name), 0);
                 cr_assert(str_equal(image.kraft_version, (Str){ "\0\0\0\1\0", 5 }));
-                cr_assert(str_equal(image.voters, STR("voters")));
+                cr_assert(str_equal(image.voters, STR("\0\0\2voter")));
                 metadata_image_deinit(&image);
         }
 }

@@ -81,25 +81,32 @@ class Odradek(Broker):
 
 class Kafka(Broker):
     CLEAN = (0, 128 + signal.SIGTERM)  # what a JVM makes of a SIGTERM
+    STANDALONE = False  # formatted as a quorum of one that could grow (kraft.version 1)
+    DIRECTORIES = ('data',)
+
+    def __init__(self, directory, version=KAFKA_VERSION, **properties):
+        super().__init__(directory, **properties)
+        self.version = version
 
     def launch(self, errors):
         if not self.port:
             self.port, controller = free_ports(2)
             self.configure(controller)
-        return subprocess.Popen([ROOT / 'tools/kafka', KAFKA_VERSION, 'kafka-server-start', self.directory / 'properties'],
+        return subprocess.Popen([ROOT / 'tools/kafka', self.version, 'kafka-server-start', self.directory / 'properties'],
                                 stdin=subprocess.DEVNULL, stdout=errors, stderr=errors)
 
     def configure(self, controller):
         path = self.directory / 'properties'
         values = {'offsets.topic.num.partitions': '4'} | self.properties | {
-            'process.roles': 'broker,controller', 'node.id': '1', 'log.dirs': self.directory / 'data',
-            'controller.quorum.voters': f'1@localhost:{controller}', 'controller.listener.names': 'CONTROLLER',
+            'process.roles': 'broker,controller', 'node.id': '1', 'log.dirs': ','.join(str(self.directory / name) for name in self.DIRECTORIES),
+            **({'controller.quorum.bootstrap.servers': f'localhost:{controller}'} if self.STANDALONE else
+               {'controller.quorum.voters': f'1@localhost:{controller}'}), 'controller.listener.names': 'CONTROLLER',
             'listeners': f'PLAINTEXT://localhost:{self.port},CONTROLLER://localhost:{controller}',
             'offsets.topic.replication.factor': '1',
             'transaction.state.log.replication.factor': '1', 'transaction.state.log.min.isr': '1'}
         path.write_text(''.join(f'{name}={value}\n' for name, value in values.items()))
-        subprocess.run([ROOT / 'tools/kafka', KAFKA_VERSION, 'kafka-storage', 'format', '-t', 'b2RyYWRlay10ZXN0LTAwMA',
-                        '-c', path], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([ROOT / 'tools/kafka', self.version, 'kafka-storage', 'format', '-t', 'b2RyYWRlay10ZXN0LTAwMA',
+                        '-c', path, *['--standalone'] * self.STANDALONE], check=True, stdout=subprocess.DEVNULL)
 
     def wait_ready(self):
         end = time.monotonic() + START_SECONDS
@@ -120,6 +127,16 @@ def free_ports(count):
     for each in sockets:
         each.close()
     return ports
+
+
+def is_free(port):
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(('127.0.0.1', port))
+        except OSError:
+            return False
+    return True
 
 
 def new(directory, **properties):
