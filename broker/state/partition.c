@@ -70,9 +70,11 @@ int partition_create_log(State *state, Partition *partition) {
 }
 
 /* Whether the directory belongs to this topic; false with a reason. */
-static bool check_directory(const Partition *partition, const char *path, const char **ret_reason) {
+static bool check_directory(const Partition *partition, const char *path, const char **ret_reason, bool *ret_missing) {
         Uuid id;
+        struct stat st;
         int r = checkpoint_read_partition_metadata(path, &id);
+        *ret_missing = r == -ENOENT && lstat(path, &st) && errno == ENOENT;
         if (r == 0 && !uuid_equal(&id, &partition->topic->id)) {
                 *ret_reason = "partition.metadata names another topic id";
                 return false;
@@ -89,17 +91,19 @@ int partition_open_log(State *state, Partition *partition, bool clean_shutdown) 
         int r = partition_path(state, partition, path);
         if (r)
                 return r;
-        struct stat st;
-        if (lstat(path, &st) && errno == ENOENT) {
+        const char *reason = NULL;
+        bool missing;
+        if (!check_directory(partition, path, &reason, &missing))
+                goto damaged;
+        if (missing) {
                 trace_warn("partition directory '%s' is missing: starting it empty", path);
                 return partition_create_log(state, partition);
         }
-        const char *reason = NULL;
-        if (!check_directory(partition, path, &reason))
-                goto damaged;
         LogOpen how = { .path = path, .clean_shutdown = clean_shutdown, .recovery_point = partition->recovery_point,
                         .log_start_offset = partition->checkpoint_start_offset };
         r = open_log(state, partition, &how);
+        if (r == 0 && state->config->durable && log_recovery_point(partition->log) < log_end_offset(partition->log))
+                r = log_sync(partition->log); /* what is served from now on has to stay */
         if (r == 0 || r == -ENOMEM || r == -EMFILE || r == -ENFILE)
                 return r;
         reason = r == -EUCLEAN ? "the log is damaged" : strerror(-r);

@@ -23,6 +23,8 @@ Test(recovery, killed_log_keeps_every_committed_record) {
         log = open_log(how);
         int64_t first, last;
         cr_assert_eq(log_end_offset(log), 500);
+        cr_assert_eq(log_recovery_point(log), 0, "reading back is no sync");
+        assert_ok(log_sync(log));
         cr_assert_eq(log_recovery_point(log), 500);
         for (int64_t offset = 0; offset < 500; offset += 9) {
                 read_from(log, offset, 1, true, &first, &last);
