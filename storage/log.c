@@ -21,13 +21,13 @@ int log_open(const LogOpen *how, Log **ret_log) {
                 return -ENOMEM;
         log->config = how->config;
         log->snapshot_offset = -1;
-        log->reaper = how->reaper;
         log->path = strdup(how->path);
         int r = log->path ? log_load(log, how) : -ENOMEM;
         if (r) {
                 log_abandon(log);
                 return r;
         }
+        log->reaper = how->reaper; /* not while loading, which may be another thread's */
         *ret_log = log;
         return 0;
 }
