@@ -264,10 +264,11 @@ static int walk_segments(Walk *walk, int32_t first, int64_t position) {
 }
 
 /* The indexes on disk may be of any age. Nothing is synced: the recovery point says so, and the next sync comes. */
-static int save_indexes(Log *log, int32_t first) {
+static int save_indexes(Log *log, int32_t first, int64_t recovery_point) {
         for (int32_t i = first; i < log->segment_count; i++) {
                 Segment *segment = log->segments[i];
-                segment->unsynced = segment->entry_unsynced = true;
+                segment->unsynced = true;
+                segment->entry_unsynced = segment->base_offset >= recovery_point;
                 segment->sealed = i < log->segment_count - 1;
                 int r = segment->sealed ? segment_seal(segment) : 0;
                 if (r)
@@ -299,7 +300,7 @@ int log_recover(Log *log, const LogRecovery *recovery) {
         int r = walk_segments(&walk, recovery->segment_index, recovery->position);
         free(walk.chunk);
         if (!r)
-                r = save_indexes(log, recovery->segment_index);
+                r = save_indexes(log, recovery->segment_index, recovery->recovery_point);
         if (r)
                 return r;
         log->end_offset = walk.expected_offset;
