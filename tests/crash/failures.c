@@ -1,0 +1,56 @@
+/* The n-th operation fails, for every n, once or from then on; so do allocations. Nobody crashes, nothing is acknowledged that
+ * did not happen, and a restart finds what was. */
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+#include <errno.h>
+#include <stdio.h>
+
+#include "tests/crash/faults.h"
+#include "tests/crash/workloads.h"
+
+TestSuite(failures);
+
+static bool fail_at(const Workload *workload, FaultMode mode, int n, int error) {
+        char what[64];
+        World world;
+        snprintf(what, sizeof(what), "%s, mode %d, error %d at %d", workload->name, mode, error, n);
+        world_init(&world);
+        faults_arm(mode, n, error);
+        workload->run(&world);
+        world_stop(&world);
+        bool reached = faults_disarm();
+        for (int i = 0; i < 2; i++) {
+                world_start(&world);
+                world_check(&world, what);
+                world_stop(&world);
+        }
+        world_deinit(&world);
+        return reached;
+}
+
+static int fail_at_each(const Workload *workload, FaultMode mode, int error) {
+        int n = 1;
+        while (fail_at(workload, mode, n, error))
+                n++;
+        return n - 1;
+}
+
+ParameterizedTestParameters(failures, of_files) {
+        return cr_make_param_array(const Workload, (void *)workloads, (size_t)workload_count);
+}
+
+ParameterizedTest(const Workload *workload, failures, of_files, .timeout = 600) {
+        int once = fail_at_each(workload, FAULT_ONCE, EIO), always = fail_at_each(workload, FAULT_ALWAYS, ENOSPC);
+        fprintf(stderr, "%s: %d single failures of files, %d lasting ones\n", workload->name, once, always);
+        cr_assert(once > 10 && always > 10);
+}
+
+ParameterizedTestParameters(failures, of_memory) {
+        return cr_make_param_array(const Workload, (void *)workloads, (size_t)workload_count);
+}
+
+ParameterizedTest(const Workload *workload, failures, of_memory, .timeout = 600) {
+        int once = fail_at_each(workload, FAULT_MEMORY_ONCE, 0), always = fail_at_each(workload, FAULT_MEMORY_ALWAYS, 0);
+        fprintf(stderr, "%s: %d single failures of allocations, %d lasting ones\n", workload->name, once, always);
+        cr_assert(once > 10 && always > 10);
+}
