@@ -10,6 +10,14 @@
 
 TestSuite(failures);
 
+/* A test gets a copy in a process of its own, where a pointer means nothing. */
+static struct criterion_test_params all_workloads(void) {
+        static int indexes[WORKLOADS_MAX];
+        for (int i = 0; i < workload_count; i++)
+                indexes[i] = i;
+        return cr_make_param_array(int, indexes, (size_t)workload_count);
+}
+
 static bool fail_at(const Workload *workload, FaultMode mode, int n, int error) {
         char what[64];
         World world;
@@ -36,20 +44,22 @@ static int fail_at_each(const Workload *workload, FaultMode mode, int error) {
 }
 
 ParameterizedTestParameters(failures, of_files) {
-        return cr_make_param_array(const Workload, (void *)workloads, (size_t)workload_count);
+        return all_workloads();
 }
 
-ParameterizedTest(const Workload *workload, failures, of_files, .timeout = 600) {
+ParameterizedTest(const int *index, failures, of_files, .timeout = 600) {
+        const Workload *workload = &workloads[*index];
         int once = fail_at_each(workload, FAULT_ONCE, EIO), always = fail_at_each(workload, FAULT_ALWAYS, ENOSPC);
         fprintf(stderr, "%s: %d single failures of files, %d lasting ones\n", workload->name, once, always);
         cr_assert(once > 10 && always > 10);
 }
 
 ParameterizedTestParameters(failures, of_memory) {
-        return cr_make_param_array(const Workload, (void *)workloads, (size_t)workload_count);
+        return all_workloads();
 }
 
-ParameterizedTest(const Workload *workload, failures, of_memory, .timeout = 600) {
+ParameterizedTest(const int *index, failures, of_memory, .timeout = 600) {
+        const Workload *workload = &workloads[*index];
         int once = fail_at_each(workload, FAULT_MEMORY_ONCE, 0), always = fail_at_each(workload, FAULT_MEMORY_ALWAYS, 0);
         fprintf(stderr, "%s: %d single failures of allocations, %d lasting ones\n", workload->name, once, always);
         cr_assert(once > 10 && always > 10);

@@ -8,5 +8,6 @@ typedef struct Workload {
         void (*run)(World *world); /* from an empty directory on */
 } Workload;
 
+#define WORKLOADS_MAX 16
 extern const Workload workloads[];
 extern const int workload_count;

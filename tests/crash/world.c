@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "broker/state/groups.h"
 #include "broker/state/offsets_write.h"
@@ -31,11 +32,12 @@ static void set(World *world, const char *name, const char *value) {
 }
 
 void world_init(World *world) {
-        *world = (World){ .dir = "/tmp/odradek-crash-XXXXXX", .now_ms = WORLD_NOW };
+        *world = (World){ .now_ms = WORLD_NOW };
+        snprintf(world->dir, sizeof(world->dir), "%s/odradek-crash-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
         cr_assert(mkdtemp(world->dir));
         world->config = (Config){ .data_dir = world->dir };
         set(world, "offsets.topic.num.partitions", "1");
-        trace_level = (TraceLevel)-1; /* what is said about faults is no news */
+        trace_level = TRACE_ERROR;
 }
 
 void world_deinit(World *world) {
@@ -336,7 +338,7 @@ static void check_topic(World *world, int topic, const char *what) {
         model->commit_acknowledged = committed;
         const ConfigEntry *entry = config_map_find(&found->config, config_find_key(CONFIG_RESOURCE_TOPIC, STR("flush.ms")));
         int64_t flush = entry ? atoll(entry->value) : -1;
-        cr_assert(flush == model->flush_acknowledged || flush == model->flush_asked, "%s: flush.ms is %lld", what, (long long)flush);
+        cr_assert(flush >= model->flush_acknowledged && flush <= model->flush_asked, "%s: flush.ms is %lld", what, (long long)flush);
         model->flush_acknowledged = model->flush_asked = flush;
 }
 

@@ -19,7 +19,7 @@ typedef struct WorldTopic {
         enum { WORLD_GONE, WORLD_THERE, WORLD_DOUBTFUL } presence;
         WorldLog logs[WORLD_PARTITIONS];
         int64_t commit_asked, commit_acknowledged; /* of partition 0, by one group */
-        int64_t flush_asked, flush_acknowledged;   /* the config flush.ms */
+        int64_t flush_asked, flush_acknowledged;   /* the config flush.ms, which rises */
 } WorldTopic;
 
 typedef struct World {
