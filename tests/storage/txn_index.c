@@ -229,7 +229,9 @@ Test(txn_index, log_knows_what_a_model_knows, .timeout = 120) {
         for (unsigned seed = 1; seed <= 12; seed++) {
                 srand(seed);
                 LogOpen how = how_to_open();
-                how.config.segment_bytes = 3000;
+                bool long_segments = seed % 3 == 0; /* a recovery begins somewhere in them */
+                how.config.segment_bytes = long_segments ? 60000 : 3000;
+                how.config.index_interval_bytes = long_segments ? 200 : 4096;
                 Log *log = open_log(how);
                 Model *model = calloc(1, sizeof(*model));
                 memset(model->open, 0xff, sizeof(model->open));
@@ -254,7 +256,7 @@ Test(txn_index, log_knows_what_a_model_knows, .timeout = 120) {
                 how.clean_shutdown = true;
                 log = open_log(how);
                 compare(log, model);
-                cr_assert_gt(log->segment_count, 10);
+                cr_assert_gt(log->segment_count, long_segments ? 0 : 10);
                 log_abandon(log);
                 free(model);
                 assert_ok(log_delete_directory(test_log_path));
