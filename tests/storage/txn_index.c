@@ -263,6 +263,28 @@ Test(txn_index, log_knows_what_a_model_knows, .timeout = 120) {
         }
 }
 
+static void count_aborted(int64_t producer_id, int64_t first_offset, void *data) {
+        ++*(int *)data;
+}
+
+Test(txn_index, rows_before_the_start_of_a_recovery_stay) {
+        LogOpen how = how_to_open();
+        how.config.index_interval_bytes = 200;
+        Log *log = open_log(how);
+        append(log, TXN_BATCH(7, 0, 0));
+        assert_ok(try_end(log, 7, 0, false, 0, LOG_ORIGIN_BROKER));
+        append_many(log, 50);
+        assert_ok(log_close(log, NOW)); /* leaves indexes, from which a recovery goes on */
+        for (int i = 0; i < 2; i++) {
+                how.recovery_point = 52;
+                log = open_log(how);
+                int rows = 0;
+                assert_ok(log_aborted_transactions(log, 0, 52, count_aborted, &rows));
+                cr_assert_eq(rows, 1);
+                log_abandon(log);
+        }
+}
+
 Test(txn_index, damaged_or_lost_files_are_built_again_the_same) {
         srand(99);
         LogOpen how = how_to_open();
