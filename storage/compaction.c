@@ -238,10 +238,10 @@ static int writer_finish(Writer *writer, int64_t mtime_ms) {
         segment->offsets.changed = segment->times.changed = segment->txns.rewrite = true;
         compaction_path(compaction->dir, segment->base_offset, "index", CLEANED_SUFFIX, path);
         if (!r)
-                r = index_flush(&segment->offsets, path);
+                r = index_flush(&segment->offsets, path, UINT32_MAX);
         compaction_path(compaction->dir, segment->base_offset, "timeindex", CLEANED_SUFFIX, path);
         if (!r)
-                r = index_flush(&segment->times, path);
+                r = index_flush(&segment->times, path, UINT32_MAX);
         for (int i = 0; !r && i < COMPACTION_TXN_SUFFIX; i++)
                 r = finish_file(compaction, segment->base_offset, i, mtime_ms);
         if (r || !compaction->aborted_count)

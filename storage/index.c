@@ -74,26 +74,40 @@ int index_load(Index *index, const char *path, int64_t log_size, bool map) {
         if (r)
                 index_deinit(index);
         index->changed = false;
+        index->saved = index->count;
         return r;
 }
 
-int index_flush(Index *index, const char *path) {
+int index_flush(Index *index, const char *path, uint32_t count) {
         if (!index->changed)
                 return 0;
-        int fd = file_open(path, O_WRONLY | O_CREAT | O_TRUNC);
+        if (count > index->count)
+                count = index->count;
+        bool anew = index->cut || index->saved == 0;
+        uint32_t from = anew ? 0 : index->saved;
+        if (count < from)
+                return 0;
+        int fd = file_open(path, O_WRONLY | O_CREAT | (anew ? O_TRUNC : 0));
         if (fd < 0)
                 return fd;
-        int r = file_write(fd, index->entries, (size_t)index->count * index->kind, 0);
+        size_t start = (size_t)from * index->kind, size = (size_t)(count - from) * index->kind;
+        int r = size ? file_write(fd, index->entries + start, size, (int64_t)start) : 0;
         file_close(fd);
-        if (!r)
-                index->changed = false;
-        return r;
+        index->cut = r != 0;
+        if (r)
+                return r;
+        index->saved = count;
+        index->changed = count < index->count;
+        return 0;
 }
 
 void index_truncate(Index *index, uint32_t count) {
         if (count < index->count) {
                 index->count = count;
                 index->changed = true;
+                index->cut |= count < index->saved;
+                if (index->saved > count)
+                        index->saved = count;
         }
 }
 
@@ -159,6 +173,12 @@ uint32_t index_position_before(const Index *index, uint32_t position) {
                         high = middle;
         }
         return low ? position_at(index, low - 1) : 0;
+}
+
+bool index_last_offset(const Index *index, uint32_t *ret_relative_offset) {
+        if (index->count)
+                *ret_relative_offset = offset_at(index, index->count - 1);
+        return index->count > 0;
 }
 
 uint32_t index_last_position(const Index *index) {

@@ -19,7 +19,9 @@ typedef struct Index {
         uint32_t count, capacity;
         IndexKind kind;
         bool mapped;
-        bool changed; /* since it was loaded or flushed */
+        bool changed;   /* since it was loaded or flushed */
+        uint32_t saved; /* so many entries are in the file; it may hold more when the index was cut */
+        bool cut;
 } Index;
 
 #define INDEX_INIT(kind_) ((Index){ .kind = (kind_) })
@@ -28,8 +30,14 @@ typedef struct Index {
  * bytes; -ENOENT; -errno. The index must be empty. */
 int index_load(Index *index, const char *path, int64_t log_size, bool map);
 
-/* Replaces the file's content if anything changed. 0 or -errno. */
-int index_flush(Index *index, const char *path);
+/* Makes the file hold the first count entries (UINT32_MAX: all) if anything changed: appends what is new, or writes it
+ * anew. 0 or -errno. */
+int index_flush(Index *index, const char *path, uint32_t count);
+
+/* How many entries an index_flush() would write. */
+static inline uint32_t index_unsaved(const Index *index) {
+        return index->count - index->saved;
+}
 
 /* Drops all entries from count on. */
 void index_truncate(Index *index, uint32_t count);
@@ -44,6 +52,8 @@ void index_add_timestamp(Index *index, int64_t timestamp_ms, uint32_t relative_o
 uint32_t index_position_of(const Index *index, uint32_t relative_offset);
 /* The largest indexed position at or below position, or 0. */
 uint32_t index_position_before(const Index *index, uint32_t position);
+/* The relative offset of the last entry; false when there is none. */
+bool index_last_offset(const Index *index, uint32_t *ret_relative_offset);
 /* The last position in the index, or 0. */
 uint32_t index_last_position(const Index *index);
 

@@ -21,13 +21,13 @@ int log_open(const LogOpen *how, Log **ret_log) {
                 return -ENOMEM;
         log->config = how->config;
         log->snapshot_offset = -1;
-        log->reaper = how->reaper;
         log->path = strdup(how->path);
         int r = log->path ? log_load(log, how) : -ENOMEM;
         if (r) {
                 log_abandon(log);
                 return r;
         }
+        log->reaper = how->reaper; /* not while loading, which may be another thread's */
         *ret_log = log;
         return 0;
 }
@@ -47,7 +47,7 @@ void log_abandon(Log *log) {
         free(log);
 }
 
-static int write_snapshot(Log *log, int64_t offset) {
+int log_write_snapshot(Log *log, int64_t offset) {
         char path[SEGMENT_PATH_MAX];
         segment_path(log->path, offset, "snapshot", path);
         int r = producers_write_snapshot(&log->producers, offset, path);
@@ -66,7 +66,7 @@ int log_close(Log *log, int64_t now_ms) {
         r = log_sync(log);
         first = first ? first : r;
         if (log->end_offset > log->snapshot_offset && log->size_bytes) {
-                r = write_snapshot(log, log->end_offset);
+                r = log_write_snapshot(log, log->end_offset);
                 first = first ? first : r;
         }
         log_abandon(log);
@@ -151,7 +151,7 @@ void log_seal_segments(Log *log, int32_t first) {
         for (int32_t i = first; i < log->segment_count - 1; i++) {
                 /* what fails here is derived data: it is built again from the log when needed */
                 int r = segment_seal(log->segments[i]);
-                int r2 = write_snapshot(log, log->segments[i + 1]->base_offset);
+                int r2 = log_write_snapshot(log, log->segments[i + 1]->base_offset);
                 if (r || r2)
                         trace_warn("%s: indexes of the segment at %" PRId64 " were not saved: %s", log->path,
                                    log->segments[i]->base_offset, strerror(r ? -r : -r2));
@@ -200,6 +200,7 @@ static int write_run(Log *log, uint32_t first, int64_t now_ms) {
         int r = segment_write(segment, parts, count, position, bytes, log->config.segment_bytes);
         if (r)
                 return r;
+        segment_used(segment);
         log->size_bytes += bytes;
         log->recent[log->recent_next++ % LOG_RECENT_COUNT] = (RecentWrite){
                 .offset = log->queue[first].header.base_offset, .position = position, .segment = segment };
@@ -261,7 +262,9 @@ int log_commit(Log *log, int64_t now_ms) {
         if (!log->queue_count)
                 return 0;
         Segment *active = log_active(log);
-        int r = log->failure ? log->failure : segment_load_indexes(active, log->config.index_interval_bytes);
+        int r = log->failure ? log->failure : segment_cut_tail(active);
+        if (!r)
+                r = segment_load_indexes(active, log->config.index_interval_bytes);
         segment_first_timestamp(active);
         int32_t segment_count = log->segment_count;
         int64_t size_bytes = log->size_bytes;

@@ -76,19 +76,33 @@ int log_drop_segments(Log *log, int32_t count);
  * -errno. */
 int log_load(Log *log, const LogOpen *how);
 
-/* Checks the segments from the recovery point on, sets a torn tail aside. Sets end_offset. 0; -EUCLEAN; -errno. */
-int log_recover(Log *log, int64_t recovery_point);
+/* Writes the producers' state as of offset; queued batches are left out. 0 or -errno. */
+int log_write_snapshot(Log *log, int64_t offset);
+
+/* Where a recovery begins: a batch at or below the recovery point. */
+typedef struct LogRecovery {
+        int64_t recovery_point;
+        int64_t offset; /* of the first record that is read */
+        int64_t producers_offset; /* the producers' state holds all below it */
+        int64_t position;
+        int32_t segment_index;
+} LogRecovery;
+
+/* Looks for it; without known epochs it is the start of the log, so that they are found again. 0 or -errno. */
+int log_recover_start(Log *log, int64_t recovery_point, bool epochs_known, LogRecovery *ret_recovery);
+/* Checks the segments from there on, sets a torn tail aside. Sets end_offset. 0; -EUCLEAN; -errno. */
+int log_recover(Log *log, const LogRecovery *recovery);
 /* Finds the end of a log that was closed properly. 0; -EUCLEAN; -errno. */
-int log_find_end(Log *log);
+int log_find_end(Log *log, bool has_index);
 
 /* Notes the transaction that the batch at data ends, if it aborts one; before producers_update(). 0 or -ENOMEM. */
 int log_queue_aborted(Log *log, const BatchHeader *header, const uint8_t *data);
 /* Brings what the log knows of transactions to the state of its end, after a commit. */
 void log_keep_transactions(Log *log);
 
-/* Brings producers, whose state is that at offset, to the end of the log. Each, unless NULL, gets the transactions that are
+/* Brings producers, whose state is that at offset, to that at end_offset, where a batch begins. Each, unless NULL, gets the transactions that are
  * aborted on the way, and the segment that their marker is in. 0; -EUCLEAN; -errno. */
-int log_replay_producers(Log *log, Producers *producers, int64_t offset,
+int log_replay_producers(Log *log, Producers *producers, int64_t offset, int64_t end_offset,
                          int (*each)(Segment *segment, const AbortedTxn *txn, void *data), void *data);
 /* Builds the transaction indexes of the segments from first on from the log. 0 or -errno. */
 int log_rebuild_txns(Log *log, int32_t first);

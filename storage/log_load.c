@@ -135,9 +135,11 @@ static void remove_orphans(const Log *log, const Listing *listing) {
         }
 }
 
-static int load_epochs(Log *log) {
+/* *ret_known: whether the file tells all there is to know; otherwise the epochs are found again in the batches. */
+static int load_epochs(Log *log, bool *ret_known) {
         int r = epochs_read(&log->epochs, log->path);
-        return r == -ENOENT || r == -EUCLEAN ? 0 : r; /* as far as batches were walked they are found again */
+        *ret_known = r == 0;
+        return r == -ENOENT || r == -EUCLEAN ? 0 : r;
 }
 
 /* Records below the start were deleted on purpose; if the log ends before it, it starts anew there. */
@@ -160,65 +162,117 @@ static int settle_start(Log *log, const LogOpen *how) {
         return changed ? epochs_write(&log->epochs, log->path) : 0;
 }
 
-static int load_producers(Log *log, const Listing *listing, int64_t now_ms) {
-        int64_t from = log->start_offset;
-        for (int32_t i = listing->snapshots.count; i-- > 0;) {
+/* The producers as they were at offset or later, up to offset_max: from the newest sound snapshot, and the batches from there
+ * on. *ret_offset is where they stand. */
+static int load_producers(Log *log, const Listing *listing, int64_t offset, int64_t offset_max, int64_t *ret_offset) {
+        int64_t from = log->segments[0]->base_offset;
+        for (int32_t i = listing->snapshots.count; i-- > 0 && log->snapshot_offset < 0;) {
+                int64_t at = listing->snapshots.values[i];
+                char path[SEGMENT_PATH_MAX];
+                segment_path(log->path, at, "snapshot", path);
+                if (at >= from && at <= offset_max && producers_read_snapshot(&log->producers, path) == 0)
+                        log->snapshot_offset = from = at;
+        }
+        *ret_offset = from > offset ? from : offset;
+        return from < offset ? log_replay_producers(log, &log->producers, from, offset, NULL, NULL) : 0;
+}
+
+/* Snapshots outside the log, and those of earlier closes: only the newest, and one at the start of each segment, are kept. */
+static void remove_snapshots(const Log *log, const Listing *listing) {
+        for (int32_t i = 0; i < listing->snapshots.count; i++) {
                 int64_t offset = listing->snapshots.values[i];
+                bool inside = offset >= log->segments[0]->base_offset && offset <= log->end_offset;
+                if (inside && (offset == log->snapshot_offset ||
+                               log->segments[log_segment_index(log, offset)]->base_offset == offset))
+                        continue;
                 char path[SEGMENT_PATH_MAX];
                 segment_path(log->path, offset, "snapshot", path);
-                bool past = offset > log->end_offset || offset < log->start_offset;
-                if (!past && log->snapshot_offset < 0 && producers_read_snapshot(&log->producers, path) == 0)
-                        log->snapshot_offset = from = offset;
-                else if (past || log->segments[log_segment_index(log, offset)]->base_offset != offset)
-                        file_unlink(path); /* ahead of the log, unreadable, or of an earlier close */
+                file_unlink(path);
         }
-        int r = from < log->end_offset ? log_replay_producers(log, &log->producers, from, NULL, NULL) : 0;
-        producers_expire(&log->producers, now_ms, log->config.producer_id_expiration_ms);
+}
+
+/* Whether markers may lie before where the walk began. */
+static bool has_txns(const Segment *segment) {
+        char path[SEGMENT_PATH_MAX];
+        int64_t size;
+        segment_path(segment->dir, segment->base_offset, "txnindex", path);
+        return file_stat(path, &size, NULL) == 0 && size > 0;
+}
+
+static int recover(Log *log, const LogOpen *how, const Listing *listing, bool epochs_known) {
+        LogRecovery recovery;
+        int r = log_recover_start(log, how->recovery_point, epochs_known, &recovery);
+        if (!r)
+                r = load_producers(log, listing, recovery.offset, how->recovery_point, &recovery.producers_offset);
+        if (!r)
+                r = log_recover(log, &recovery);
+        if (r)
+                return r;
+        log->markers_walked |= recovery.position > 0 && has_txns(log->segments[recovery.segment_index]);
+        log->recovery_point = how->recovery_point < log->end_offset ? how->recovery_point : log->end_offset;
+        return 0;
+}
+
+static int trust(Log *log, const Listing *listing) {
+        int r = log_find_end(log, offsets_contain(&listing->indexes, log_active(log)->base_offset));
+        int64_t end_offset = log->end_offset;
+        if (!r)
+                r = load_producers(log, listing, end_offset, end_offset, &end_offset);
+        log->recovery_point = log->end_offset;
         return r;
+}
+
+static void settle_counts(Log *log) {
+        for (int32_t i = 0; i < log->segment_count; i++) {
+                log->size_bytes += log->segments[i]->size;
+                segment_close_files(log->segments[i]); /* most logs are idle */
+        }
+        if (log->recovery_point < log->start_offset)
+                log->recovery_point = log->start_offset;
+        log->next_offset = log->end_offset;
+        log->next_epoch = epochs_latest(&log->epochs);
 }
 
 static int load_listed(Log *log, const LogOpen *how, const Listing *listing) {
         int r = 0;
+        bool epochs_known = true;
         remove_orphans(log, listing);
         if (listing->logs.count)
                 r = open_segments(log, &listing->logs, how->now_ms);
         else
                 r = log_add_segment(log, how->log_start_offset, how->now_ms);
         if (!r)
-                r = load_epochs(log);
+                r = load_epochs(log, &epochs_known);
         if (r)
                 return r;
-        bool trusted = how->clean_shutdown || !listing->logs.count;
-        int64_t recovery_point = listing->logs.count ? how->recovery_point : 0;
         int32_t epoch_count = log->epochs.count;
-        r = trusted ? log_find_end(log) : log_recover(log, recovery_point);
-        if (!r && trusted && log->end_offset < recovery_point) {
+        bool trusted = how->clean_shutdown || !listing->logs.count;
+        r = trusted ? trust(log, listing) : recover(log, how, listing, epochs_known);
+        if (!r && trusted && listing->logs.count && log->end_offset < how->recovery_point) {
                 trace_error("%s: ends at offset %" PRId64 ", but was on disk up to %" PRId64 "; nothing was changed", log->path,
-                            log->end_offset, recovery_point);
+                            log->end_offset, how->recovery_point);
                 r = -EUCLEAN;
         }
         if (!r && log->epochs.count != epoch_count)
                 r = epochs_write(&log->epochs, log->path);
         if (!r)
                 r = settle_start(log, how);
-        if (!r)
-                r = load_producers(log, listing, how->now_ms);
-        if (!r && !trusted)
-                r = log_recover_txns(log, recovery_point);
+        if (r)
+                return r;
+        remove_snapshots(log, listing);
+        producers_expire(&log->producers, how->now_ms, log->config.producer_id_expiration_ms);
+        if (!trusted)
+                r = log_recover_txns(log, how->recovery_point);
         log->unstable_offset = producers_first_open(&log->producers);
-        for (int32_t i = 0; i < log->segment_count; i++)
-                log->size_bytes += log->segments[i]->size;
-        log->next_offset = log->recovery_point = log->end_offset;
-        log->next_epoch = epochs_latest(&log->epochs);
+        settle_counts(log);
         return r;
 }
 
 int log_load(Log *log, const LogOpen *how) {
-        int r = file_make_directory(log->path);
-        if (r && r != -EEXIST)
-                return r;
         Listing listing = { 0 };
-        r = list_directory(log, &listing);
+        int r = list_directory(log, &listing);
+        if (r == -ENOENT)
+                r = file_make_directory(log->path);
         if (!r && listing.compacting) {
                 r = compaction_recover(log->path);
                 listing_deinit(&listing);

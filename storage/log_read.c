@@ -63,6 +63,7 @@ static int make_span(Log *log, Segment *segment, int64_t position, int64_t size,
                 .release = segment_unref,
                 .owner = segment_ref(segment),
         };
+        segment_used(segment);
         return 0;
 }
 
@@ -155,6 +156,7 @@ int log_find_timestamp(Log *log, int64_t timestamp_ms, LogPosition *ret_position
                 if (segment_max_timestamp(segment, log->config.index_interval_bytes) < timestamp_ms)
                         continue;
                 int r = find_in_segment(log, segment, timestamp_ms, ret_position);
+                segment_used(segment);
                 if (r)
                         return r < 0 ? r : 0;
         }
@@ -166,6 +168,7 @@ int log_find_max_timestamp(Log *log, LogPosition *ret_position) {
         for (int32_t i = 0; i < log->segment_count; i++) {
                 int64_t timestamp = segment_max_timestamp(log->segments[i], log->config.index_interval_bytes);
                 max = timestamp > max ? timestamp : max;
+                segment_used(log->segments[i]);
         }
         if (max < 0) {
                 *ret_position = (LogPosition){ .offset = -1, .timestamp_ms = -1, .leader_epoch = -1 };

@@ -13,6 +13,7 @@ typedef struct SyncItem {
         int64_t base_offset;
         bool sealed;
         TxnIndex txns; /* a copy, where there are rows to save */
+        uint32_t index_count; /* entries to be saved once the times are on disk; 0: none */
 } SyncItem;
 
 struct LogSync {
@@ -47,6 +48,7 @@ static int add_item(LogSync *sync, Segment *segment) {
         item->fd = fd;
         item->base_offset = segment->base_offset;
         item->sealed = segment->sealed;
+        item->index_count = segment_save_times(segment);
         sync->with_entries |= segment->entry_unsynced;
         return 0;
 }
@@ -122,7 +124,7 @@ int log_sync_run(LogSync *sync) {
                 r = file_sync_data(item->fd);
                 if (!r && item->sealed)
                         r = sync_index(sync, item, "index");
-                if (!r && item->sealed)
+                if (!r && (item->sealed || item->index_count))
                         r = sync_index(sync, item, "timeindex");
                 if (!r)
                         r = save_txns(sync, item);
@@ -138,6 +140,11 @@ void log_sync_finish(Log *log, LogSync *sync, int result) {
         for (int32_t i = 0; log && !result && i < sync->count; i++)
                 if (sync->items[i].txns.rows)
                         txn_index_note_saved(&sync->items[i].segment->txns, &sync->items[i].txns);
+        for (int32_t i = 0; log && i < sync->count; i++) {
+                if (sync->items[i].index_count && !log->failure)
+                        segment_save_offsets(sync->items[i].segment, sync->items[i].index_count);
+                segment_used(sync->items[i].segment);
+        }
         free_sync(sync);
 }
 

@@ -133,13 +133,15 @@ static int replay_batch(Replay *replay, Segment *segment, int64_t position, cons
         return r;
 }
 
-int log_replay_producers(Log *log, Producers *producers, int64_t offset,
+int log_replay_producers(Log *log, Producers *producers, int64_t offset, int64_t end_offset,
                          int (*each)(Segment *segment, const AbortedTxn *txn, void *data), void *data) {
         Replay replay = { .producers = producers, .each = each, .data = data };
         int r = 0;
         for (int32_t i = log_segment_index(log, offset); !r && i < log->segment_count; i++) {
                 Segment *segment = log->segments[i];
                 int64_t position = 0;
+                if (segment->base_offset >= end_offset)
+                        break;
                 if (segment->size && offset > segment->base_offset) {
                         r = segment_load_indexes(segment, log->config.index_interval_bytes);
                         if (!r)
@@ -148,6 +150,8 @@ int log_replay_producers(Log *log, Producers *producers, int64_t offset,
                 while (!r && position < segment->size) {
                         BatchHeader header;
                         r = segment_read_header(segment, position, &header);
+                        if (!r && header.base_offset >= end_offset)
+                                break;
                         if (!r)
                                 r = replay_batch(&replay, segment, position, &header);
                         position += r ? 0 : (int64_t)batch_size(&header);
@@ -175,7 +179,7 @@ int log_rebuild_txns(Log *log, int32_t first) {
         }
         for (int32_t i = first; i < log->segment_count; i++)
                 txn_index_reset(&log->segments[i]->txns);
-        int r = log_replay_producers(log, &producers, from, add_row, &base_offset);
+        int r = log_replay_producers(log, &producers, from, INT64_MAX, add_row, &base_offset);
         producers_deinit(&producers);
         for (int32_t i = first; r && i < log->segment_count; i++)
                 txn_index_deinit(&log->segments[i]->txns);

@@ -19,25 +19,56 @@ typedef struct Walk {
         Log *log;
         int64_t recovery_point;
         int64_t expected_offset; /* of the next batch */
+        int64_t producers_offset; /* up to which the producers are known */
         int32_t epoch;           /* of the last batch */
-        Buffer chunk;            /* file content from chunk_position on */
+        uint8_t *chunk;          /* file content from chunk_position on */
+        size_t chunk_size, chunk_capacity;
         int64_t chunk_position;
 } Walk;
 
-/* size bytes at position of a segment of end bytes, through the chunk. NULL: *ret_error is -errno. */
+static int grow_chunk(Walk *walk, size_t capacity) {
+        if (capacity <= walk->chunk_capacity)
+                return 0;
+        uint8_t *chunk = realloc(walk->chunk, capacity);
+        if (!chunk)
+                return -ENOMEM;
+        walk->chunk = chunk;
+        walk->chunk_capacity = capacity;
+        return 0;
+}
+
+/* Moves the chunk to position and fills it with size bytes at least; what is there already is not read again. */
+static int fill_chunk(Walk *walk, Segment *segment, int64_t position, size_t size) {
+        int64_t skip = position - walk->chunk_position, left = segment->size - position;
+        size_t kept = skip >= 0 && (uint64_t)skip < walk->chunk_size ? walk->chunk_size - (size_t)skip : 0;
+        size_t want = size > CHUNK_BYTES ? size : CHUNK_BYTES;
+        if ((int64_t)want > left)
+                want = (size_t)left; /* a small log needs little */
+        int r = want < size ? -EUCLEAN : grow_chunk(walk, want);
+        int fd = r ? r : segment_open(segment);
+        if (fd < 0)
+                return fd;
+        if (kept)
+                memmove(walk->chunk, walk->chunk + skip, kept);
+        walk->chunk_position = position;
+        walk->chunk_size = kept;
+        ssize_t got = file_read(fd, walk->chunk + kept, want - kept, position + (int64_t)kept);
+        if (got < 0)
+                return (int)got;
+        walk->chunk_size += (size_t)got;
+        return walk->chunk_size < size ? -EUCLEAN : 0;
+}
+
+/* size bytes at position of the segment; NULL: *ret_error says why. */
 static const uint8_t *walk_bytes(Walk *walk, Segment *segment, int64_t position, size_t size, int *ret_error) {
         int64_t skip = position - walk->chunk_position;
-        if (skip >= 0 && (uint64_t)skip + size <= walk->chunk.size)
-                return walk->chunk.data + skip;
-        int fd = segment_open(segment);
-        size_t want = size > CHUNK_BYTES ? size : CHUNK_BYTES;
-        buffer_clear(&walk->chunk);
-        uint8_t *to = fd < 0 ? NULL : buffer_extend(&walk->chunk, want);
-        ssize_t got = fd < 0 ? fd : !to ? -ENOMEM : file_read(fd, to, want, position);
-        walk->chunk.size = got < 0 ? 0 : (size_t)got;
-        walk->chunk_position = position;
-        *ret_error = got < 0 ? (int)got : -EUCLEAN;
-        return got < (ssize_t)size ? NULL : walk->chunk.data;
+        if (skip < 0 || (uint64_t)skip + size > walk->chunk_size) {
+                *ret_error = fill_chunk(walk, segment, position, size);
+                if (*ret_error)
+                        return NULL;
+                skip = 0;
+        }
+        return walk->chunk + skip;
 }
 
 /* Whether the batch fits what came before it; the CRC does not cover offsets and epoch. */
@@ -50,46 +81,57 @@ static bool fits(const Walk *walk, const Segment *segment, const BatchHeader *he
                header->partition_leader_epoch >= walk->epoch;
 }
 
-/* Reads the batch at position; with everything checked when it lies above the recovery point. 0, -EUCLEAN, -errno. */
-static int walk_batch(Walk *walk, Segment *segment, int64_t position, BatchHeader *ret_header) {
-        int r = segment_read_header(segment, position, ret_header);
-        if (r)
+/* Reads the batch at position; with everything checked when it lies above the recovery point. *ret_data is its bytes, or
+ * only its header's. 0, -EUCLEAN, -errno. */
+static int walk_batch(Walk *walk, Segment *segment, int64_t position, BatchHeader *ret_header, const uint8_t **ret_data) {
+        int r = -EUCLEAN;
+        const uint8_t *data = walk_bytes(walk, segment, position, BATCH_HEADER_BYTES, &r);
+        if (!data)
                 return r;
-        if (!fits(walk, segment, ret_header))
+        r = batch_read_header(data, BATCH_HEADER_BYTES, ret_header);
+        if ((r && r != -EAGAIN) || (int64_t)batch_size(ret_header) > segment->size - position ||
+            !fits(walk, segment, ret_header))
                 return -EUCLEAN;
-        if (batch_next_offset(ret_header) <= walk->recovery_point)
-                return 0;
-        const uint8_t *data = walk_bytes(walk, segment, position, batch_size(ret_header), &r);
-        return !data ? r : batch_check_crc(data, ret_header) ? 0 : -EUCLEAN;
+        bool known = batch_next_offset(ret_header) <= walk->recovery_point;
+        if (!known || ret_header->attributes & BATCH_CONTROL)
+                data = walk_bytes(walk, segment, position, batch_size(ret_header), &r);
+        if (!data)
+                return r;
+        *ret_data = data;
+        return known || batch_check_crc(data, ret_header) ? 0 : -EUCLEAN;
 }
 
-/* Walks the whole segment, rebuilding its indexes in memory; *ret_good is where the last good batch ends. */
-static int walk_segment(Walk *walk, Segment *segment, int64_t *ret_good) {
-        int64_t end = segment->size, position = 0;
+static int note_batch(Walk *walk, Segment *segment, const BatchHeader *header, const uint8_t *data) {
+        Log *log = walk->log;
+        bool known = header->base_offset < walk->producers_offset;
+        int r = known ? 0 : producers_update(&log->producers, header, data, false);
+        if (r)
+                return r;
+        segment_note(segment, header, log->config.index_interval_bytes);
+        walk->expected_offset = batch_next_offset(header);
+        if (header->partition_leader_epoch > walk->epoch)
+                walk->epoch = header->partition_leader_epoch;
+        epochs_begin(&log->epochs, header->partition_leader_epoch, header->base_offset);
+        log->markers_walked |= header->attributes & BATCH_CONTROL && header->producer_id >= 0;
+        return 0;
+}
+
+/* Walks the segment from position on, continuing its indexes in memory; *ret_good is where the last good batch ends. */
+static int walk_segment(Walk *walk, Segment *segment, int64_t position, int64_t *ret_good) {
+        int64_t end = segment->size;
         int r = 0;
-        walk->chunk.size = 0;
-        index_deinit(&segment->offsets);
-        index_deinit(&segment->times);
-        segment->offsets.changed = segment->times.changed = segment->indexes_loaded = true;
-        segment->indexed_position = 0;
-        segment->max_timestamp = -1;
-        segment->max_timestamp_offset = segment->base_offset;
-        while (position < end) {
+        walk->chunk_size = 0;
+        while (!r && position < end) {
                 BatchHeader header;
-                segment->size = end;
-                r = walk_batch(walk, segment, position, &header);
+                const uint8_t *data = NULL;
+                r = walk_batch(walk, segment, position, &header, &data);
                 if (r)
                         break;
                 segment->size = position;
-                segment_note(segment, &header, walk->log->config.index_interval_bytes);
+                r = note_batch(walk, segment, &header, data);
                 position = segment->size;
-                walk->expected_offset = batch_next_offset(&header);
-                if (header.partition_leader_epoch > walk->epoch)
-                        walk->epoch = header.partition_leader_epoch;
-                epochs_begin(&walk->log->epochs, header.partition_leader_epoch, header.base_offset);
-                walk->log->markers_walked |= header.attributes & BATCH_CONTROL && header.producer_id >= 0;
+                segment->size = end;
         }
-        segment->size = end;
         *ret_good = position;
         return r;
 }
@@ -110,14 +152,28 @@ static int create_aside(const Log *log, const Segment *segment, int64_t position
 
 static int copy_tail(Segment *segment, int64_t position, int to) {
         uint8_t *chunk = malloc(CHUNK_BYTES);
-        int r = chunk ? segment_open(segment) : -ENOMEM;
+        int r = chunk ? 0 : -ENOMEM;
         for (int64_t at = position; r >= 0 && at < segment->size;) {
-                ssize_t got = file_read(segment->fd, chunk, CHUNK_BYTES, at);
+                int fd = segment_open(segment);
+                ssize_t got = fd < 0 ? fd : file_read(fd, chunk, CHUNK_BYTES, at);
                 r = got <= 0 ? (got < 0 ? (int)got : -EIO) : file_write(to, chunk, (size_t)got, at - position);
                 at += got;
         }
         free(chunk);
         return r < 0 ? r : file_sync(to);
+}
+
+/* Entries of batches that are cut off now could fit batches to come. */
+static int drop_indexes(Segment *segment) {
+        char path[SEGMENT_PATH_MAX];
+        segment_path(segment->dir, segment->base_offset, "index", path);
+        int r = file_unlink(path);
+        segment_path(segment->dir, segment->base_offset, "timeindex", path);
+        if (!r)
+                r = file_unlink(path);
+        segment->offsets.saved = segment->times.saved = 0;
+        segment->offsets.changed = segment->times.changed = true;
+        return r ? r : file_sync_directory(segment->dir);
 }
 
 /* Moves what follows position to a file of its own, durably, before the log is cut. */
@@ -136,10 +192,12 @@ static int set_aside(Log *log, Segment *segment, int64_t position) {
         }
         trace_warn("%s: %" PRId64 " bytes that do not form whole batches moved to %s", log->path,
                    segment->size - position, strrchr(path, '/') + 1);
-        r = file_truncate(segment->fd, position);
+        r = drop_indexes(segment);
+        int fd = r ? r : segment_open(segment);
+        r = fd < 0 ? fd : file_truncate(fd, position);
         if (!r)
                 segment->size = position;
-        return r ? r : file_sync(segment->fd);
+        return r ? r : file_sync(fd);
 }
 
 /* Sets aside all segments after index. */
@@ -170,15 +228,25 @@ static bool follows(const Walk *walk, int32_t index) {
         return segment->base_offset == walk->expected_offset || (gaps && segment->base_offset > walk->expected_offset);
 }
 
-static int walk_segments(Walk *walk, int32_t first) {
+/* Begins a segment: its indexes are made anew, and a snapshot belongs to its start. */
+static void enter_segment(Walk *walk, Segment *segment) {
+        segment_resume_indexes(segment, segment->base_offset);
+        walk->expected_offset = segment->base_offset;
+        int r = log_write_snapshot(walk->log, segment->base_offset);
+        if (r)
+                trace_warn("%s: the producer snapshot at %" PRId64 " was not saved: %s", walk->log->path,
+                           segment->base_offset, strerror(-r));
+}
+
+static int walk_segments(Walk *walk, int32_t first, int64_t position) {
         Log *log = walk->log;
         for (int32_t i = first; i < log->segment_count; i++) {
                 Segment *segment = log->segments[i];
                 int64_t good = 0;
                 bool sound = i == first || follows(walk, i);
-                if (sound)
-                        walk->expected_offset = segment->base_offset;
-                int r = sound ? walk_segment(walk, segment, &good) : -EUCLEAN;
+                if (sound && i > first)
+                        enter_segment(walk, segment);
+                int r = sound ? walk_segment(walk, segment, i == first ? position : 0, &good) : -EUCLEAN;
                 if (r && r != -EUCLEAN)
                         return r;
                 if (!r)
@@ -195,30 +263,44 @@ static int walk_segments(Walk *walk, int32_t first) {
                        : 0;
 }
 
-/* The indexes on disk may be of any age. */
-static int save_indexes(Log *log, int32_t first) {
+/* The indexes on disk may be of any age. Nothing is synced: the recovery point says so, and the next sync comes. */
+static int save_indexes(Log *log, int32_t first, int64_t recovery_point) {
         for (int32_t i = first; i < log->segment_count; i++) {
                 Segment *segment = log->segments[i];
-                bool active = i == log->segment_count - 1;
                 segment->unsynced = true;
-                segment->sealed = !active;
-                int r = active ? 0 : segment_seal(segment);
-                if (!r)
-                        r = segment_sync(segment);
+                segment->entry_unsynced = segment->base_offset >= recovery_point;
+                segment->sealed = i < log->segment_count - 1;
+                int r = segment->sealed ? segment_seal(segment) : 0;
                 if (r)
                         return r;
         }
         return 0;
 }
 
-int log_recover(Log *log, int64_t recovery_point) {
-        int32_t first = log_segment_index(log, recovery_point);
-        Walk walk = { .log = log, .recovery_point = recovery_point, .epoch = -1,
-                      .expected_offset = log->segments[first]->base_offset };
-        int r = walk_segments(&walk, first);
-        buffer_deinit(&walk.chunk);
+int log_recover_start(Log *log, int64_t recovery_point, bool epochs_known, LogRecovery *ret_recovery) {
+        LogRecovery recovery = { .recovery_point = recovery_point };
+        recovery.segment_index = epochs_known ? log_segment_index(log, recovery_point) : 0;
+        Segment *segment = log->segments[recovery.segment_index];
+        recovery.position = segment_resume_indexes(segment, epochs_known ? recovery_point : 0);
+        recovery.offset = segment->base_offset;
+        if (recovery.position) {
+                BatchHeader header;
+                int r = segment_read_header(segment, recovery.position, &header);
+                if (r)
+                        return r;
+                recovery.offset = header.base_offset;
+        }
+        *ret_recovery = recovery;
+        return 0;
+}
+
+int log_recover(Log *log, const LogRecovery *recovery) {
+        Walk walk = { .log = log, .recovery_point = recovery->recovery_point, .epoch = -1,
+                      .expected_offset = recovery->offset, .producers_offset = recovery->producers_offset };
+        int r = walk_segments(&walk, recovery->segment_index, recovery->position);
+        free(walk.chunk);
         if (!r)
-                r = save_indexes(log, first);
+                r = save_indexes(log, recovery->segment_index, recovery->recovery_point);
         if (r)
                 return r;
         log->end_offset = walk.expected_offset;
@@ -226,13 +308,13 @@ int log_recover(Log *log, int64_t recovery_point) {
 }
 
 /* Trusts the last index entry if the batch there bears it out; then walks the headers to the end. */
-int log_find_end(Log *log) {
+int log_find_end(Log *log, bool has_index) {
         Segment *active = log_active(log);
         char path[SEGMENT_PATH_MAX];
         uint32_t relative, position = 0;
         BatchHeader header;
         segment_path(log->path, active->base_offset, "index", path);
-        if (!index_peek_position(path, &relative, &position) ||
+        if (!has_index || !index_peek_position(path, &relative, &position) ||
             segment_read_header(active, position, &header) != 0 ||
             batch_last_offset(&header) != active->base_offset + relative)
                 position = 0;

@@ -15,6 +15,7 @@
 /* The time that retention.ms counts from: the largest timestamp, or without any, when the file was last written. */
 static int64_t segment_age_from(const Log *log, Segment *segment) {
         int64_t timestamp = segment_max_timestamp(segment, log->config.index_interval_bytes), size, mtime_ms;
+        segment_used(segment);
         if (timestamp >= 0)
                 return timestamp;
         char path[SEGMENT_PATH_MAX];

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "storage/base/file.h"
 #include "storage/log.h"
@@ -17,6 +16,7 @@
 #define RESERVE_STEP_MIN (1 << 20)
 #define RESERVE_STEP_MAX (32 << 20)
 #define INDEX_INTERVAL_BYTES 4096 /* of an index that is made anew while it is read; Kafka's default */
+#define INDEX_BLOCK_ENTRIES 512 /* of an active segment, saved at a sync */
 
 void segment_path(const char *dir, int64_t base_offset, const char *suffix, char ret_path[static SEGMENT_PATH_MAX]) {
         snprintf(ret_path, SEGMENT_PATH_MAX, "%s/%020" PRId64 ".%s", dir, base_offset, suffix);
@@ -85,39 +85,14 @@ void segment_unref(void *owner) {
         Segment *segment = owner;
         if (!segment || --segment->refs)
                 return;
-        if (segment->map)
-                munmap((void *)segment->map, segment->map_size);
+        segment->refs = 1;
+        segment_close_files(segment);
         index_deinit(&segment->offsets);
         index_deinit(&segment->times);
         txn_index_deinit(&segment->txns);
-        file_close(segment->fd);
         if (segment->retired)
                 give_to_reaper(segment);
         free(segment);
-}
-
-int segment_open(Segment *segment) {
-        if (segment->fd < 0) {
-                char path[SEGMENT_PATH_MAX];
-                segment_path(segment->dir, segment->base_offset, "log", path);
-                int fd = file_open(path, O_RDWR);
-                if (fd < 0)
-                        return fd;
-                segment->fd = fd;
-        }
-        return segment->fd;
-}
-
-void segment_map(Segment *segment, int64_t bytes_expected) {
-        if (segment->map || segment_open(segment) < 0)
-                return;
-        int64_t size = segment->sealed || bytes_expected < segment->size ? segment->size : bytes_expected;
-        void *map = size ? mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED, segment->fd, 0) : MAP_FAILED;
-        if (map == MAP_FAILED)
-                return;
-        madvise(map, (size_t)size, MADV_RANDOM);
-        segment->map = map;
-        segment->map_size = (size_t)size;
 }
 
 static int delete_files(Segment *segment, bool unlink) {
@@ -167,7 +142,9 @@ void segment_reset(Segment *segment, const SegmentMark *mark) {
         segment->indexed_position = mark->indexed_position;
         index_truncate(&segment->offsets, mark->offset_count);
         index_truncate(&segment->times, mark->time_count);
-        if (segment->fd >= 0 && file_truncate(segment->fd, mark->size) == 0)
+        int fd = segment_open(segment);
+        segment->torn = fd < 0 || file_truncate(fd, mark->size) < 0;
+        if (!segment->torn)
                 segment->reserved_end = mark->size;
 }
 
@@ -223,18 +200,33 @@ bool segment_is_full(const Segment *segment, const BatchHeader *header, int64_t 
                segment->times.count + 1 >= index_bytes / INDEX_TIME;
 }
 
-int segment_flush(Segment *segment) {
-        if (segment->fd >= 0 && segment->reserved_end > segment->size && file_truncate(segment->fd, segment->size) == 0)
+static int trim(Segment *segment) {
+        int fd = segment_open(segment);
+        int r = fd < 0 ? fd : file_truncate(fd, segment->size);
+        if (!r) {
                 segment->reserved_end = segment->size;
+                segment->torn = false;
+        }
+        return r;
+}
+
+int segment_cut_tail(Segment *segment) {
+        return segment->torn ? trim(segment) : 0;
+}
+
+int segment_flush(Segment *segment) {
+        int trimmed = segment->reserved_end > segment->size || segment->torn ? trim(segment) : 0;
+        if (trimmed && segment->torn)
+                return trimmed;
         if (!segment->indexes_loaded || segment->size == 0)
                 return 0; /* not written since it was opened */
         index_add_timestamp(&segment->times, segment->max_timestamp,
                             (uint32_t)(segment->max_timestamp_offset - segment->base_offset));
         char path[SEGMENT_PATH_MAX];
         segment_path(segment->dir, segment->base_offset, "index", path);
-        int r = index_flush(&segment->offsets, path);
+        int r = index_flush(&segment->offsets, path, UINT32_MAX);
         segment_path(segment->dir, segment->base_offset, "timeindex", path);
-        int r2 = index_flush(&segment->times, path);
+        int r2 = index_flush(&segment->times, path, UINT32_MAX);
         return r ? r : r2;
 }
 
@@ -249,43 +241,62 @@ int segment_seal(Segment *segment) {
         return r;
 }
 
-static int sync_index(const Segment *segment, const char *suffix) {
+uint32_t segment_save_times(Segment *segment) {
+        if (segment->sealed || index_unsaved(&segment->offsets) < INDEX_BLOCK_ENTRIES)
+                return 0;
         char path[SEGMENT_PATH_MAX];
-        segment_path(segment->dir, segment->base_offset, suffix, path);
-        int fd = file_open(path, O_RDONLY);
-        if (fd < 0)
-                return fd == -ENOENT ? 0 : fd;
-        int r = file_sync_data(fd);
-        file_close(fd);
-        return r;
+        segment_path(segment->dir, segment->base_offset, "timeindex", path);
+        return index_flush(&segment->times, path, UINT32_MAX) == 0 ? segment->offsets.count : 0;
 }
 
-static int save_txns(Segment *segment) {
+void segment_save_offsets(Segment *segment, uint32_t count) {
         char path[SEGMENT_PATH_MAX];
-        if (!txn_index_is_dirty(&segment->txns))
-                return 0;
-        segment_path(segment->dir, segment->base_offset, "txnindex", path);
-        return txn_index_save(&segment->txns, path);
+        segment_path(segment->dir, segment->base_offset, "index", path);
+        if (!segment->sealed && count <= segment->offsets.count)
+                (void)index_flush(&segment->offsets, path, count);
 }
 
-int segment_sync(Segment *segment) {
-        if (!segment->unsynced)
-                return 0;
-        int fd = segment_open(segment);
-        if (fd < 0)
-                return fd;
-        int r = segment->entry_unsynced ? file_sync_directory(segment->dir) : 0;
+/* Drops the entries of batches that do not end below offset from a pair of indexes. */
+static void cut_indexes(Segment *segment, int64_t offset) {
+        uint32_t relative;
+        int64_t limit = offset - segment->base_offset;
+        while (index_last_offset(&segment->offsets, &relative) && relative >= limit)
+                index_truncate(&segment->offsets, segment->offsets.count - 1);
+        int64_t last = index_last_offset(&segment->offsets, &relative) ? (int64_t)relative : -1;
+        while (index_last_offset(&segment->times, &relative) && relative > last)
+                index_truncate(&segment->times, segment->times.count - 1);
+}
+
+int64_t segment_resume_indexes(Segment *segment, int64_t offset) {
+        char path[SEGMENT_PATH_MAX];
+        uint32_t relative;
+        BatchHeader header;
+        index_deinit(&segment->offsets);
+        index_deinit(&segment->times);
+        segment->indexed_position = 0;
+        segment->max_timestamp = -1;
+        segment->max_timestamp_offset = segment->base_offset;
+        segment->indexes_loaded = true;
+        segment_path(segment->dir, segment->base_offset, "index", path);
+        int r = offset > segment->base_offset ? index_load(&segment->offsets, path, segment->size, false) : -ENOENT;
+        segment_path(segment->dir, segment->base_offset, "timeindex", path);
         if (!r)
-                r = file_sync_data(fd);
-        if (!r && segment->sealed)
-                r = sync_index(segment, "index");
-        if (!r && segment->sealed)
-                r = sync_index(segment, "timeindex");
+                r = index_load(&segment->times, path, segment->size, false);
         if (!r)
-                r = save_txns(segment);
-        if (!r)
-                segment->unsynced = segment->entry_unsynced = false;
-        return r;
+                cut_indexes(segment, offset);
+        int64_t position = r ? 0 : index_last_position(&segment->offsets);
+        if (position && index_last_offset(&segment->offsets, &relative) &&
+            segment_read_header(segment, position, &header) == 0 &&
+            batch_last_offset(&header) == segment->base_offset + relative) {
+                segment->indexed_position = position;
+                if (index_last_timestamp(&segment->times, &segment->max_timestamp, &relative))
+                        segment->max_timestamp_offset = segment->base_offset + relative;
+                return position;
+        }
+        index_deinit(&segment->offsets);
+        index_deinit(&segment->times);
+        segment->offsets.changed = segment->times.changed = true;
+        return 0;
 }
 
 int segment_rebuild_indexes(Segment *segment, int64_t index_interval_bytes) {

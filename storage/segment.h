@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "storage/base/list.h"
 #include "storage/batch.h"
 #include "storage/index.h"
 #include "storage/txn_index.h"
@@ -44,10 +45,12 @@ typedef struct Segment {
         bool indexes_loaded; /* offsets and times hold all there is */
         bool unsynced;       /* written since the last sync */
         bool entry_unsynced; /* its name may not be on disk: the next sync sees to it */
+        bool torn;           /* behind size is what a failed write left */
         const uint8_t *map;
         size_t map_size;
         char *retired;       /* dir/NNN of the files that the reaper gets with the last reference, or NULL */
         Reaper *reaper;
+        ListNode opened, mapped; /* segment_files.c: by when they were used */
 } Segment;
 
 /* dir/NNN.suffix; "log", "index", "timeindex", "snapshot" ... */
@@ -69,6 +72,18 @@ int segment_open(Segment *segment);
 /* Maps the file for reading; bytes_expected is how long it will become. No mapping is no error. */
 void segment_map(Segment *segment, int64_t bytes_expected);
 
+/* To be called after a segment was used, by the loop's thread only: those that were not used for longest lose their
+ * descriptors and mappings when there are too many. Whoever keeps one of these in use (a FileSpan, a worker) holds a
+ * reference; then they stay. */
+void segment_used(Segment *segment);
+/* Closes and unmaps, unless others hold references. */
+void segment_close_files(Segment *segment);
+/* How many segments may have a descriptor, and how many a mapping; by default a share of the process's limit of
+ * descriptors, and a fixed number. */
+void segment_files_limit(int opened_max, int mapped_max);
+/* How many have one. */
+void segment_files_count(int *ret_opened, int *ret_mapped);
+
 /* Renames the files to NNN.*.deleted and unlinks them. 0 or -errno; the segment still has to be released. */
 int segment_delete(Segment *segment);
 /* Renames them only; the reaper gets them when the segment is released for the last time. 0 or -errno. */
@@ -83,6 +98,9 @@ typedef struct SegmentMark {
 SegmentMark segment_mark(const Segment *segment);
 /* Cuts file and indexes back to mark. */
 void segment_reset(Segment *segment, const SegmentMark *mark);
+
+/* Tries again where segment_reset() could not cut the file: nothing may follow before that. 0 or -errno. */
+int segment_cut_tail(Segment *segment);
 
 /* Writes parts, bytes in all, at position. bytes_expected is how long the segment will become. 0 or -errno: then
  * segment_reset() must follow. */
@@ -102,11 +120,17 @@ int segment_seal(Segment *segment);
 /* The same for an active segment whose log closes. */
 int segment_flush(Segment *segment);
 
-/* Syncs data and indexes. 0 or -errno. */
-int segment_sync(Segment *segment);
+/* Saves what is new in the indexes of an active segment, a block at a time, so that a recovery need not read all of it. Where
+ * the position of a batch is on disk its time has to be: segment_save_times() says how many entries may be passed to
+ * segment_save_offsets() once the time index was synced (0: none). What fails here only makes a recovery slower. */
+uint32_t segment_save_times(Segment *segment);
+void segment_save_offsets(Segment *segment, uint32_t count);
 
 /* Makes the indexes available: from their files if these are sane, otherwise from the log. 0 or -errno. */
 int segment_load_indexes(Segment *segment, int64_t index_interval_bytes);
+/* Loads what the index files say about batches that end below offset, and returns the position of the last batch they know,
+ * from which the indexes can be continued with segment_note(); 0 when the files are of no use. */
+int64_t segment_resume_indexes(Segment *segment, int64_t offset);
 /* Builds them from the log. 0; -EUCLEAN when the log has a hole; -errno. */
 int segment_rebuild_indexes(Segment *segment, int64_t index_interval_bytes);
 

@@ -429,11 +429,18 @@ static bool ends_with(const char *name, const char *tail) {
         return size > tail_size && strcmp(name + size - tail_size, tail) == 0;
 }
 
-static void check_entry(State *state, const char *name) {
+static bool is_directory(const State *state, const char *name, unsigned char type) {
         char path[PATH_MAX];
         struct stat st;
+        if (type != DT_UNKNOWN)
+                return type == DT_DIR;
+        return entry_path(state, name, path) == 0 && lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static void check_entry(State *state, const char *name, unsigned char type) {
+        char path[PATH_MAX];
         const char *dash = strrchr(name, '-');
-        if (name[0] == '.' || !dash || entry_path(state, name, path) || lstat(path, &st) || !S_ISDIR(st.st_mode))
+        if (name[0] == '.' || !dash || !is_directory(state, name, type) || entry_path(state, name, path))
                 return;
         if (ends_with(name, "-delete")) {
                 state_remove_directory(state, strdup(path));
@@ -455,7 +462,7 @@ void data_dir_check_strays(State *state) {
         if (!dir)
                 return;
         for (struct dirent *entry; (entry = readdir(dir));)
-                check_entry(state, entry->d_name);
+                check_entry(state, entry->d_name, entry->d_type);
         closedir(dir);
 }
 

@@ -73,6 +73,18 @@ bool flusher_settle(State *state, Partition *partition) {
         return raise_high_watermark(partition, durable ? recovery_point : end);
 }
 
+int flusher_opened(State *state, Partition *partition) {
+        if (!partition->log)
+                return 0;
+        bool synced = log_recovery_point(partition->log) == log_end_offset(partition->log);
+        int r = !synced && is_durable(state, partition) ? log_sync(partition->log) : 0;
+        if (r)
+                trace_error("cannot sync the log of %s-%d: %s", partition->topic->name, partition->index, strerror(-r));
+        else
+                flusher_settle(state, partition);
+        return r;
+}
+
 bool flusher_committed(State *state, Partition *partition) {
         Log *log = partition->log;
         int64_t end = log_end_offset(log);

@@ -13,6 +13,9 @@
  * waited for. Whether readers may see more now. */
 bool flusher_committed(State *state, Partition *partition);
 
+/* After a start opened the log: what a durable partition serves is on disk. 0 or -errno (traced). */
+int flusher_opened(State *state, Partition *partition);
+
 /* After a log was opened, or its topic's configs changed. Whether readers may see more now. */
 bool flusher_settle(State *state, Partition *partition);
 

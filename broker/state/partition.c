@@ -30,16 +30,6 @@ static int partition_path(const State *state, const Partition *partition, char p
         return n < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-static int open_log(State *state, Partition *partition, LogOpen *how) {
-        config_topic_log(state->config, &partition->topic->config, &how->config);
-        how->now_ms = state->now_ms;
-        how->reaper = &state->reaper;
-        int r = log_open(how, &partition->log);
-        if (r == 0)
-                flusher_settle(state, partition);
-        return r;
-}
-
 /* A crash while a topic was made or removed can leave a directory that the metadata log doesn't name. */
 static int set_aside(const char *path) {
         struct stat st;
@@ -61,9 +51,10 @@ int partition_create_log(State *state, Partition *partition) {
         int r = partition_path(state, partition, path);
         if (r == 0)
                 r = set_aside(path);
-        LogOpen how = { .path = path };
+        LogOpen how = { .path = path, .now_ms = state->now_ms, .reaper = &state->reaper };
+        config_topic_log(state->config, &partition->topic->config, &how.config);
         if (r == 0)
-                r = open_log(state, partition, &how);
+                r = log_open(&how, &partition->log);
         if (r == 0)
                 r = checkpoint_write_partition_metadata(path, &partition->topic->id);
         return r;
@@ -84,7 +75,7 @@ static bool check_directory(const Partition *partition, const char *path, const 
         return true;
 }
 
-int partition_open_log(State *state, Partition *partition, bool clean_shutdown) {
+int partition_open_log(State *state, Partition *partition, const LogConfig *config, bool clean_shutdown) {
         char path[PATH_MAX];
         int r = partition_path(state, partition, path);
         if (r)
@@ -108,9 +99,10 @@ int partition_open_log(State *state, Partition *partition, bool clean_shutdown) 
         }
         if (!check_directory(partition, path, &reason))
                 goto damaged;
-        LogOpen how = { .path = path, .clean_shutdown = clean_shutdown, .recovery_point = partition->recovery_point,
+        LogOpen how = { .path = path, .config = *config, .clean_shutdown = clean_shutdown, .now_ms = state->now_ms,
+                        .recovery_point = partition->recovery_point, .reaper = &state->reaper,
                         .log_start_offset = partition->checkpoint_start_offset };
-        r = open_log(state, partition, &how);
+        r = log_open(&how, &partition->log);
         if (r == 0 || r == -ENOMEM || r == -EMFILE || r == -ENFILE)
                 return r;
         reason = r == -EUCLEAN ? "the log is damaged" : strerror(-r);

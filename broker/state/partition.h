@@ -61,8 +61,11 @@ void partition_wake(State *state, Partition *partition);
 /* For state/ only: a partition without a log; one whose directory is made, or found again; the end. */
 int partition_new(Topic *topic, int32_t index, int32_t leader_epoch, Partition **ret_partition);
 int partition_create_log(State *state, Partition *partition);
-/* Damage is traced and leaves log NULL with result 0; -errno where no log could be opened at all. */
-int partition_open_log(State *state, Partition *partition, bool clean_shutdown);
+/* Damage is traced and leaves log NULL with result 0; -errno where no log could be opened at all. Several threads may open
+ * different partitions while nothing else happens. */
+int partition_open_log(State *state, Partition *partition, const LogConfig *config, bool clean_shutdown);
+/* The same for the partitions of all topics. 0 or -errno (traced). */
+int partition_open_all(State *state, bool clean_shutdown);
 /* Forgets the log and removes its directory. */
 void partition_delete_log(State *state, Partition *partition);
 void partition_free(State *state, Partition *partition);

@@ -191,21 +191,6 @@ static void state_free(State *state) {
         free(state);
 }
 
-static int open_partitions(State *state, bool clean_shutdown) {
-        HASHMAP_FOREACH(&state->topics, node) {
-                Topic *topic = container_of(node, Topic, by_name);
-                for (int32_t i = 0; i < topic->partition_count; i++) {
-                        int r = partition_open_log(state, topic->partitions[i], clean_shutdown);
-                        if (r) {
-                                trace_error("cannot open the log of %s-%d: %s", topic->name, i, strerror(-r));
-                                return r;
-                        }
-                }
-                topic_apply_config(state, topic);
-        }
-        return 0;
-}
-
 /* Everything between the lock and the replay of the groups. The marker goes first: all that follows may write. */
 static int open_logs(State *state) {
         bool clean = false;
@@ -223,7 +208,7 @@ static int open_logs(State *state) {
         state->topics_created_version = metadata_end_offset(state);
         r = data_dir_read_checkpoints(state);
         if (r == 0)
-                r = open_partitions(state, clean);
+                r = partition_open_all(state, clean);
         if (r == 0)
                 data_dir_check_strays(state);
         return r;

@@ -32,12 +32,21 @@ static int system_open(const char *path, int flags, mode_t mode) {
 
 const FileOps FILE_OPS_SYSTEM = SYSTEM_CALLS;
 FileOps file_ops = SYSTEM_CALLS;
+bool (*file_spare_descriptor)(void);
+
+/* Whether one more try makes sense; errno stays what it was. */
+static bool spare_descriptor(void) {
+        int error = errno;
+        bool spared = file_spare_descriptor && file_spare_descriptor();
+        errno = error;
+        return spared;
+}
 
 int file_open(const char *path, int flags) {
         int fd;
         do {
                 fd = file_ops.open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0644);
-        } while (fd < 0 && errno == EINTR);
+        } while (fd < 0 && (errno == EINTR || ((errno == EMFILE || errno == ENFILE) && spare_descriptor())));
         return fd < 0 ? -errno : fd;
 }
 

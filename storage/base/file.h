@@ -3,6 +3,7 @@
  * Functions retry EINTR and short transfers and return -errno. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -26,6 +27,9 @@ typedef struct FileOps {
 
 extern const FileOps FILE_OPS_SYSTEM;
 extern FileOps file_ops;
+
+/* Called when the process has no descriptor left: true when it closed one, so that opening is worth another try. */
+extern bool (*file_spare_descriptor)(void);
 
 /* An fd (O_CLOEXEC | O_NOFOLLOW are added; mode 0644) or -errno. */
 int file_open(const char *path, int flags);

@@ -42,7 +42,7 @@ Test(index, file_reads_back_loaded_or_mapped) {
         Index index = INDEX_INIT(INDEX_OFFSET);
         for (uint32_t i = 1; i <= 1000; i++)
                 index_add_position(&index, i, i * 100);
-        assert_ok(index_flush(&index, index_file()));
+        assert_ok(index_flush(&index, index_file(), UINT32_MAX));
         index_deinit(&index);
         cr_assert_eq(size_of(index_file()), 8000);
         for (int map = 0; map < 2; map++) {
@@ -61,7 +61,7 @@ Test(index, odd_sizes_disorder_and_positions_past_the_log_are_refused) {
         Index index = INDEX_INIT(INDEX_OFFSET);
         index_add_position(&index, 1, 100);
         index_add_position(&index, 2, 200);
-        assert_ok(index_flush(&index, index_file()));
+        assert_ok(index_flush(&index, index_file(), UINT32_MAX));
         index_deinit(&index);
         cr_assert_eq(index_load(&index, index_file(), 200, false), -EUCLEAN);
         cr_assert_eq(truncate(index_file(), 15), 0);

@@ -23,6 +23,8 @@ Test(recovery, killed_log_keeps_every_committed_record) {
         log = open_log(how);
         int64_t first, last;
         cr_assert_eq(log_end_offset(log), 500);
+        cr_assert_eq(log_recovery_point(log), 0, "reading back is no sync");
+        assert_ok(log_sync(log));
         cr_assert_eq(log_recovery_point(log), 500);
         for (int64_t offset = 0; offset < 500; offset += 9) {
                 read_from(log, offset, 1, true, &first, &last);
@@ -186,6 +188,96 @@ Test(recovery, restarts_without_writes_change_nothing) {
                 assert_ok(log_close(open_log(how), NOW));
         snprintf(command, sizeof(command), "diff -r %s %s/before", test_log_path, test_dir);
         cr_assert_eq(system(command), 0);
+}
+
+static void copy_log(const char *to) {
+        char command[256];
+        snprintf(command, sizeof(command), "rm -rf %s/%s && cp -r %s %s/%s", test_dir, to, test_log_path, test_dir, to);
+        cr_assert_eq(system(command), 0);
+}
+
+static bool same_as(const char *copy) {
+        char command[256];
+        snprintf(command, sizeof(command), "diff -rq %s %s/%s >&2", test_log_path, test_dir, copy);
+        return system(command) == 0;
+}
+
+static void append_numbered(Log *log, int from, int to) {
+        for (int i = from; i < to; i++)
+                append(log, TEST_BATCH(.timestamp_ms = NOW + (i * 37) % 1000, .value_bytes = 100, .producer_id = 4,
+                                       .producer_epoch = 0, .base_sequence = i));
+}
+
+Test(recovery, second_recovery_changes_nothing) {
+        LogOpen how = how_to_open();
+        how.config.segment_bytes = 30000;
+        Log *log = open_log(how);
+        append_numbered(log, 0, 700);
+        int64_t last = log_active(log)->base_offset;
+        log_abandon(log);
+        cr_assert_eq(truncate(log_file(last, "log"), 500), 0);
+        log_abandon(open_log(how));
+        copy_log("once");
+        for (int i = 0; i < 2; i++) {
+                log_abandon(open_log(how));
+                cr_assert(same_as("once"));
+        }
+}
+
+Test(recovery, derived_files_are_those_of_a_log_that_was_never_killed) {
+        LogOpen how = how_to_open();
+        how.config.segment_bytes = 60000;
+        Log *log = open_log(how);
+        append_numbered(log, 0, 1500);
+        assert_ok(log_close(log, NOW));
+        copy_log("fresh");
+        assert_ok(log_delete_directory(test_log_path));
+        log = open_log(how);
+        for (int i = 0; i < 1500; i += 100) {
+                append_numbered(log, i, i + 100);
+                if (i == 0)
+                        assert_ok(log_sync(log)); /* files below the recovery point are not looked at */
+                how.recovery_point = log_recovery_point(log);
+                log_abandon(log);
+                char command[256];
+                if (i % 400 == 0)
+                        snprintf(command, sizeof(command), "rm -f %s/*.index %s/*.snapshot", test_log_path, test_log_path);
+                else
+                        snprintf(command, sizeof(command), "for f in %s/*.timeindex; do [ ! -f $f ] || echo rot > $f; done", test_log_path);
+                cr_assert_eq(system(command), 0);
+                log = open_log(how);
+        }
+        assert_ok(log_close(log, NOW));
+        cr_assert(same_as("fresh"));
+}
+
+static int64_t bytes_read;
+
+static ssize_t counting_pread(int fd, void *data, size_t size, off_t position) {
+        ssize_t got = pread(fd, data, size, position);
+        bytes_read += got > 0 ? got : 0;
+        return got;
+}
+
+Test(recovery, reads_what_is_unflushed_and_little_more) {
+        LogOpen how = how_to_open();
+        how.config.index_interval_bytes = 512;
+        Log *log = open_log(how);
+        for (int i = 0; i < 40; i++) {
+                append_numbered(log, i * 200, i * 200 + 200);
+                assert_ok(log_sync(log));
+        }
+        append_numbered(log, 8000, 8010);
+        int64_t size = log_size_bytes(log);
+        how.recovery_point = log_recovery_point(log);
+        log_abandon(log);
+        file_ops.pread = counting_pread;
+        log = open_log(how);
+        cr_assert_eq(log_end_offset(log), 8010);
+        cr_assert_gt(size, 1000000);
+        cr_assert_lt(bytes_read, size * 6 / 10, "%" PRId64 " of %" PRId64, bytes_read, size);
+        file_ops = FILE_OPS_SYSTEM;
+        assert_ok(log_close(log, NOW));
 }
 
 /* Fails the n-th operation that changes the disk, and all after it: the process died there. */
