@@ -230,3 +230,8 @@ Test(group_interleavings, with_a_delay) {
 Test(group_interleavings, with_little_room) {
         run(3000, "500", "3");
 }
+
+Test(group_interleavings, with_every_write_on_disk_first) {
+        fixture.config.durable = true;
+        run(4000, "0", "100");
+}
