@@ -8,44 +8,33 @@
 #include "storage/base/trace.h"
 #include "tests/lib/ask.h"
 
-#define NOW 1700000000000
+#include "tests/lib/state_fixture.h"
 
-static char dir[64];
-static Config config;
-static State *state;
+static StateFixture fixture;
 
 static void setup(void) {
-        snprintf(dir, sizeof(dir), "/tmp/odradek-admin-XXXXXX");
-        cr_assert(mkdtemp(dir));
-        config = (Config){ .data_dir = dir };
-        trace_level = TRACE_ERROR;
-        cr_assert_eq(state_open(&config, NOW, 0, &state), 0);
+        state_fixture_start(&fixture);
 }
 
 static void teardown(void) {
-        state_close(state);
-        config_map_deinit(&config.broker);
-        char command[128];
-        snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-        cr_assert_eq(system(command), 0);
+        state_fixture_end(&fixture);
 }
 
 TestSuite(admin_apis, .init = setup, .fini = teardown);
 
 static void restart(void) {
-        cr_assert_eq(state_close(state), 0);
-        config_map_deinit(&config.broker);
-        cr_assert_eq(state_open(&config, NOW, 0, &state), 0);
+        state_fixture_reopen(&fixture);
 }
 
 static int16_t update_feature(Str name, int16_t level, int8_t type, bool validate_only) {
         UpdateFeaturesRequestUpdate update = { .feature = name, .max_version_level = level, .upgrade_type = type };
-        return ASK(state, UpdateFeatures, update_features, 2, .feature_updates = &update, .feature_updates_count = 1,
+        return ASK(fixture.state, UpdateFeatures, update_features, 2, .feature_updates = &update, .feature_updates_count = 1,
                    .validate_only = validate_only)->error_code;
 }
 
 static ApiVersionsResponse *api_versions(int16_t version) {
-        return ASK(state, ApiVersions, api_versions, version, .client_software_name = STR("t"), .client_software_version = STR("1"));
+        return ASK(fixture.state, ApiVersions, api_versions, version, .client_software_name = STR("t"),
+                   .client_software_version = STR("1"));
 }
 
 static int16_t finalized(const ApiVersionsResponse *answer, Str name) {
@@ -56,7 +45,7 @@ static int16_t finalized(const ApiVersionsResponse *answer, Str name) {
 }
 
 Test(admin_apis, features_that_are_not_served_are_not_reported) {
-        cr_assert_eq(state->feature_levels[FEATURE_GROUP], 1); /* for the Kafka that takes the directory over */
+        cr_assert_eq(fixture.state->feature_levels[FEATURE_GROUP], 1); /* for the Kafka that takes the directory over */
         ApiVersionsResponse *answer = api_versions(4);
         cr_assert_eq(finalized(answer, STR("metadata.version")), 25);
         cr_assert_eq(finalized(answer, STR("transaction.version")), 2); /* Java's producers bump epochs themselves */
@@ -88,8 +77,9 @@ Test(admin_apis, a_feature_level_and_its_epoch_outlast_a_restart) {
 }
 
 Test(admin_apis, the_only_broker_cannot_be_unregistered) {
-        cr_assert_eq(ASK(state, UnregisterBroker, unregister_broker, 0, .broker_id = state->node_id)->error_code, KAFKA_INVALID_REQUEST);
-        cr_assert_eq(ASK(state, UnregisterBroker, unregister_broker, 0, .broker_id = state->node_id + 1)->error_code,
+        cr_assert_eq(ASK(fixture.state, UnregisterBroker, unregister_broker, 0, .broker_id = fixture.state->node_id)->error_code,
+                     KAFKA_INVALID_REQUEST);
+        cr_assert_eq(ASK(fixture.state, UnregisterBroker, unregister_broker, 0, .broker_id = fixture.state->node_id + 1)->error_code,
                      KAFKA_BROKER_ID_NOT_REGISTERED);
 }
 
@@ -97,7 +87,8 @@ static int16_t alter(ConfigResource type, Str name, Str key, Str value) {
         IncrementalAlterConfigsRequestConfig change = { .name = key, .config_operation = str_is_null(value) ? 1 : 0, .value = value };
         IncrementalAlterConfigsRequestResource resource = { .resource_type = (int8_t)type, .resource_name = name,
                                                             .configs = &change, .configs_count = 1 };
-        IncrementalAlterConfigsResponse *answer = ASK(state, IncrementalAlterConfigs, incremental_alter_configs, 1, .resources = &resource,
+        IncrementalAlterConfigsResponse *answer =
+                ASK(fixture.state, IncrementalAlterConfigs, incremental_alter_configs, 1, .resources = &resource,
                                                       .resources_count = 1);
         return answer->responses[0].error_code;
 }
@@ -108,15 +99,16 @@ Test(admin_apis, configs_of_groups_and_metrics_outlast_a_restart) {
         cr_assert_eq(alter(CONFIG_RESOURCE_GROUP, STR("gone"), STR("consumer.session.timeout.ms"), STR_NULL), 0);
         cr_assert_eq(alter(CONFIG_RESOURCE_CLIENT_METRICS, STR("m"), STR("interval.ms"), STR("1000")), 0);
         restart();
-        cr_assert_eq(state->group_configs.count, 1);
-        cr_assert_eq(state->client_metrics.count, 1);
-        const ConfigMap *group = resource_config_find(state, CONFIG_RESOURCE_GROUP, STR("g"));
-        cr_assert(str_equal(config_group_str(&config, group, "consumer.session.timeout.ms"), STR("46000")));
-        const ConfigMap *other = resource_config_find(state, CONFIG_RESOURCE_GROUP, STR("other"));
-        cr_assert(str_equal(config_group_str(&config, other, "consumer.session.timeout.ms"), STR("45000")));
+        cr_assert_eq(fixture.state->group_configs.count, 1);
+        cr_assert_eq(fixture.state->client_metrics.count, 1);
+        const ConfigMap *group = resource_config_find(fixture.state, CONFIG_RESOURCE_GROUP, STR("g"));
+        cr_assert(str_equal(config_group_str(&fixture.config, group, "consumer.session.timeout.ms"), STR("46000")));
+        const ConfigMap *other = resource_config_find(fixture.state, CONFIG_RESOURCE_GROUP, STR("other"));
+        cr_assert(str_equal(config_group_str(&fixture.config, other, "consumer.session.timeout.ms"), STR("45000")));
         DescribeConfigsRequestResource want = { .resource_type = CONFIG_RESOURCE_GROUP, .resource_name = STR("g"),
                                                 .configuration_keys_count = -1 };
-        DescribeConfigsResponse *answer = ASK(state, DescribeConfigs, describe_configs, 4, .resources = &want, .resources_count = 1);
+        DescribeConfigsResponse *answer = ASK(fixture.state, DescribeConfigs, describe_configs, 4, .resources = &want,
+                                               .resources_count = 1);
         int32_t given = 0;
         for (int32_t i = 0; i < answer->results[0].configs_count; i++)
                 given += answer->results[0].configs[i].config_source == CONFIG_SOURCE_GROUP;
@@ -131,9 +123,9 @@ Test(admin_apis, a_resource_may_be_altered_once_a_request) {
                 resources[i] = (AlterConfigsRequestResource){ .resource_type = CONFIG_RESOURCE_CLIENT_METRICS,
                                                               .resource_name = i == 1 ? STR("b") : STR("a"),
                                                               .configs = &change, .configs_count = 1 };
-        AlterConfigsResponse *answer = ASK(state, AlterConfigs, alter_configs, 2, .resources = resources, .resources_count = 3);
+        AlterConfigsResponse *answer = ASK(fixture.state, AlterConfigs, alter_configs, 2, .resources = resources, .resources_count = 3);
         cr_assert_eq(answer->responses[0].error_code, KAFKA_INVALID_REQUEST);
         cr_assert_eq(answer->responses[1].error_code, 0);
         cr_assert_eq(answer->responses[2].error_code, KAFKA_INVALID_REQUEST);
-        cr_assert_eq(state->client_metrics.count, 1);
+        cr_assert_eq(fixture.state->client_metrics.count, 1);
 }

@@ -7,32 +7,22 @@
 #include "storage/base/trace.h"
 #include "tests/lib/ask.h"
 
-#define NOW 1700000000000
+#include "tests/lib/state_fixture.h"
 
-static char dir[64];
-static Config config;
-static State *state;
+static StateFixture fixture;
 
 static void setup(void) {
-        snprintf(dir, sizeof(dir), "/tmp/odradek-apis-XXXXXX");
-        cr_assert(mkdtemp(dir));
-        config = (Config){ .data_dir = dir };
-        trace_level = TRACE_ERROR;
-        cr_assert_eq(state_open(&config, NOW, 0, &state), 0);
+        state_fixture_start(&fixture);
 }
 
 static void teardown(void) {
-        state_close(state);
-        config_map_deinit(&config.broker);
-        char command[128];
-        snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-        cr_assert_eq(system(command), 0);
+        state_fixture_end(&fixture);
 }
 
 TestSuite(topic_apis, .init = setup, .fini = teardown);
 
 static CreateTopicsResponseTopic *create_one(CreateTopicsRequestTopic topic, bool validate_only) {
-        CreateTopicsResponse *answer = ASK(state, CreateTopics, create_topics, 7, .topics = &topic, .topics_count = 1,
+        CreateTopicsResponse *answer = ASK(fixture.state, CreateTopics, create_topics, 7, .topics = &topic, .topics_count = 1,
                                            .validate_only = validate_only);
         cr_assert_eq(answer->topics_count, 1);
         return answer->topics;
@@ -42,7 +32,7 @@ static void assert_refused(CreateTopicsRequestTopic topic, int16_t code, const c
         CreateTopicsResponseTopic *row = create_one(topic, false);
         cr_assert_eq(row->error_code, code);
         cr_assert(str_equal(row->error_message, str_of(message)), "%.*s", STR_ARG(row->error_message));
-        cr_assert_null(topic_find(state, topic.name));
+        cr_assert_null(topic_find(fixture.state, topic.name));
 }
 
 #define TOPIC(text, partitions, factor) \
@@ -56,7 +46,7 @@ Test(topic_apis, create_answers_with_what_the_topic_is) {
         CreateTopicsResponseTopic *topic = create_one(want, false);
         cr_assert(topic->error_code == 0 && str_is_null(topic->error_message));
         cr_assert(topic->num_partitions == 3 && topic->replication_factor == 1);
-        cr_assert(uuid_equal(&topic->topic_id, &topic_find(state, STR("a"))->id));
+        cr_assert(uuid_equal(&topic->topic_id, &topic_find(fixture.state, STR("a"))->id));
         cr_assert_eq(topic->configs_count, (int32_t)topic_config_key_count);
         bool found = false;
         for (int32_t i = 0; i < topic->configs_count; i++)
@@ -69,7 +59,7 @@ Test(topic_apis, create_can_only_validate) {
         CreateTopicsRequestTopic want = TOPIC("a", -1, -1);
         CreateTopicsResponseTopic *row = create_one(want, true);
         cr_assert(row->error_code == 0 && row->num_partitions == 1);
-        cr_assert_null(topic_find(state, STR("a")));
+        cr_assert_null(topic_find(fixture.state, STR("a")));
 }
 
 Test(topic_apis, create_refuses_in_kafkas_words) {
@@ -94,14 +84,14 @@ Test(topic_apis, create_refuses_in_kafkas_words) {
 }
 
 Test(topic_apis, any_replication_factor_can_be_accepted) {
-        config.any_replication_factor = true;
+        fixture.config.any_replication_factor = true;
         CreateTopicsRequestTopic want = TOPIC("a", 1, 3);
         CreateTopicsResponseTopic *row = create_one(want, false);
         cr_assert(row->error_code == 0 && row->replication_factor == 1);
 }
 
 Test(topic_apis, create_takes_assignments_to_this_node_only) {
-        int32_t here = state->node_id, there = here + 1;
+        int32_t here = fixture.state->node_id, there = here + 1;
         CreateTopicsRequestAssignment good[] = { { 1, &here, 1 }, { 0, &here, 1 } }, bad = { 0, &there, 1 };
         CreateTopicsRequestTopic want = TOPIC("a", -1, -1);
         want.assignments = &bad;
@@ -115,7 +105,7 @@ Test(topic_apis, create_takes_assignments_to_this_node_only) {
 
 Test(topic_apis, create_refuses_existing_and_doubled_names) {
         CreateTopicsRequestTopic want[] = { TOPIC("a", 1, 1), TOPIC("b", 1, 1), TOPIC("b", 1, 1) };
-        CreateTopicsResponse *answer = ASK(state, CreateTopics, create_topics, 4, .topics = want, .topics_count = 3);
+        CreateTopicsResponse *answer = ASK(fixture.state, CreateTopics, create_topics, 4, .topics = want, .topics_count = 3);
         cr_assert_eq(answer->topics_count, 2);
         cr_assert_eq(answer->topics[0].error_code, 0);
         cr_assert_eq(answer->topics[1].error_code, KAFKA_INVALID_REQUEST);
@@ -125,7 +115,7 @@ Test(topic_apis, create_refuses_existing_and_doubled_names) {
 }
 
 static void create(const char *name, int32_t partitions) {
-        cr_assert_eq(topic_create(state, str_of(name), partitions, &CONFIG_MAP_INIT, NULL), 0);
+        cr_assert_eq(topic_create(fixture.state, str_of(name), partitions, &CONFIG_MAP_INIT, NULL), 0);
 }
 
 Test(topic_apis, delete_by_name_and_by_id) {
@@ -133,24 +123,24 @@ Test(topic_apis, delete_by_name_and_by_id) {
         create("b", 1);
         create("c", 1);
         DeleteTopicsRequestTopic want[] = { { .name = STR("a") },
-                                            { .topic_id = topic_find(state, STR("b"))->id },
+                                            { .topic_id = topic_find(fixture.state, STR("b"))->id },
                                             { .name = STR("none") },
                                             { .topic_id = uuid_random() },
                                             { .name = STR("c") },
                                             { .name = STR("c") },
                                             { .name = STR_NULL } };
-        DeleteTopicsResponse *answer = ASK(state, DeleteTopics, delete_topics, 6, .topics = want, .topics_count = 7);
+        DeleteTopicsResponse *answer = ASK(fixture.state, DeleteTopics, delete_topics, 6, .topics = want, .topics_count = 7);
         static const int16_t codes[] = { 0, 0, KAFKA_UNKNOWN_TOPIC_OR_PARTITION, KAFKA_UNKNOWN_TOPIC_ID, KAFKA_INVALID_REQUEST,
                                          KAFKA_INVALID_REQUEST };
         cr_assert_eq(answer->responses_count, 6);
         for (int i = 0; i < 6; i++)
                 cr_assert_eq(answer->responses[i].error_code, codes[i], "%d", i);
         cr_assert(str_equal(answer->responses[1].name, STR("b")));
-        cr_assert_eq(state->topics.count, 1);
+        cr_assert_eq(fixture.state->topics.count, 1);
         Str name = STR("c");
-        answer = ASK(state, DeleteTopics, delete_topics, 1, .topic_names = &name, .topic_names_count = 1);
+        answer = ASK(fixture.state, DeleteTopics, delete_topics, 1, .topic_names = &name, .topic_names_count = 1);
         cr_assert_eq(answer->responses[0].error_code, 0);
-        cr_assert_eq(state->topics.count, 0);
+        cr_assert_eq(fixture.state->topics.count, 0);
 }
 
 Test(topic_apis, partitions_only_grow) {
@@ -160,52 +150,54 @@ Test(topic_apis, partitions_only_grow) {
                                                 "The topic a currently has 2 partition(s); 1 would not be an increase.", NULL };
         for (int i = 0; i < 3; i++) {
                 CreatePartitionsRequestTopic want = { .name = STR("a"), .count = counts[i], .assignments_count = -1 };
-                CreatePartitionsResponse *answer = ASK(state, CreatePartitions, create_partitions, 3, .topics = &want, .topics_count = 1);
+                CreatePartitionsResponse *answer = ASK(fixture.state, CreatePartitions, create_partitions, 3, .topics = &want,
+                                                      .topics_count = 1);
                 cr_assert_eq(answer->results[0].error_code, messages[i] ? KAFKA_INVALID_PARTITIONS : 0);
                 cr_assert(str_equal(answer->results[0].error_message, str_of(messages[i])));
         }
-        cr_assert_eq(topic_find(state, STR("a"))->partition_count, 5);
+        cr_assert_eq(topic_find(fixture.state, STR("a"))->partition_count, 5);
 }
 
 Test(topic_apis, metadata_names_this_broker_as_everything) {
         create("a", 2);
-        MetadataResponse *answer = ASK(state, Metadata, metadata, 9, .topics_count = -1);
-        cr_assert_eq(answer->controller_id, state->node_id);
-        cr_assert(str_equal(answer->cluster_id, str_of(state->cluster_id)));
+        MetadataResponse *answer = ASK(fixture.state, Metadata, metadata, 9, .topics_count = -1);
+        cr_assert_eq(answer->controller_id, fixture.state->node_id);
+        cr_assert(str_equal(answer->cluster_id, str_of(fixture.state->cluster_id)));
         cr_assert(answer->brokers_count == 1 && answer->brokers[0].port == 1234);
         cr_assert(str_equal(answer->brokers[0].host, STR("me")) && str_is_null(answer->brokers[0].rack));
         cr_assert(answer->topics_count == 1 && answer->topics[0].partitions_count == 2);
-        cr_assert_eq(answer->topics[0].partitions[1].isr_nodes[0], state->node_id);
+        cr_assert_eq(answer->topics[0].partitions[1].isr_nodes[0], fixture.state->node_id);
         cr_assert_eq(answer->topics[0].topic_authorized_operations, INT32_MIN);
 }
 
 Test(topic_apis, metadata_empty_list_means_all_only_in_v0) {
         create("a", 1);
-        cr_assert_eq(ASK(state, Metadata, metadata, 0, .topics_count = 0)->topics_count, 1);
-        cr_assert_eq(ASK(state, Metadata, metadata, 1, .topics_count = 0)->topics_count, 0);
-        cr_assert_eq(ASK(state, Metadata, metadata, 1, .topics_count = -1)->topics_count, 1);
+        cr_assert_eq(ASK(fixture.state, Metadata, metadata, 0, .topics_count = 0)->topics_count, 1);
+        cr_assert_eq(ASK(fixture.state, Metadata, metadata, 1, .topics_count = 0)->topics_count, 0);
+        cr_assert_eq(ASK(fixture.state, Metadata, metadata, 1, .topics_count = -1)->topics_count, 1);
 }
 
 Test(topic_apis, metadata_makes_topics_when_asked_to) {
         MetadataRequestTopic want[] = { { .name = STR("new") }, { .name = STR("new") }, { .name = STR("bad name") } };
-        MetadataResponse *answer = ASK(state, Metadata, metadata, 4, .topics = want, .topics_count = 3, .allow_auto_topic_creation = false);
+        MetadataResponse *answer = ASK(fixture.state, Metadata, metadata, 4, .topics = want, .topics_count = 3,
+                                      .allow_auto_topic_creation = false);
         cr_assert_eq(answer->topics_count, 2);
         cr_assert_eq(answer->topics[0].error_code, KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
         cr_assert_eq(answer->topics[1].error_code, KAFKA_INVALID_TOPIC_EXCEPTION);
-        answer = ASK(state, Metadata, metadata, 4, .topics = want, .topics_count = 3, .allow_auto_topic_creation = true);
+        answer = ASK(fixture.state, Metadata, metadata, 4, .topics = want, .topics_count = 3, .allow_auto_topic_creation = true);
         cr_assert_eq(answer->topics[0].error_code, 0);
         cr_assert_eq(answer->topics[1].error_code, KAFKA_INVALID_TOPIC_EXCEPTION);
-        cr_assert(topic_find(state, STR("new")));
+        cr_assert(topic_find(fixture.state, STR("new")));
 }
 
 Test(topic_apis, metadata_by_topic_id) {
         create("a", 1);
-        MetadataRequestTopic want[] = { { .topic_id = topic_find(state, STR("a"))->id, .name = STR_NULL },
+        MetadataRequestTopic want[] = { { .topic_id = topic_find(fixture.state, STR("a"))->id, .name = STR_NULL },
                                         { .topic_id = uuid_random(), .name = STR_NULL } };
-        MetadataResponse *answer = ASK(state, Metadata, metadata, 12, .topics = want, .topics_count = 2);
+        MetadataResponse *answer = ASK(fixture.state, Metadata, metadata, 12, .topics = want, .topics_count = 2);
         cr_assert(str_equal(answer->topics[0].name, STR("a")));
         cr_assert(answer->topics[1].error_code == KAFKA_UNKNOWN_TOPIC_ID && str_is_null(answer->topics[1].name));
-        answer = ASK(state, Metadata, metadata, 10, .topics = want, .topics_count = 1);
+        answer = ASK(fixture.state, Metadata, metadata, 10, .topics = want, .topics_count = 1);
         cr_assert_eq(answer->topics[0].error_code, KAFKA_INVALID_REQUEST);
 }
 
@@ -213,28 +205,29 @@ Test(topic_apis, described_partitions_come_in_pages) {
         create("b", 3);
         create("a", 3);
         DescribeTopicPartitionsRequestCursor cursor = { .topic_name = STR("") };
-        DescribeTopicPartitionsResponse *answer = ASK(state, DescribeTopicPartitions, describe_topic_partitions, 0,
+        DescribeTopicPartitionsResponse *answer = ASK(fixture.state, DescribeTopicPartitions, describe_topic_partitions, 0,
                                                       .response_partition_limit = 4);
         cr_assert(answer->topics_count == 2 && answer->topics[0].partitions_count == 3 && answer->topics[1].partitions_count == 1);
         cr_assert_eq(answer->topics[0].partitions[0].eligible_leader_replicas_count, 0);
         cr_assert(answer->next_cursor && str_equal(answer->next_cursor->topic_name, STR("b")));
         cr_assert_eq(answer->next_cursor->partition_index, 1);
         cursor = (DescribeTopicPartitionsRequestCursor){ answer->next_cursor->topic_name, answer->next_cursor->partition_index };
-        answer = ASK(state, DescribeTopicPartitions, describe_topic_partitions, 0, .response_partition_limit = 4, .cursor = &cursor);
+        answer = ASK(fixture.state, DescribeTopicPartitions, describe_topic_partitions, 0, .response_partition_limit = 4,
+                     .cursor = &cursor);
         cr_assert(answer->topics_count == 1 && answer->topics[0].partitions_count == 2 && !answer->next_cursor);
         cr_assert_eq(answer->topics[0].partitions[0].partition_index, 1);
         DescribeTopicPartitionsRequestTopic want = { STR("none") };
-        answer = ASK(state, DescribeTopicPartitions, describe_topic_partitions, 0, .topics = &want, .topics_count = 1,
+        answer = ASK(fixture.state, DescribeTopicPartitions, describe_topic_partitions, 0, .topics = &want, .topics_count = 1,
                      .response_partition_limit = 4);
         cr_assert_eq(answer->topics[0].error_code, KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
 }
 
 Test(topic_apis, cluster_is_one_broker) {
-        DescribeClusterResponse *answer = ASK(state, DescribeCluster, describe_cluster, 1, .endpoint_type = 1,
+        DescribeClusterResponse *answer = ASK(fixture.state, DescribeCluster, describe_cluster, 1, .endpoint_type = 1,
                                               .include_cluster_authorized_operations = true);
-        cr_assert(answer->brokers_count == 1 && answer->controller_id == state->node_id);
+        cr_assert(answer->brokers_count == 1 && answer->controller_id == fixture.state->node_id);
         cr_assert_eq(answer->cluster_authorized_operations, 0x1fa0);
-        answer = ASK(state, DescribeCluster, describe_cluster, 1, .endpoint_type = 2);
+        answer = ASK(fixture.state, DescribeCluster, describe_cluster, 1, .endpoint_type = 2);
         cr_assert_eq(answer->error_code, KAFKA_MISMATCHED_ENDPOINT_TYPE);
 }
 
@@ -242,7 +235,7 @@ Test(topic_apis, records_are_deleted_up_to_an_offset) {
         create("a", 1);
         DeleteRecordsRequestPartition want[] = { { 0, -1 }, { 0, 7 }, { 1, 0 } };
         DeleteRecordsRequestTopic topic = { .name = STR("a"), .partitions = want, .partitions_count = 3 };
-        DeleteRecordsResponse *answer = ASK(state, DeleteRecords, delete_records, 2, .topics = &topic, .topics_count = 1);
+        DeleteRecordsResponse *answer = ASK(fixture.state, DeleteRecords, delete_records, 2, .topics = &topic, .topics_count = 1);
         static const int16_t codes[] = { 0, KAFKA_OFFSET_OUT_OF_RANGE, KAFKA_UNKNOWN_TOPIC_OR_PARTITION };
         for (int i = 0; i < 3; i++) {
                 cr_assert_eq(answer->topics[0].partitions[i].error_code, codes[i]);

@@ -11,51 +11,37 @@
 #include "storage/base/trace.h"
 #include "storage/batch.h"
 
-#define NOW 1700000000000
+#include "tests/lib/state_fixture.h"
 
-static char dir[64];
-static Config config;
-static State *state;
+static StateFixture fixture;
 
 static void reopen(void) {
-        cr_assert_eq(state_close(state), 0);
-        state = NULL;
-        cr_assert_eq(state_open(&config, NOW, 0, &state), 0);
+        state_fixture_reopen(&fixture);
 }
 
 static void crash(void) {
-        state_abandon(state);
-        state = NULL;
-        cr_assert_eq(state_open(&config, NOW, 0, &state), 0);
+        state_fixture_crash(&fixture);
 }
 
 static void setup(void) {
-        snprintf(dir, sizeof(dir), "/tmp/odradek-topics-XXXXXX");
-        cr_assert(mkdtemp(dir));
-        config = (Config){ .data_dir = dir };
-        trace_level = TRACE_ERROR;
-        cr_assert_eq(state_open(&config, NOW, 0, &state), 0);
+        state_fixture_start(&fixture);
 }
 
 static void teardown(void) {
-        state_close(state);
-        config_map_deinit(&config.broker);
-        char command[128];
-        snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-        cr_assert_eq(system(command), 0);
+        state_fixture_end(&fixture);
 }
 
 TestSuite(topics, .init = setup, .fini = teardown);
 
 static Topic *create(const char *name, int32_t partitions) {
         Topic *topic = NULL;
-        cr_assert_eq(topic_create(state, str_of(name), partitions, &CONFIG_MAP_INIT, &topic), 0);
+        cr_assert_eq(topic_create(fixture.state, str_of(name), partitions, &CONFIG_MAP_INIT, &topic), 0);
         return topic;
 }
 
 static bool exists(const char *name) {
         char path[256];
-        snprintf(path, sizeof(path), "%s/%s", dir, name);
+        snprintf(path, sizeof(path), "%s/%s", fixture.dir, name);
         return access(path, F_OK) == 0;
 }
 
@@ -63,52 +49,52 @@ static void append(Partition *partition, const char *value) {
         BatchBuilder builder;
         LogAppend result;
         batch_builder_init(&builder, 0, -1, -1, -1);
-        batch_builder_add(&builder, NOW, STR_NULL, str_of(value), NULL, 0);
+        batch_builder_add(&builder, FIXTURE_NOW, STR_NULL, str_of(value), NULL, 0);
         cr_assert_eq(batch_builder_finish(&builder, 0), 0);
         Buffer bytes = builder.out;
         builder.out = BUFFER_INIT;
         batch_builder_deinit(&builder);
-        cr_assert_eq(partition_append_owned(state, partition, &bytes, LOG_ORIGIN_BROKER, &result), 0);
+        cr_assert_eq(partition_append_owned(fixture.state, partition, &bytes, LOG_ORIGIN_BROKER, &result), 0);
 }
 
 Test(topics, survive_a_clean_stop_and_a_crash) {
         Uuid id = create("a", 3)->id;
         for (int i = 0; i < 4; i++) {
                 i % 2 ? crash() : reopen();
-                Topic *topic = topic_find(state, STR("a"));
+                Topic *topic = topic_find(fixture.state, STR("a"));
                 cr_assert(topic && topic->partition_count == 3 && uuid_equal(&topic->id, &id));
-                cr_assert_eq(topic_find_id(state, &id), topic);
-                cr_assert(partition_find(state, STR("a"), 2)->log);
-                cr_assert_null(partition_find(state, STR("a"), 3));
+                cr_assert_eq(topic_find_id(fixture.state, &id), topic);
+                cr_assert(partition_find(fixture.state, STR("a"), 2)->log);
+                cr_assert_null(partition_find(fixture.state, STR("a"), 3));
         }
 }
 
 Test(topics, a_second_of_the_same_name_is_refused) {
         create("a", 1);
-        cr_assert_eq(topic_create(state, STR("a"), 1, &CONFIG_MAP_INIT, NULL), KAFKA_TOPIC_ALREADY_EXISTS);
+        cr_assert_eq(topic_create(fixture.state, STR("a"), 1, &CONFIG_MAP_INIT, NULL), KAFKA_TOPIC_ALREADY_EXISTS);
 }
 
 Test(topics, deleted_ones_stay_deleted) {
         Topic *topic = create("a", 2);
         cr_assert(exists("a-0") && exists("a-1"));
-        cr_assert_eq(topic_delete(state, topic), 0);
+        cr_assert_eq(topic_delete(fixture.state, topic), 0);
         cr_assert(!exists("a-0") && !exists("a-1"));
-        cr_assert_null(topic_find(state, STR("a")));
+        cr_assert_null(topic_find(fixture.state, STR("a")));
         reopen();
-        cr_assert_null(topic_find(state, STR("a")));
+        cr_assert_null(topic_find(fixture.state, STR("a")));
         Uuid id = create("a", 1)->id;
         crash();
-        cr_assert(uuid_equal(&topic_find(state, STR("a"))->id, &id));
-        cr_assert_eq(topic_find(state, STR("a"))->partition_count, 1);
+        cr_assert(uuid_equal(&topic_find(fixture.state, STR("a"))->id, &id));
+        cr_assert_eq(topic_find(fixture.state, STR("a"))->partition_count, 1);
 }
 
 Test(topics, grow_and_keep_their_records) {
         Topic *topic = create("a", 1);
         append(topic->partitions[0], "x");
-        state_commit(state);
-        cr_assert_eq(topic_add_partitions(state, topic, 4), 0);
+        state_commit(fixture.state);
+        cr_assert_eq(topic_add_partitions(fixture.state, topic, 4), 0);
         crash();
-        topic = topic_find(state, STR("a"));
+        topic = topic_find(fixture.state, STR("a"));
         cr_assert_eq(topic->partition_count, 4);
         cr_assert_eq(partition_high_watermark(topic->partitions[0]), 1);
         cr_assert_eq(partition_high_watermark(topic->partitions[3]), 0);
@@ -121,13 +107,13 @@ Test(topics, configs_are_replaced_as_a_whole) {
         Topic *topic = create("a", 1);
         config_map_set(&map, retention, STR("1234"), CONFIG_SOURCE_TOPIC);
         config_map_set(&map, policy, STR("compact"), CONFIG_SOURCE_TOPIC);
-        cr_assert_eq(topic_set_config(state, topic, &map), 0);
+        cr_assert_eq(topic_set_config(fixture.state, topic, &map), 0);
         cr_assert_eq(log_config(topic->partitions[0]->log)->retention_ms, 1234);
         map = CONFIG_MAP_INIT;
         config_map_set(&map, retention, STR("99"), CONFIG_SOURCE_TOPIC);
-        cr_assert_eq(topic_set_config(state, topic, &map), 0);
+        cr_assert_eq(topic_set_config(fixture.state, topic, &map), 0);
         crash();
-        topic = topic_find(state, STR("a"));
+        topic = topic_find(fixture.state, STR("a"));
         cr_assert_eq(log_config(topic->partitions[0]->log)->retention_ms, 99);
         cr_assert(!log_config(topic->partitions[0]->log)->cleanup_compact);
         cr_assert_eq(topic->config.count, 1);
@@ -138,16 +124,16 @@ Test(topics, broker_configs_reach_the_logs_and_survive) {
         ConfigMap map = CONFIG_MAP_INIT;
         config_map_set(&map, config_find_key(CONFIG_RESOURCE_BROKER, STR("log.retention.ms")), STR("77"),
                        CONFIG_SOURCE_DYNAMIC_BROKER);
-        cr_assert_eq(state_set_broker_config(state, true, &map), 0);
+        cr_assert_eq(state_set_broker_config(fixture.state, true, &map), 0);
         config_map_deinit(&map);
-        cr_assert_eq(log_config(partition_find(state, STR("a"), 0)->log)->retention_ms, 77);
-        config_map_deinit(&config.broker);
-        config.broker = CONFIG_MAP_INIT;
+        cr_assert_eq(log_config(partition_find(fixture.state, STR("a"), 0)->log)->retention_ms, 77);
+        config_map_deinit(&fixture.config.broker);
+        fixture.config.broker = CONFIG_MAP_INIT;
         crash();
-        cr_assert_eq(log_config(partition_find(state, STR("a"), 0)->log)->retention_ms, 77);
-        cr_assert_eq(config.broker.entries[0].source, CONFIG_SOURCE_DYNAMIC_DEFAULT_BROKER);
-        cr_assert_eq(state_set_broker_config(state, true, &map), 0);
-        cr_assert_eq(config.broker.count, 0);
+        cr_assert_eq(log_config(partition_find(fixture.state, STR("a"), 0)->log)->retention_ms, 77);
+        cr_assert_eq(fixture.config.broker.entries[0].source, CONFIG_SOURCE_DYNAMIC_DEFAULT_BROKER);
+        cr_assert_eq(state_set_broker_config(fixture.state, true, &map), 0);
+        cr_assert_eq(fixture.config.broker.count, 0);
 }
 
 Test(topics, illegal_names_are_refused_in_kafkas_words) {
@@ -156,69 +142,69 @@ Test(topics, illegal_names_are_refused_in_kafkas_words) {
         long_name[250] = '\0';
         const char *const names[] = { "", ".", "..", "x y", "a/b", long_name };
         for (size_t i = 0; i < 6; i++)
-                cr_assert_eq(topic_validate_name(state, str_of(names[i]), message, sizeof(message)), KAFKA_INVALID_TOPIC_EXCEPTION);
-        topic_validate_name(state, STR("x y"), message, sizeof(message));
+                cr_assert_eq(topic_validate_name(fixture.state, str_of(names[i]), message, sizeof(message)), KAFKA_INVALID_TOPIC_EXCEPTION);
+        topic_validate_name(fixture.state, STR("x y"), message, sizeof(message));
         cr_assert_str_eq(message, "Topic name is invalid: 'x y' contains one or more characters other than ASCII alphanumerics, "
                                   "'.', '_' and '-'");
         long_name[249] = '\0';
-        cr_assert_eq(topic_validate_name(state, str_of(long_name), message, sizeof(message)), 0);
+        cr_assert_eq(topic_validate_name(fixture.state, str_of(long_name), message, sizeof(message)), 0);
 }
 
 Test(topics, names_that_differ_in_dots_and_underscores_collide) {
         char message[512];
         Topic *topic = create("a_b", 1);
-        cr_assert_eq(topic_validate_name(state, STR("a.b"), message, sizeof(message)), KAFKA_INVALID_TOPIC_EXCEPTION);
+        cr_assert_eq(topic_validate_name(fixture.state, STR("a.b"), message, sizeof(message)), KAFKA_INVALID_TOPIC_EXCEPTION);
         cr_assert_str_eq(message, "Topic 'a.b' collides with existing topic: a_b");
-        topic_delete(state, topic);
-        cr_assert_eq(topic_validate_name(state, STR("a.b"), message, sizeof(message)), 0);
+        topic_delete(fixture.state, topic);
+        cr_assert_eq(topic_validate_name(fixture.state, STR("a.b"), message, sizeof(message)), 0);
 }
 
 Test(topics, a_stray_directory_does_not_end_up_in_a_new_topic) {
         char path[128];
-        snprintf(path, sizeof(path), "%s/a-0", dir);
+        snprintf(path, sizeof(path), "%s/a-0", fixture.dir);
         mkdir(path, 0755);
-        snprintf(path, sizeof(path), "%s/a-0/keep", dir);
+        snprintf(path, sizeof(path), "%s/a-0/keep", fixture.dir);
         close(open(path, O_CREAT | O_WRONLY, 0644));
         create("a", 1);
         cr_assert(!exists("a-0/keep"));
         reopen();
-        cr_assert(partition_find(state, STR("a"), 0)->log);
+        cr_assert(partition_find(fixture.state, STR("a"), 0)->log);
 }
 
 Test(topics, a_directory_of_another_topic_id_is_not_served) {
         create("a", 1);
         create("b", 1);
-        cr_assert_eq(state_close(state), 0);
+        cr_assert_eq(state_close(fixture.state), 0);
         char command[256];
-        snprintf(command, sizeof(command), "cp '%s/a-0/partition.metadata' '%s/b-0/'", dir, dir);
+        snprintf(command, sizeof(command), "cp '%s/a-0/partition.metadata' '%s/b-0/'", fixture.dir, fixture.dir);
         cr_assert_eq(system(command), 0);
         trace_level = TRACE_ERROR;
-        cr_assert_eq(state_open(&config, NOW, 0, &state), 0);
-        cr_assert(partition_find(state, STR("a"), 0)->log);
-        cr_assert_null(partition_find(state, STR("b"), 0)->log);
+        cr_assert_eq(state_open(&fixture.config, FIXTURE_NOW, 0, &fixture.state), 0);
+        cr_assert(partition_find(fixture.state, STR("a"), 0)->log);
+        cr_assert_null(partition_find(fixture.state, STR("b"), 0)->log);
 }
 
 Test(topics, deleted_records_stay_deleted) {
         Partition *partition = create("a", 1)->partitions[0];
         for (int i = 0; i < 3; i++)
                 append(partition, "x");
-        state_commit(state);
-        cr_assert_eq(partition_delete_records(state, partition, 4), KAFKA_OFFSET_OUT_OF_RANGE);
-        cr_assert_eq(partition_delete_records(state, partition, 2), 0);
-        cr_assert_eq(state_checkpoint_starts(state), 0);
+        state_commit(fixture.state);
+        cr_assert_eq(partition_delete_records(fixture.state, partition, 4), KAFKA_OFFSET_OUT_OF_RANGE);
+        cr_assert_eq(partition_delete_records(fixture.state, partition, 2), 0);
+        cr_assert_eq(state_checkpoint_starts(fixture.state), 0);
         crash();
-        partition = partition_find(state, STR("a"), 0);
+        partition = partition_find(fixture.state, STR("a"), 0);
         cr_assert_eq(partition_start_offset(partition), 2);
-        cr_assert_eq(partition_delete_records(state, partition, -1), 0);
+        cr_assert_eq(partition_delete_records(fixture.state, partition, -1), 0);
         reopen();
-        cr_assert_eq(partition_start_offset(partition_find(state, STR("a"), 0)), 3);
+        cr_assert_eq(partition_start_offset(partition_find(fixture.state, STR("a"), 0)), 3);
 }
 
 Test(topics, internal_topics_are_compacted) {
         Topic *topic = NULL;
-        cr_assert_eq(topic_auto_create(state, STR(TOPIC_NAME_OFFSETS), &topic), 0);
+        cr_assert_eq(topic_auto_create(fixture.state, STR(TOPIC_NAME_OFFSETS), &topic), 0);
         cr_assert(topic->is_internal);
-        cr_assert_eq(topic->partition_count, config_int(&config, "offsets.topic.num.partitions"));
+        cr_assert_eq(topic->partition_count, config_int(&fixture.config, "offsets.topic.num.partitions"));
         cr_assert(log_config(topic->partitions[0]->log)->cleanup_compact);
 }
 
@@ -229,6 +215,6 @@ Test(topics, thousands_replay_quickly) {
                 create(name, 1);
         }
         reopen();
-        cr_assert_eq(state->topics.count, 300);
-        cr_assert_eq(state->topics_by_collision.count, 300);
+        cr_assert_eq(fixture.state->topics.count, 300);
+        cr_assert_eq(fixture.state->topics_by_collision.count, 300);
 }
