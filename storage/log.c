@@ -20,7 +20,7 @@ int log_open(const LogOpen *how, Log **ret_log) {
         if (!log)
                 return -ENOMEM;
         log->config = how->config;
-        log->snapshot_offset = -1;
+        log->snapshot_offset = log->recall_offset = -1;
         log->path = strdup(how->path);
         int r = log->path ? log_load(log, how) : -ENOMEM;
         if (r) {

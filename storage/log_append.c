@@ -175,14 +175,18 @@ static int queue_batches(Log *log, uint8_t *records, size_t size, LogOrigin orig
 }
 
 /* Producer epoch and sequence of a client's one batch. *ret_append is the original's when it is a duplicate. */
-static int check_producer(const Log *log, const uint8_t *records, size_t size, LogAppend *append) {
+static int check_producer(Log *log, const uint8_t *records, size_t size, LogAppend *append) {
         BatchHeader header;
         batch_read_header(records, size, &header);
         if (header.producer_id < 0)
                 return 0;
-        append->duplicate = producers_find_duplicate(&log->producers, &header, &append->base_offset,
-                                                     &append->last_offset, &append->log_append_time_ms);
-        return append->duplicate ? 0 : producers_check(&log->producers, &header);
+        int r;
+        do {
+                append->duplicate = producers_find_duplicate(&log->producers, &header, &append->base_offset,
+                                                             &append->last_offset, &append->log_append_time_ms);
+                r = append->duplicate ? 0 : producers_check(&log->producers, &header);
+        } while (r == KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER && log->recall_offset >= 0 && log_recall_producers(log));
+        return r;
 }
 
 int log_append(Log *log, uint8_t *records, size_t size, LogOrigin origin, int32_t leader_epoch, int64_t now_ms,

@@ -33,6 +33,7 @@ struct Log {
         int64_t recovery_point;
         int64_t size_bytes;
         int64_t snapshot_offset; /* of the newest producer snapshot, or -1 */
+        int64_t recall_offset;   /* of the snapshot that the producers' state began with, or -1 */
         int32_t next_epoch;      /* newest, queued batches included */
         int failure;             /* the first failed sync; final */
         QueuedBatch *queue;
@@ -104,6 +105,9 @@ void log_keep_transactions(Log *log);
  * aborted on the way, and the segment that their marker is in. 0; -EUCLEAN; -errno. */
 int log_replay_producers(Log *log, Producers *producers, int64_t offset, int64_t end_offset,
                          int (*each)(Segment *segment, const AbortedTxn *txn, void *data), void *data);
+/* Once after a load from a snapshot: adds to the producers' state the batches before it, of the last five, that are still there. Whether
+ * there may be new ones. */
+bool log_recall_producers(Log *log);
 /* Builds the transaction indexes of the segments from first on from the log. 0 or -errno. */
 int log_rebuild_txns(Log *log, int32_t first);
 /* After a recovery from recovery_point on: the transaction indexes may be of any age. 0 or -errno. */

@@ -171,7 +171,7 @@ static int load_producers(Log *log, const Listing *listing, int64_t offset, int6
                 char path[SEGMENT_PATH_MAX];
                 segment_path(log->path, at, "snapshot", path);
                 if (at >= from && at <= offset_max && producers_read_snapshot(&log->producers, path) == 0)
-                        log->snapshot_offset = from = at;
+                        log->snapshot_offset = log->recall_offset = from = at;
         }
         *ret_offset = from > offset ? from : offset;
         return from < offset ? log_replay_producers(log, &log->producers, from, offset, NULL, NULL) : 0;

@@ -175,16 +175,20 @@ static void state_set_epoch(ProducerState *state, int16_t epoch) {
         state->epoch = epoch;
 }
 
-static void state_add_batch(ProducerState *state, const BatchHeader *header) {
-        state_set_epoch(state, header->producer_epoch);
-        if (state->batch_count == PRODUCER_BATCHES_MAX)
-                memmove(state->batches, state->batches + 1, --state->batch_count * sizeof(*state->batches));
-        state->batches[state->batch_count++] = (ProducerBatch){
+static ProducerBatch batch_of(const BatchHeader *header) {
+        return (ProducerBatch){
                 .last_offset = batch_last_offset(header),
                 .timestamp_ms = header->max_timestamp,
                 .last_sequence = batch_last_sequence(header),
                 .offset_delta = header->last_offset_delta,
         };
+}
+
+static void state_add_batch(ProducerState *state, const BatchHeader *header) {
+        state_set_epoch(state, header->producer_epoch);
+        if (state->batch_count == PRODUCER_BATCHES_MAX)
+                memmove(state->batches, state->batches + 1, --state->batch_count * sizeof(*state->batches));
+        state->batches[state->batch_count++] = batch_of(header);
         state->last_timestamp_ms = header->max_timestamp;
         if (header->attributes & BATCH_TRANSACTIONAL && state->txn_start_offset < 0)
                 state->txn_start_offset = header->base_offset;
@@ -244,6 +248,24 @@ int producers_update(Producers *producers, const BatchHeader *header, const uint
         if (r && undo)
                 producers_revert(producers, producers->undo_count - 1);
         return r;
+}
+
+void producers_recall(Producers *producers, const BatchHeader *header) {
+        Producer *producer = header->attributes & BATCH_CONTROL ? NULL : producers_find(producers, header->producer_id);
+        if (!producer || producer->state.epoch != header->producer_epoch)
+                return;
+        ProducerState *state = &producer->state;
+        int at = state->batch_count;
+        while (at && state->batches[at - 1].last_offset > batch_last_offset(header))
+                at--;
+        bool known = at && state->batches[at - 1].last_offset == batch_last_offset(header);
+        if (known || at == state->batch_count || (!at && state->batch_count == PRODUCER_BATCHES_MAX))
+                return;
+        if (state->batch_count == PRODUCER_BATCHES_MAX)
+                memmove(state->batches, state->batches + 1, --at * sizeof(*state->batches));
+        else
+                memmove(state->batches + at + 1, state->batches + at, (state->batch_count++ - at) * sizeof(*state->batches));
+        state->batches[at] = batch_of(header);
 }
 
 void producers_revert(Producers *producers, uint32_t count) {

@@ -84,6 +84,9 @@ static inline int64_t producers_first_open(const Producers *producers) {
  * hold it whole. With undo it can be taken back. 0 or -ENOMEM (nothing changed). */
 int producers_update(Producers *producers, const BatchHeader *header, const uint8_t *data, bool undo);
 
+/* Adds a batch older than the last one to the state of a producer that is there with the batch's epoch, if it is one of its last five. */
+void producers_recall(Producers *producers, const BatchHeader *header);
+
 /* Takes back the updates since count was producers->undo_count. */
 void producers_revert(Producers *producers, uint32_t count);
 /* Makes them final. */

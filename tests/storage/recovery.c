@@ -122,6 +122,40 @@ Test(recovery, missing_derived_files_are_built_again) {
         cr_assert_eq(system(command), 0);
 }
 
+/* A client that had five requests under way sends all of them again. */
+Test(recovery, last_five_batches_of_each_producer_are_known_again) {
+        for (int round = 0; round < 4; round++) {
+                LogOpen how = how_to_open();
+                how.config.segment_bytes = round < 2 ? 500 : 30000;
+                how.clean_shutdown = round % 2;
+                Log *log = open_log(how);
+                for (int i = 0; i < 100; i++)
+                        append(log, TEST_BATCH(.value_bytes = 100, .producer_id = 4 + i % 3, .producer_epoch = 0, .base_sequence = i / 3));
+                if (how.clean_shutdown)
+                        assert_ok(log_close(log, NOW));
+                else {
+                        assert_ok(log_sync(log));
+                        how.recovery_point = 100;
+                        log_write_snapshot(log, 100);
+                        log_abandon(log);
+                }
+                log = open_log(how);
+                LogAppend result;
+                for (int i = 85; i < 100; i++) {
+                        TestBatch again = TEST_BATCH(.value_bytes = 100, .producer_id = 4 + i % 3, .producer_epoch = 0, .base_sequence = i / 3);
+                        assert_ok(try_append(log, again, &result));
+                        cr_assert(result.duplicate && result.base_offset == i, "round %d, batch %d", round, i);
+                }
+                TestBatch older = TEST_BATCH(.value_bytes = 100, .producer_id = 4, .producer_epoch = 0, .base_sequence = 28);
+                cr_assert_eq(try_append(log, older, &result), KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER);
+                TestBatch next = TEST_BATCH(.value_bytes = 100, .producer_id = 4, .producer_epoch = 0, .base_sequence = 34);
+                assert_ok(try_append(log, next, &result));
+                cr_assert_not(result.duplicate);
+                assert_ok(log_close(log, NOW));
+                assert_ok(log_delete_directory(test_log_path));
+        }
+}
+
 Test(recovery, sealed_indexes_lost_after_a_clean_stop_are_built_again) {
         LogOpen how = how_to_open();
         how.config.segment_bytes = 30000;
