@@ -21,6 +21,7 @@ int log_open(const LogOpen *how, Log **ret_log) {
                 return -ENOMEM;
         log->config = how->config;
         log->snapshot_offset = log->recall_offset = -1;
+        log->spares_space = how->spares_space;
         log->path = strdup(how->path);
         int r = log->path ? log_load(log, how) : -ENOMEM;
         if (r) {
@@ -130,6 +131,7 @@ int log_push_segment(Log *log, Segment *segment) {
                 log->segments = segments;
                 log->segment_capacity = capacity;
         }
+        segment->spares_space = log->spares_space;
         log->segments[log->segment_count++] = segment;
         return 0;
 }

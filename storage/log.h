@@ -60,6 +60,7 @@ typedef struct LogOpen {
         int64_t recovery_point;    /* all below this offset is known to be on disk; 0 when unknown */
         int64_t log_start_offset;  /* from the checkpoint; 0 when unknown */
         int64_t now_ms;
+        bool spares_space;         /* written to also with the last of the disk: file_spare_space() */
         Reaper *reaper;            /* of dropped segments; must outlive the log and its spans. NULL: they are unlinked at once */
 } LogOpen;
 

@@ -42,6 +42,7 @@ struct Log {
         int64_t unstable_offset; /* where the oldest open transaction began, queued batches left out; INT64_MAX */
         AbortedTxn *aborted;     /* by queued markers */
         uint32_t aborted_count, aborted_capacity;
+        bool spares_space;       /* as in LogOpen */
         bool markers_walked; /* recovery met transactions' markers */
         Epochs epochs;
         Reaper *reaper;          /* NULL: files are unlinked at once */

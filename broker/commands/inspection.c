@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "broker/state/metadata_replay.h"
+#include "storage/base/ballast.h"
 #include "storage/base/file.h"
 #include "storage/base/trace.h"
 #include "storage/checkpoint.h"
@@ -167,7 +168,7 @@ static bool ends_with(const char *name, const char *end) {
 }
 
 static bool is_known(const char *name) {
-        static const char *const names[] = { ".", "..", ".lock", ".kafka_cleanshutdown", "meta.properties", "lost+found",
+        static const char *const names[] = { ".", "..", ".lock", BALLAST_NAME, ".kafka_cleanshutdown", "meta.properties", "lost+found",
                                              "bootstrap.checkpoint", "cleaner-offset-checkpoint", TOPIC_NAME_METADATA "-0",
                                              "log-start-offset-checkpoint", "recovery-point-offset-checkpoint",
                                              "replication-offset-checkpoint" };

@@ -14,6 +14,7 @@
 
 #include "broker/state/adoption.h"
 #include "broker/state/metadata.h"
+#include "storage/base/ballast.h"
 #include "storage/base/trace.h"
 #include "storage/checkpoint.h"
 
@@ -259,14 +260,18 @@ int data_dir_open(State *state) {
                 r = data_dir_lock(state);
         if (r == 0)
                 r = read_or_write_meta(state);
+        if (r == 0)
+                ballast_open(state->config->data_dir);
         if (r < 0)
                 trace_error("cannot open data directory '%s': %s; %s", state->config->data_dir, strerror(-r), data_dir_remedy(r));
         return r;
 }
 
 void data_dir_close(State *state) {
-        if (state->lock_fd >= 0)
-                close(state->lock_fd);
+        if (state->lock_fd < 0)
+                return;
+        ballast_close();
+        close(state->lock_fd);
         state->lock_fd = -1;
 }
 

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "broker/state/flusher.h"
+#include "storage/base/ballast.h"
 #include "storage/base/error.h"
 #include "storage/base/trace.h"
 #include "storage/checkpoint.h"
@@ -51,7 +52,8 @@ int partition_create_log(State *state, Partition *partition) {
         int r = partition_path(state, partition, path);
         if (r == 0)
                 r = set_aside(path);
-        LogOpen how = { .path = path, .now_ms = state->now_ms, .reaper = &state->reaper };
+        LogOpen how = { .path = path, .now_ms = state->now_ms, .spares_space = partition->topic->is_internal,
+                        .reaper = &state->reaper };
         config_topic_log(state->config, &partition->topic->config, &how.config);
         if (r == 0)
                 r = log_open(&how, &partition->log);
@@ -100,7 +102,7 @@ int partition_open_log(State *state, Partition *partition, const LogConfig *conf
         if (!check_directory(partition, path, &reason))
                 goto damaged;
         LogOpen how = { .path = path, .config = *config, .clean_shutdown = clean_shutdown, .now_ms = state->now_ms,
-                        .recovery_point = partition->recovery_point, .reaper = &state->reaper,
+                        .recovery_point = partition->recovery_point, .spares_space = partition->topic->is_internal, .reaper = &state->reaper,
                         .log_start_offset = partition->checkpoint_start_offset };
         r = log_open(&how, &partition->log);
         if (r == 0 || r == -ENOMEM || r == -EMFILE || r == -ENFILE)
@@ -145,7 +147,7 @@ void partition_free(State *state, Partition *partition) {
 
 int partition_append(State *state, Partition *partition, uint8_t *records, size_t size, LogOrigin origin,
                      LogAppend *ret_append) {
-        if (!partition->log || state->failed)
+        if (!partition->log || state->failed || (origin == LOG_ORIGIN_CLIENT && !ballast_is_kept(state->mono_ms)))
                 return KAFKA_KAFKA_STORAGE_ERROR;
         int r = log_append(partition->log, records, size, origin, partition->leader_epoch, state->now_ms, ret_append);
         if (r == 0 && log_is_dirty(partition->log) && !list_node_is_linked(&partition->dirty))

@@ -33,20 +33,29 @@ static int system_open(const char *path, int flags, mode_t mode) {
 const FileOps FILE_OPS_SYSTEM = SYSTEM_CALLS;
 FileOps file_ops = SYSTEM_CALLS;
 bool (*file_spare_descriptor)(void);
+bool (*file_spare_space)(void);
 
-/* Whether one more try makes sense; errno stays what it was. */
-static bool spare_descriptor(void) {
+bool file_is_full(int r) {
+        return r == -ENOSPC || r == -EDQUOT;
+}
+
+/* Whether one more try makes sense after errno, which stays what it was. */
+static bool is_worth_a_try(void) {
         int error = errno;
-        bool spared = file_spare_descriptor && file_spare_descriptor();
+        bool again = error == EINTR;
+        if (error == EMFILE || error == ENFILE)
+                again = file_spare_descriptor && file_spare_descriptor();
+        else if (file_is_full(-error))
+                again = file_spare_space && file_spare_space();
         errno = error;
-        return spared;
+        return again;
 }
 
 int file_open(const char *path, int flags) {
         int fd;
         do {
                 fd = file_ops.open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0644);
-        } while (fd < 0 && (errno == EINTR || ((errno == EMFILE || errno == ENFILE) && spare_descriptor())));
+        } while (fd < 0 && is_worth_a_try());
         return fd < 0 ? -errno : fd;
 }
 
@@ -70,10 +79,10 @@ ssize_t file_read(int fd, void *data, size_t size, int64_t position) {
         return (ssize_t)done;
 }
 
-int file_write_parts(int fd, struct iovec *parts, int count, int64_t position) {
+int file_write_parts(int fd, struct iovec *parts, int count, int64_t position, bool spare_space) {
         while (count) {
                 ssize_t got = file_ops.pwritev(fd, parts, count < IOV_MAX ? count : IOV_MAX, position);
-                if (got < 0 && errno == EINTR)
+                if (got < 0 && (errno == EINTR || (spare_space && is_worth_a_try())))
                         continue;
                 if (got < 0)
                         return -errno;
@@ -92,7 +101,7 @@ int file_write_parts(int fd, struct iovec *parts, int count, int64_t position) {
 
 int file_write(int fd, const void *data, size_t size, int64_t position) {
         struct iovec part = { .iov_base = (void *)data, .iov_len = size };
-        return size ? file_write_parts(fd, &part, 1, position) : 0;
+        return size ? file_write_parts(fd, &part, 1, position, true) : 0;
 }
 
 int64_t file_size(int fd) {
@@ -140,8 +149,20 @@ void file_reserve(int fd, int64_t position, int64_t size) {
         (void)!file_ops.fallocate(fd, FALLOC_FL_KEEP_SIZE, position, size);
 }
 
+int file_allocate(int fd, int64_t size) {
+        int r;
+        do {
+                r = file_ops.fallocate(fd, 0, 0, size);
+        } while (r < 0 && errno == EINTR);
+        return r < 0 ? -errno : 0;
+}
+
 int file_rename(const char *from, const char *to) {
-        return file_ops.rename(from, to) < 0 ? -errno : 0;
+        int r;
+        do {
+                r = file_ops.rename(from, to);
+        } while (r < 0 && is_worth_a_try());
+        return r < 0 ? -errno : 0;
 }
 
 int file_unlink(const char *path) {
@@ -170,9 +191,11 @@ int file_sync_parent(const char *path) {
 }
 
 int file_make_directory(const char *path) {
-        if (file_ops.mkdir(path, 0755) < 0)
-                return -errno;
-        return file_sync_parent(path);
+        int r;
+        do {
+                r = file_ops.mkdir(path, 0755);
+        } while (r < 0 && is_worth_a_try());
+        return r < 0 ? -errno : file_sync_parent(path);
 }
 
 int file_remove_directory(const char *path) {

@@ -30,6 +30,11 @@ extern FileOps file_ops;
 
 /* Called when the process has no descriptor left: true when it closed one, so that opening is worth another try. */
 extern bool (*file_spare_descriptor)(void);
+/* Called when the disk is full, on any thread: true when there is room again. */
+extern bool (*file_spare_space)(void);
+
+/* Whether r says that the disk, or this user's share of it, is full. */
+bool file_is_full(int r);
 
 /* An fd (O_CLOEXEC | O_NOFOLLOW are added; mode 0644) or -errno. */
 int file_open(const char *path, int flags);
@@ -39,8 +44,10 @@ void file_close(int fd);
 /* Bytes read, less than size only at the end of the file, or -errno. */
 ssize_t file_read(int fd, void *data, size_t size, int64_t position);
 
-/* Writes all parts at position, which may be changed on the way. 0 or -errno. */
-int file_write_parts(int fd, struct iovec *parts, int count, int64_t position);
+/* Writes all parts at position, which may be changed on the way; with spare_space also when the disk is full, if that can be. 0 or
+ * -errno. */
+int file_write_parts(int fd, struct iovec *parts, int count, int64_t position, bool spare_space);
+/* The same for one part, with spare_space. */
 int file_write(int fd, const void *data, size_t size, int64_t position);
 
 /* The size of an open file or -errno. */
@@ -57,6 +64,8 @@ int file_sync_data(int fd); /* fdatasync */
 int file_truncate(int fd, int64_t size);
 /* Reserves extents without changing the size; failure is harmless. */
 void file_reserve(int fd, int64_t position, int64_t size);
+/* Makes the file at least size bytes long, with all of them on the disk. 0 or -errno. */
+int file_allocate(int fd, int64_t size);
 
 int file_rename(const char *from, const char *to);
 /* 0 also when there is no such file. */
