@@ -447,9 +447,11 @@ void config_topic_log(const Config *config, const ConfigMap *topic, LogConfig *r
         Str policy = config_topic_str(config, topic, "cleanup.policy", NULL);
         double dirty_ratio = 0.5;
         parse_double(config_topic_str(config, topic, "min.cleanable.dirty.ratio", NULL), &dirty_ratio);
+        bool compact = list_holds(policy, STR("compact"));
+        int64_t segment_ms = topic_int(config, topic, "segment.ms"), lag_max_ms = topic_int(config, topic, "max.compaction.lag.ms");
         *ret_log_config = (LogConfig){
                 .segment_bytes = topic_int(config, topic, "segment.bytes"),
-                .segment_ms = topic_int(config, topic, "segment.ms"),
+                .segment_ms = compact && lag_max_ms > 0 && lag_max_ms < segment_ms ? lag_max_ms : segment_ms,
                 .segment_index_bytes = topic_int(config, topic, "segment.index.bytes"),
                 .index_interval_bytes = topic_int(config, topic, "index.interval.bytes"),
                 .retention_ms = topic_int(config, topic, "retention.ms"),
@@ -460,12 +462,12 @@ void config_topic_log(const Config *config, const ConfigMap *topic, LogConfig *r
                 .producer_id_expiration_ms = config_int(config, "producer.id.expiration.ms"),
                 .min_cleanable_dirty_ratio = dirty_ratio,
                 .min_compaction_lag_ms = topic_int(config, topic, "min.compaction.lag.ms"),
-                .max_compaction_lag_ms = topic_int(config, topic, "max.compaction.lag.ms"),
+                .max_compaction_lag_ms = lag_max_ms,
                 .delete_retention_ms = topic_int(config, topic, "delete.retention.ms"),
                 .message_timestamp_log_append =
                         str_equal(config_topic_str(config, topic, "message.timestamp.type", NULL), STR("LogAppendTime")),
                 .cleanup_delete = list_holds(policy, STR("delete")),
-                .cleanup_compact = list_holds(policy, STR("compact")),
+                .cleanup_compact = compact,
         };
 }
 

@@ -22,6 +22,7 @@
 #define MARKER_NAME ".kafka_cleanshutdown"
 #define RECOVERY_NAME "recovery-point-offset-checkpoint"
 #define START_NAME "log-start-offset-checkpoint"
+#define CLEANER_NAME "cleaner-offset-checkpoint"
 #define REPLICATION_NAME "replication-offset-checkpoint"
 
 static int entry_path(const State *state, const char *name, char path[static PATH_MAX]) {
@@ -312,6 +313,12 @@ static void note_start(const CheckpointRow *row, void *data) {
                 partition->checkpoint_start_offset = row->offset;
 }
 
+static void note_cleaner(const CheckpointRow *row, void *data) {
+        Partition *partition = partition_find(data, str_of(row->topic), row->partition);
+        if (partition && row->offset >= 0)
+                partition->cleaner_offset = row->offset;
+}
+
 static int read_checkpoint(State *state, const char *name, void (*each)(const CheckpointRow *row, void *data), void *data) {
         int r = checkpoint_read(state->config->data_dir, name, each, data);
         if (r == -EUCLEAN)
@@ -326,7 +333,9 @@ int data_dir_read_metadata_checkpoint(State *state, int64_t *ret_recovery_point)
 
 int data_dir_read_checkpoints(State *state) {
         int r = read_checkpoint(state, RECOVERY_NAME, note_recovery, state);
-        return r ? r : read_checkpoint(state, START_NAME, note_start, state);
+        if (r == 0)
+                r = read_checkpoint(state, START_NAME, note_start, state);
+        return r ? r : read_checkpoint(state, CLEANER_NAME, note_cleaner, state);
 }
 
 /* Offsets of a partition that is not served stay what they were. */
@@ -336,6 +345,10 @@ static int64_t recovery_offset(const Partition *partition) {
 
 static int64_t start_offset(const Partition *partition) {
         return partition->log ? log_start_offset(partition->log) : partition->checkpoint_start_offset;
+}
+
+static int64_t cleaner_offset(const Partition *partition) {
+        return partition->cleaner_offset;
 }
 
 static int64_t end_offset(const Partition *partition) {
@@ -383,10 +396,12 @@ int data_dir_write_start_checkpoint(State *state) {
 
 int data_dir_checkpoints(State *state, Checkpoints *ret_files) {
         *ret_files = (Checkpoints){ .gate = &state->checkpoint_gate, .generation = ++state->checkpoint_generation,
-                                    .deletions = state->deletions, .dir = state->config->data_dir, .recovery = BUFFER_INIT, .replication = BUFFER_INIT };
+                                    .deletions = state->deletions, .dir = state->config->data_dir,
+                                    .recovery = BUFFER_INIT, .replication = BUFFER_INIT, .cleaner = BUFFER_INIT };
         format(state, recovery_offset, 0, true, &ret_files->recovery);
         format(state, end_offset, 0, false, &ret_files->replication);
-        if (!ret_files->recovery.failed && !ret_files->replication.failed)
+        format(state, cleaner_offset, 0, false, &ret_files->cleaner);
+        if (!ret_files->recovery.failed && !ret_files->replication.failed && !ret_files->cleaner.failed)
                 return 0;
         checkpoints_deinit(ret_files);
         return -ENOMEM;
@@ -400,6 +415,8 @@ int checkpoints_write(const Checkpoints *files) {
                 if (r == 0)
                         r = write_file(files->dir, REPLICATION_NAME, &files->replication);
                 if (r == 0)
+                        r = write_file(files->dir, CLEANER_NAME, &files->cleaner);
+                if (r == 0)
                         files->gate->written = files->generation;
         }
         pthread_mutex_unlock(&files->gate->lock);
@@ -409,6 +426,7 @@ int checkpoints_write(const Checkpoints *files) {
 void checkpoints_deinit(Checkpoints *files) {
         buffer_deinit(&files->recovery);
         buffer_deinit(&files->replication);
+        buffer_deinit(&files->cleaner);
 }
 
 int data_dir_write_checkpoints(State *state) {

@@ -37,7 +37,7 @@ typedef struct Checkpoints {
         int64_t generation;
         int64_t deletions; /* state's, when this was made */
         const char *dir;
-        Buffer recovery, replication;
+        Buffer recovery, replication, cleaner;
 } Checkpoints;
 /* All but the file of start offsets, which DeleteRecords waits for: it has one writer, the loop. 0 or -ENOMEM. */
 int data_dir_checkpoints(State *state, Checkpoints *ret_files);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "broker/state/cleaner.h"
 #include "broker/state/flusher.h"
 #include "storage/base/ballast.h"
 #include "storage/base/error.h"
@@ -20,6 +21,7 @@ int partition_new(Topic *topic, int32_t index, int32_t leader_epoch, Partition *
         partition->topic = topic;
         partition->index = index;
         partition->leader_epoch = leader_epoch;
+        partition->cleaner_offset = -1;
         list_init(&partition->fetch_waits);
         *ret_partition = partition;
         return 0;
@@ -120,6 +122,7 @@ void partition_delete_log(State *state, Partition *partition) {
         list_remove(&partition->dirty);
         list_remove(&partition->grown);
         flusher_forget(state, partition);
+        cleaner_forget(state, partition);
         if (partition->log)
                 log_abandon(partition->log);
         partition->log = NULL;
@@ -136,10 +139,12 @@ void partition_free(State *state, Partition *partition) {
         if (!partition)
                 return;
         flusher_forget(state, partition);
+        cleaner_forget(state, partition);
         if (partition->log)
                 log_abandon(partition->log);
         list_remove(&partition->dirty);
         list_remove(&partition->grown);
+        list_remove(&partition->retain);
         while (list_pop(&partition->fetch_waits))
                 ;
         free(partition);

@@ -24,6 +24,11 @@ typedef struct Partition {
         ListNode flush, roll, overdue; /* flusher.c: in the state's queues of what is to be synced */
         FlushItem *flushing;    /* a sync is under way */
         int64_t flush_due_ms;   /* while overdue is linked */
+        ListNode retain;        /* in state->retention_queue */
+        ListNode clean;         /* in one of the cleaner's lists */
+        int64_t cleaner_offset; /* compacted up to here; -1: never */
+        int64_t cleaner_seen_offset; /* of the active segment when the cleaner last heard of it */
+        bool is_uncleanable;
         int64_t recovery_point, checkpoint_start_offset; /* as the checkpoint files said at start-up */
 } Partition;
 

@@ -9,6 +9,7 @@
 
 #include "broker/protocol/messages.h"
 #include "broker/state/data_dir.h"
+#include "broker/state/cleaner.h"
 #include "broker/state/flusher.h"
 #include "broker/state/fetch_sessions.h"
 #include "broker/state/metadata.h"
@@ -19,6 +20,7 @@
 #include "broker/state/telemetry.h"
 #include "storage/base/trace.h"
 
+#define RETENTIONS_PER_TURN 64
 #define CHECKPOINT_RETRY_MS 5000
 
 typedef struct CheckpointJob {
@@ -69,25 +71,39 @@ static void checkpoint_later(State *state) {
                           state->mono_ms + config_int(state->config, "log.flush.offset.checkpoint.interval.ms"));
 }
 
-/* Retention is by time, so it runs on an idle broker too, as rarely as Kafka's. */
-static void run_retention(Timer *timer, State *state) {
-        bool removed = false;
+static void queue_retention(State *state) {
         HASHMAP_FOREACH(&state->topics, node) {
                 Topic *topic = container_of(node, Topic, by_name);
-                for (int32_t i = 0; i < topic->partition_count && !state->failed; i++) {
-                        Partition *partition = topic->partitions[i];
-                        int r = partition->log ? log_retain(partition->log, state->now_ms) : 0;
-                        if (partition->log && r >= 0)
-                                flusher_settle(state, partition);
-                        removed = removed || r > 0;
-                        if (r < 0)
-                                trace_warn("cannot apply the retention of %s-%d: %s", topic->name, i, strerror(-r));
-                }
+                for (int32_t i = 0; i < topic->partition_count; i++)
+                        list_append(&state->retention_queue, &topic->partitions[i]->retain);
         }
+}
+
+/* Whether segments were deleted. */
+static bool retain(State *state, Partition *partition) {
+        if (!partition->log)
+                return false;
+        int r = log_retain(partition->log, state->now_ms);
+        if (r < 0)
+                trace_warn("cannot apply the retention of %s-%d: %s", partition->topic->name, partition->index, strerror(-r));
+        else
+                flusher_settle(state, partition);
+        cleaner_committed(state, partition);
+        return r > 0;
+}
+
+/* Retention is by time, so it runs on an idle broker too, as rarely as Kafka's; a few logs a turn. */
+static void run_retention(Timer *timer, State *state) {
+        bool removed = false;
+        if (list_is_empty(&state->retention_queue))
+                queue_retention(state);
+        for (int i = 0; i < RETENTIONS_PER_TURN && !list_is_empty(&state->retention_queue) && !state->failed; i++)
+                removed |= retain(state, container_of(list_pop(&state->retention_queue), Partition, retain));
         if (removed)
                 checkpoint_later(state);
         flusher_start(state); /* it may have rolled some */
-        timer_set(state, timer, state->mono_ms + config_int(state->config, "log.retention.check.interval.ms"));
+        bool is_over = state->failed || list_is_empty(&state->retention_queue);
+        timer_set(state, timer, state->mono_ms + (is_over ? config_int(state->config, "log.retention.check.interval.ms") : 0));
 }
 
 typedef struct UnlinkJob {
@@ -147,9 +163,14 @@ static State *state_new(Config *config, int64_t now_ms, int64_t mono_ms) {
         list_init(&state->roll_queue);
         list_init(&state->flush_deadlines);
         list_init(&state->sync_waits);
+        list_init(&state->retention_queue);
         pthread_mutex_init(&state->checkpoint_gate.lock, NULL);
         worker_init(&state->flusher, state);
         worker_init(&state->worker, state);
+        worker_init(&state->cleaner.worker, state);
+        list_init(&state->cleaner.queue);
+        list_init(&state->cleaner.pass);
+        state->cleaner.timer.fire = cleaner_run_timer;
         state->reaper.take = reap;
         state->flush_timer.fire = flusher_run_timer;
         state->checkpoint_timer.fire = run_checkpoint;
@@ -169,6 +190,7 @@ static void free_kept_buffers(State *state) {
 static void state_free(State *state) {
         worker_set_wake(&state->flusher, NULL, NULL);
         worker_set_wake(&state->worker, NULL, NULL);
+        worker_set_wake(&state->cleaner.worker, NULL, NULL);
         HASHMAP_FOREACH(&state->topics, node)
                 topic_free(state, container_of(node, Topic, by_name));
         free_kept_buffers(state);
@@ -179,10 +201,12 @@ static void state_free(State *state) {
         metadata_abandon(state);
         worker_deinit(&state->flusher);
         worker_deinit(&state->worker);
+        worker_deinit(&state->cleaner.worker);
         data_dir_close(state);
         timer_stop(state, &state->checkpoint_timer);
         timer_stop(state, &state->retention_timer);
         timer_stop(state, &state->flush_timer);
+        timer_stop(state, &state->cleaner.timer);
         heap_deinit(&state->timers);
         pthread_mutex_destroy(&state->checkpoint_gate.lock);
         hashmap_deinit(&state->topics);
@@ -331,6 +355,7 @@ static bool is_sound(const State *state) {
 int state_close(State *state) {
         if (!state)
                 return 0;
+        cleaner_stop(state);
         state_drain(state);
         flusher_give_up(state);
         transactions_close(state);
@@ -404,7 +429,10 @@ static void commit_once(State *state) {
         for (ListNode *node; (node = list_pop(&state->dirty_partitions));) {
                 Partition *partition = container_of(node, Partition, dirty);
                 partition->commit_error = commit_partition(state, partition);
-                if (!partition->commit_error && flusher_committed(state, partition) && !list_node_is_linked(&partition->grown))
+                if (partition->commit_error)
+                        continue;
+                cleaner_committed(state, partition);
+                if (flusher_committed(state, partition) && !list_node_is_linked(&partition->grown))
                         list_append(&grown, &partition->grown);
         }
         free_kept_buffers(state);
@@ -429,16 +457,18 @@ void state_commit(State *state) {
 void state_set_wake(State *state, void (*wake)(void *data), void *data) {
         worker_set_wake(&state->flusher, wake, data);
         worker_set_wake(&state->worker, wake, data);
+        worker_set_wake(&state->cleaner.worker, wake, data);
 }
 
 void state_collect(State *state) {
         worker_collect(&state->flusher);
         worker_collect(&state->worker);
+        worker_collect(&state->cleaner.worker);
 }
 
 static bool is_busy(const State *state) {
         return !list_is_empty(&state->dirty_partitions) || !list_is_empty(&state->commit_waits) || state->flush_is_running ||
-               state->roll_is_running;
+               state->roll_is_running || state->cleaner.busy;
 }
 
 void state_drain(State *state) {
@@ -447,6 +477,7 @@ void state_drain(State *state) {
                 flusher_start(state);
                 worker_drain(&state->flusher);
                 worker_drain(&state->worker);
+                worker_drain(&state->cleaner.worker);
         } while (is_busy(state));
 }
 

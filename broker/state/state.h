@@ -25,6 +25,18 @@ typedef struct CheckpointGate {
         int64_t written; /* generation of the files on disk */
 } CheckpointGate;
 
+/* What cleaner.c knows. */
+typedef struct Cleaner {
+        Worker worker;
+        Timer timer;
+        List queue, pass;  /* Partition.clean: to be looked at, and the rest of those that are being looked at */
+        Partition *best;   /* the dirtiest of the pass so far */
+        double best_ratio;
+        Partition *busy;   /* being compacted */
+        Compaction *compaction;
+        bool is_stopped;
+} Cleaner;
+
 struct State {
         Config *config;     /* not owned */
         int64_t now_ms;     /* wall clock, set by the loop each turn */
@@ -35,7 +47,8 @@ struct State {
         HashMap topics, topics_by_id, topics_by_collision;
         Heap timers;
         Worker flusher;        /* syncs that somebody waits for */
-        Worker worker;         /* everything else that blocks */
+        Worker worker;         /* everything else that blocks, but for the cleaner */
+        Cleaner cleaner;
         Reaper reaper;         /* of dropped segments: to the worker */
         List dirty_partitions; /* Partition.dirty */
         List commit_waits;     /* CommitWait.node, in the order of their appends */
@@ -67,6 +80,7 @@ struct State {
         int64_t deletions, checkpointed_deletions; /* of topics, and how many of them the files have followed */
         Timer checkpoint_timer; /* runs while the checkpoint files are older than the logs */
         Timer retention_timer;
+        List retention_queue;  /* Partition.retain: the rest of the pass under way */
         bool failed;           /* a sync failed: no further acknowledgement; the broker exits 1 */
 };
 

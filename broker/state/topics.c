@@ -7,6 +7,7 @@
 
 #include "broker/protocol/messages.h"
 #include "broker/state/data_dir.h"
+#include "broker/state/cleaner.h"
 #include "broker/state/flusher.h"
 #include "broker/state/metadata.h"
 #include "storage/base/error.h"
@@ -309,6 +310,7 @@ void topic_apply_config(State *state, Topic *topic) {
                 if (!partition->log)
                         continue;
                 log_set_config(partition->log, &config);
+                cleaner_settle(state, partition);
                 if (flusher_settle(state, partition))
                         partition_wake(state, partition);
         }
