@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "broker/state/flusher.h"
+#include "storage/base/file.h"
 #include "storage/base/trace.h"
 
 #define LOOKS_PER_TURN 64
@@ -82,7 +83,7 @@ static int run_compaction(Job *job) {
 
 /* Another try may do better. */
 static bool is_passing(int result) {
-        return result == -ECANCELED || result == -ENOSPC || result == -EDQUOT || result == -ENOMEM || result == -EMFILE || result == -ENFILE;
+        return result == -ECANCELED || file_is_full(result) || result == -ENOMEM || result == -EMFILE || result == -ENFILE;
 }
 
 static void note_failure(State *state, Partition *partition, int result) {
