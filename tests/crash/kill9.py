@@ -3,9 +3,10 @@
 
 usage: kill9.py [--cycles N] [--records N] [--seed N] [--directory DIR]
 
-Two producers without ids, and two idempotent ones that repeat what was not acknowledged, write numbered records; offsets are
-committed, topics made and removed. Some restarts are killed, too, while they recover. Then every acknowledged record has to be there once
-and in order, every idempotent producer's exactly once, every committed offset no older than acknowledged, every topic as acknowledged.
+Two producers without ids, and two idempotent ones that repeat what was not acknowledged, write numbered records; a compacted topic gets
+new values of a few keys all the time; offsets are committed, topics made and removed. Some restarts are killed, too, while they recover. Then every acknowledged record has to be there once
+and in order, every idempotent producer's exactly once, every committed offset and every key's value no older than acknowledged, every
+topic as acknowledged.
 Runs until both the cycles and the records are reached."""
 import argparse
 import pathlib
@@ -22,8 +23,11 @@ import broker as brokers
 import records
 import wire
 
-TOPIC, GROUP = 'events', 'readers'
+TOPIC, COMPACTED, GROUP = 'events', 'latest', 'readers'
 CONFIGS = [{'name': 'segment.index.bytes', 'value': '240'}]  # a new segment every 100 KB
+COMPACTED_CONFIGS = [{'name': 'cleanup.policy', 'value': 'compact'}, {'name': 'min.cleanable.dirty.ratio', 'value': '0.1'},
+                     {'name': 'segment.index.bytes', 'value': '24'}]
+KEYS = 20
 BATCH_RECORDS, IN_FLIGHT = 100, 5
 BATCH_HEAD = 21  # base offset, length, epoch, magic, CRC: the rest stays as it was sent
 RECEIVE_BYTES = 1 << 20
@@ -128,7 +132,7 @@ class Producer:
         raise Broken(f'producer {self.index}: the batch at {offset} was not sent, or is there twice')
 
     def check_new(self, connection):
-        for offset, tail in read_batches(connection, self.index, self.end_offset):
+        for offset, tail in read_batches(connection, TOPIC, self.index, self.end_offset):
             if offset != self.end_offset:
                 raise Broken(f'partition {self.index}: offset {offset} follows {self.end_offset}')
             self.take(offset, tail)
@@ -141,7 +145,7 @@ class Producer:
 
     def check_all(self, connection):
         """Everything from the start, record by record."""
-        found = list(read_batches(connection, self.index, 0))
+        found = list(read_batches(connection, TOPIC, self.index, 0))
         if [tail for _, tail in found] != [batch.tail for batch in self.seen]:
             raise Broken(f'partition {self.index}: the log is not what it was')
         for batch in self.seen:
@@ -152,13 +156,13 @@ class Producer:
             raise Broken(f'producer {self.index}: not exactly once')
 
 
-def read_batches(connection, index, offset):
+def read_batches(connection, topic, index, offset):
     while True:
         answer = connection.call('Fetch', 11, {'max_wait_ms': 0, 'min_bytes': 0, 'max_bytes': RECEIVE_BYTES, 'topics': [
-            {'topic': TOPIC, 'partitions': [{'partition': index, 'fetch_offset': offset, 'partition_max_bytes': RECEIVE_BYTES}]}]})
+            {'topic': topic, 'partitions': [{'partition': index, 'fetch_offset': offset, 'partition_max_bytes': RECEIVE_BYTES}]}]})
         partition = answer['responses'][0]['partitions'][0]
         if partition['error_code']:
-            raise Broken(f'partition {index}: error {partition["error_code"]} at offset {offset}')
+            raise Broken(f'{topic}-{index}: error {partition["error_code"]} at offset {offset}')
         data, at = partition['records'] or b'', 0
         if not data:
             return
@@ -200,6 +204,35 @@ class Committer:
                              f'acknowledged was {self.acknowledged}, attempted {self.attempted}')
 
 
+class Latest:
+    """Gives the keys of a compacted topic new values: of each, the newest that was acknowledged must be there, or a newer one."""
+
+    def __init__(self):
+        self.sent, self.acknowledged, self.count, self.left = {}, {}, 0, 0
+
+    def step(self, connection, choose):
+        key = choose.randrange(KEYS)
+        self.count += 1
+        data = records.batch([f'{self.count}'.encode().ljust(600)], keys=[f'{key}'.encode()])
+        self.sent[data[BATCH_HEAD:]] = key, self.count
+        answer = connection.call('Produce', 9, {'acks': -1, 'timeout_ms': 10000, 'topic_data': [
+            {'name': COMPACTED, 'partition_data': [{'index': 0, 'records': data}]}]})['responses'][0]['partition_responses'][0]
+        if answer['error_code']:
+            raise Broken(f'{COMPACTED}: error {answer["error_code"]}')
+        self.acknowledged[key] = self.count
+
+    def check(self, connection):
+        found, self.left, last_offset = {}, 0, -1
+        for offset, tail in read_batches(connection, COMPACTED, 0, 0):
+            if tail not in self.sent or offset <= last_offset:
+                raise Broken(f'{COMPACTED}: the batch at {offset} was not sent, or is not in order')
+            key, found[key] = self.sent[tail]
+            self.left, last_offset = self.left + 1, offset
+        for key, count in self.acknowledged.items():
+            if found.get(key, 0) < count:
+                raise Broken(f'{COMPACTED}: key {key} has value {found.get(key)}, acknowledged was {count}')
+
+
 class Topics:
     """Makes topics and removes them; what is under way at the moment of death may have happened or not."""
 
@@ -236,9 +269,9 @@ class Topics:
 class Run:
     def __init__(self, directory, options):
         self.options, self.choose = options, random.Random(options.seed)
-        self.broker = brokers.Odradek(directory)
+        self.broker = brokers.Odradek(directory, **{'log.cleaner.backoff.ms': '5'})
         self.producers = [Producer(i, idempotent=i >= 2) for i in range(4)]
-        self.committer, self.topics = Committer(), Topics()
+        self.committer, self.latest, self.topics = Committer(), Latest(), Topics()
         self.kills = self.kills_in_start = self.stops = 0
 
     def acknowledged(self):
@@ -254,6 +287,7 @@ class Run:
                 producer.step()
             if self.choose.random() < 0.5:
                 self.committer.step(connection)
+            self.latest.step(connection, self.choose)
             if self.choose.random() < 0.1:
                 self.topics.step(connection, self.choose)
 
@@ -291,6 +325,7 @@ class Run:
             if everything:
                 producer.check_all(connection)
         self.committer.check(connection)
+        self.latest.check(connection)
         self.topics.check(connection)
         connection.close()
 
@@ -309,6 +344,9 @@ class Run:
         answer = connection.call('CreateTopics', 5, {'topics': [{'name': TOPIC, 'num_partitions': 4, 'replication_factor': 1, 'configs': CONFIGS}],
                                                      'timeout_ms': 10000})
         assert not answer['topics'][0]['error_code'], answer
+        answer = connection.call('CreateTopics', 5, {'topics': [{'name': COMPACTED, 'num_partitions': 1, 'replication_factor': 1,
+                                                                 'configs': COMPACTED_CONFIGS}], 'timeout_ms': 10000})
+        assert not answer['topics'][0]['error_code'], answer
         connection.close()
         while self.kills + self.kills_in_start < self.options.cycles or self.acknowledged() < self.options.records:
             self.cycle()
@@ -318,7 +356,8 @@ class Run:
 
     def report(self):
         return (f'{self.kills} kills under load, {self.kills_in_start} while starting, {self.stops} clean stops, '
-                f'{self.acknowledged()} records acknowledged, {self.committer.attempted} commits, {self.topics.changes} topic changes')
+                f'{self.acknowledged()} records acknowledged, {self.committer.attempted} commits, '
+                f'{self.latest.count} records compacted to {self.latest.left}, {self.topics.changes} topic changes')
 
 
 def main():
