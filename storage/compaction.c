@@ -343,7 +343,9 @@ static int write_groups(Compaction *compaction, const OffsetMap *map) {
 
 int compaction_run(Compaction *compaction) {
         Mapping mapping = { .compaction = compaction };
-        int r = map_keys(&mapping);
+        int r = file_sync_directory(compaction->dir); /* the names of the swap before: .cleaned beside .swap would take it back */
+        if (!r)
+                r = map_keys(&mapping);
         txn_walk_deinit(&mapping.txns);
         compaction->end_offset = mapping.end_offset;
         if (!r)

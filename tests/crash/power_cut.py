@@ -1,0 +1,287 @@
+#!/usr/bin/env python3
+"""Cuts the power of a broker at any moment, as far as its files can tell, and looks whether it kept its word.
+
+usage: power_cut.py [--images N] [--mutant-images N] [--steps N] [--seed N] [--shadow LIBRARY]
+
+A broker runs under load with shadow.c preloaded. Every prefix of the journal that this leaves is a moment at which the power may have failed;
+images.py makes directories of it, and a broker is started on each. With --durable everything acknowledged before has to be there; without,
+what is there has to be whole, in order and served. Then the same with disks and brokers that lie: the checks have to find out each."""
+import argparse
+import os
+import pathlib
+import random
+import shutil
+import struct
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'lib'))
+import broker as brokers
+import images
+import records
+import wire
+
+TOPIC, COMPACTED, GROUP = 'events', 'latest', 'readers'
+CONFIGS = [{'name': 'segment.index.bytes', 'value': '48'}, {'name': 'index.interval.bytes', 'value': '1000'}]
+COMPACTED_CONFIGS = [{'name': 'cleanup.policy', 'value': 'compact'}, {'name': 'min.cleanable.dirty.ratio', 'value': '0.1'},
+                     {'name': 'segment.index.bytes', 'value': '24'}, {'name': 'index.interval.bytes', 'value': '500'}]
+PARTITIONS, KEYS, BATCH_HEAD = 2, 5, 21
+PROPERTIES = {'log.cleaner.backoff.ms': '5', 'offsets.topic.num.partitions': '2'}
+NEVER = float('inf')
+
+
+class Broken(Exception):
+    """The broker broke its word."""
+
+
+class Broker(brokers.Odradek):
+    FLAGS = ()
+
+
+class Load:
+    """What was asked for, with the correlation ids under which it was acknowledged."""
+
+    def __init__(self, choose):
+        self.choose = choose
+        self.correlation = self.commits = self.keys = self.topics = 0
+        self.batches = [[] for _ in range(PARTITIONS)]  # (tail, correlation)
+        self.latest, self.committed, self.made, self.removed = {}, [], {}, {}
+
+    def ask(self, api, version, values):
+        self.correlation += 1
+        self.connection.correlation = self.correlation - 1
+        return self.connection.call(api, version, values)
+
+    def produce(self, topic, index, data):
+        answer = self.ask('Produce', 9, {'acks': -1, 'timeout_ms': 10000, 'topic_data': [
+            {'name': topic, 'partition_data': [{'index': index, 'records': data}]}]})['responses'][0]['partition_responses'][0]
+        assert not answer['error_code'], answer
+
+    def create(self, name, partitions, configs=()):
+        answer = self.ask('CreateTopics', 5, {'topics': [{'name': name, 'num_partitions': partitions, 'replication_factor': 1,
+                                                          'configs': list(configs)}], 'timeout_ms': 10000})['topics'][0]
+        assert not answer['error_code'], answer
+
+    def begin(self, connection):
+        self.connection = connection
+        self.create(TOPIC, PARTITIONS, CONFIGS)
+        self.create(COMPACTED, 1, COMPACTED_CONFIGS)
+        self.id = self.ask('InitProducerId', 4, {'transactional_id': None, 'transaction_timeout_ms': 60000})['producer_id']
+        self.ready = self.correlation
+
+    def step(self):
+        which = self.choose.random()
+        if which < 0.5:
+            index = self.choose.randrange(PARTITIONS)
+            sent = self.batches[index]
+            ids = (self.id, 0, len(sent)) if index else (-1, -1, -1)
+            data = records.batch([f'{index}:{len(sent)}'.encode().ljust(self.choose.randrange(100, 2000))], producer=ids)
+            sent.append((data[BATCH_HEAD:], self.correlation + 1))
+            self.produce(TOPIC, index, data)
+        elif which < 0.75:
+            key = self.choose.randrange(KEYS)
+            self.keys += 1
+            data = records.batch([f'{self.keys}'.encode().ljust(300)], keys=[f'{key}'.encode()])
+            self.latest[data[BATCH_HEAD:]] = key, self.keys, self.correlation + 1
+            self.produce(COMPACTED, 0, data)
+        elif which < 0.95:
+            self.commits += 1
+            self.committed.append((self.commits, self.correlation + 1))
+            self.ask('OffsetCommit', 7, {'group_id': GROUP, 'generation_id_or_member_epoch': -1, 'member_id': '', 'topics': [
+                {'name': TOPIC, 'partitions': [{'partition_index': 0, 'committed_offset': self.commits, 'committed_metadata': ''}]}]})
+        else:
+            self.change_topics()
+
+    def change_topics(self):
+        there = [name for name in self.made if name not in self.removed]
+        if len(there) > 2:
+            name = self.choose.choice(there)
+            self.removed[name] = self.correlation + 1
+            self.ask('DeleteTopics', 4, {'topic_names': [name], 'timeout_ms': 10000})
+        else:
+            self.topics += 1
+            name = f'short-{self.topics}'
+            self.made[name] = self.correlation + 1
+            self.create(name, 1)
+
+
+class Check:
+    """One image against what the load had been told by then. durable: acknowledged is kept."""
+
+    def __init__(self, load, sent, cut, durable):
+        self.load, self.durable = load, durable
+        self.is_told = lambda correlation: sent.get(correlation, NEVER) <= cut
+
+    def must(self, correlation):
+        return self.durable and self.is_told(correlation)
+
+    def run(self, connection):
+        names = {t['name'] for t in connection.call('Metadata', 9, {'topics': None})['topics']}
+        for name, made in self.load.made.items():
+            removed = self.load.removed.get(name, NEVER)
+            if self.must(made) and not name in names and not removed < NEVER:
+                raise Broken(f'topic {name} is gone')
+            if self.must(removed) and name in names:
+                raise Broken(f'topic {name} is back')
+        if self.is_told(self.load.ready) and self.durable and not {TOPIC, COMPACTED} <= names:
+            raise Broken(f'topics are gone: {names}')
+        if TOPIC in names:
+            for index, sent in enumerate(self.load.batches):
+                self.check_log(connection, index, sent)
+            self.check_commits(connection)
+        if COMPACTED in names:
+            self.check_latest(connection)
+
+    def check_log(self, connection, index, sent):
+        found = [tail for _, tail in read_batches(connection, TOPIC, index)]
+        if found != [tail for tail, _ in sent[:len(found)]]:
+            raise Broken(f'{TOPIC}-{index}: {len(found)} batches that are not the first that were sent')
+        if len(found) < len(sent) and self.must(sent[len(found)][1]):
+            raise Broken(f'{TOPIC}-{index}: lost the batch at {len(found)}, which was acknowledged')
+
+    def check_latest(self, connection):
+        found, last_offset = {}, -1
+        for offset, tail in read_batches(connection, COMPACTED, 0):
+            if tail not in self.load.latest or offset <= last_offset:
+                raise Broken(f'{COMPACTED}: the batch at {offset} was not sent, or is not in order')
+            last_offset = offset
+            found[self.load.latest[tail][0]] = self.load.latest[tail][1]
+        for key, count, correlation in self.load.latest.values():
+            if self.must(correlation) and found.get(key, 0) < count:
+                raise Broken(f'{COMPACTED}: key {key} has value {found.get(key)}, acknowledged was {count}')
+
+    def check_commits(self, connection):
+        for _ in range(200):
+            answer = connection.call('OffsetFetch', 5, {'group_id': GROUP, 'topics': [{'name': TOPIC, 'partition_indexes': [0]}]})
+            if not answer['error_code']:
+                break
+            time.sleep(0.01)
+        offset = answer['topics'][0]['partitions'][0]['committed_offset']
+        least = max((count for count, correlation in self.load.committed if self.must(correlation)), default=-1)
+        if not least <= offset <= self.load.commits:
+            raise Broken(f'committed offset {offset}, acknowledged was {least}')
+
+
+def read_batches(connection, topic, index):
+    offset = 0
+    while True:
+        answer = connection.call('Fetch', 11, {'max_wait_ms': 0, 'min_bytes': 0, 'max_bytes': 1 << 22, 'topics': [
+            {'topic': topic, 'partitions': [{'partition': index, 'fetch_offset': offset, 'partition_max_bytes': 1 << 22}]}]})
+        partition = answer['responses'][0]['partitions'][0]
+        if partition['error_code']:
+            raise Broken(f'{topic}-{index}: error {partition["error_code"]} at offset {offset}')
+        data, at = partition['records'] or b'', 0
+        if not data:
+            return
+        while at + 12 <= len(data):
+            base, length = struct.unpack_from('>qi', data, at)
+            if at + 12 + length > len(data):
+                break
+            yield base, data[at + BATCH_HEAD:at + 12 + length]
+            offset, at = base + struct.unpack_from('>i', data, at + 23)[0] + 1, at + 12 + length
+
+
+class Run:
+    """A load, and the journal that it left."""
+
+    def __init__(self, directory, options, name, flags):
+        self.directory, self.options, self.flags = directory, options, flags
+        home, journal = directory / name, directory / f'{name}.journal'
+        home.mkdir()
+        self.root = home / 'data'
+        self.load = Load(random.Random(f'{options.seed} {name}'))
+        broker = Broker(home, **PROPERTIES)
+        broker.FLAGS = flags
+        os.environ.update(LD_PRELOAD=str(options.shadow), SHADOW_ROOT=str(self.root), SHADOW_JOURNAL=str(journal))
+        try:
+            broker.start()
+        finally:
+            del os.environ['LD_PRELOAD']
+        connection = wire.Connection('127.0.0.1', broker.port)
+        self.load.begin(connection)
+        for _ in range(options.steps):
+            self.load.step()
+        broker.kill9()
+        self.entries = images.read_journal(journal)
+        whole = images.Disk(self.root)
+        for entry in self.entries:
+            whole.follow(entry)
+        self.sent = whole.sent
+        assert len(self.sent) >= self.load.correlation - 1, 'answers are not in the journal'  # but for one that the kill came before
+
+    def look(self, count, durable, is_synced=lambda node: True, tag=''):
+        """Starts a broker on so many images; the first word that was broken, or None, and how many images that took."""
+        choose = random.Random(f'{self.options.seed} {tag}')
+        disk = images.Disk(self.root, is_synced)
+        for done, cut in enumerate(sorted(choose.randrange(1, len(self.entries) + 1) for _ in range(count))):
+            while disk.position < cut:
+                disk.follow(self.entries[disk.position])
+            try:
+                self.look_at(disk, durable, choose)
+            except Broken as e:
+                return f'{e} (cut at {cut} of {len(self.entries)})', done + 1
+        return None, count
+
+    def look_at(self, disk, durable, choose):
+        home = self.directory / 'image'
+        home.mkdir()
+        disk.root.image(home / 'data', choose, choose.choice((0, 0.5, 0.9, 1)))
+        broker = Broker(home, **PROPERTIES)
+        broker.FLAGS = self.flags
+        try:
+            try:
+                broker.start()
+            except (AssertionError, OSError, ValueError):
+                raise Broken('it does not start: ' + (home / 'stderr').read_text()[-300:]) from None
+            connection = wire.Connection('127.0.0.1', broker.port)
+            Check(self.load, self.sent, disk.position, durable).run(connection)
+            connection.close()
+        except (wire.Closed, OSError) as e:
+            raise Broken(f'it went away, or does not answer: {e!r}') from None
+        finally:
+            if broker.process and broker.process.poll() is None:
+                broker.kill9()
+            if os.environ.get('KEEP') and sys.exc_info()[0] and not os.path.exists(os.environ['KEEP']):
+                shutil.copytree(home, os.environ['KEEP'])
+            shutil.rmtree(home)
+
+
+def is_file(node):
+    return isinstance(node, images.File)
+
+
+def is_segment(node):
+    return is_file(node) and node.path.endswith(b'.log') and b'__cluster_metadata' not in node.path
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--images', type=int, default=1000)
+    parser.add_argument('--mutant-images', type=int, default=100)
+    parser.add_argument('--steps', type=int, default=1500)
+    parser.add_argument('--seed', type=int, default=random.randrange(1 << 30))
+    parser.add_argument('--shadow', type=pathlib.Path, required=True, help='shadow.c as a library')
+    options = parser.parse_args()
+    options.shadow = options.shadow.resolve(strict=True)
+    place = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
+    failed = 0
+    with tempfile.TemporaryDirectory(dir=place) as directory:
+        durable = Run(pathlib.Path(directory), options, 'durable', ('--durable',))
+        lazy = Run(pathlib.Path(directory), options, 'lazy', ())
+        for name, run, count, is_durable in (('durable', durable, options.images, True), ('not durable', lazy, options.images // 4, False)):
+            broken, looked = run.look(count, is_durable, tag=name)
+            print(f'{name}: {looked} power cuts of {len(run.entries)} operations: {broken or "it kept its word"} (seed {options.seed})')
+            failed += broken is not None
+        mutants = (('syncs of files that do nothing', durable, True, lambda node: not is_file(node)),
+                   ('syncs of directories that do nothing', durable, True, is_file),
+                   ('acknowledgements before the sync', lazy, True, lambda node: True),
+                   ('checkpoints before the data', lazy, False, lambda node: not is_segment(node)))
+        for name, run, is_durable, is_synced in mutants:
+            broken, looked = run.look(options.mutant_images, is_durable, is_synced, tag=name)
+            print(f'{name}: {"found out at image " + str(looked) + ": " + broken if broken else "NOT FOUND OUT"}')
+            failed += broken is None
+    sys.exit(failed > 0)
+
+
+main()
