@@ -240,10 +240,12 @@ static void start_round(State *state, bool in_background, List *queued, bool *is
                 if (!timer_is_set(&state->flush_timer) || state->flush_timer.node.key > state->mono_ms + RETRY_MS)
                         timer_set(state, &state->flush_timer, state->mono_ms + RETRY_MS);
         }
-        if (round && round->count == 0 && !in_background)
-                state->flushes_done += round->taken;
         if (!round || round->count == 0) {
+                bool is_done = round && round->taken && !in_background; /* somebody else synced them */
+                state->flushes_done += is_done ? round->taken : 0;
                 free(round);
+                if (is_done)
+                        flusher_release(state);
                 return;
         }
         round->job.run = run_round;

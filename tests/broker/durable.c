@@ -142,6 +142,40 @@ static void on_wake(PartitionWait *wait, State *unused) {
         note('r');
 }
 
+typedef struct MarkWait {
+        CommitWait wait;
+        int64_t mark;
+        bool is_over;
+} MarkWait;
+
+static void on_mark(CommitWait *wait, State *unused) {
+        MarkWait *waits = container_of(wait, MarkWait, wait);
+        waits->is_over = state_sync_is_past(state, waits->mark);
+        if (!waits->is_over)
+                state_wait_sync(state, wait, on_mark);
+}
+
+/* As a start, which syncs logs that are queued already. */
+Test(durable, whoever_waits_learns_of_a_queue_that_has_nothing_left_to_sync) {
+        config.durable = true;
+        open_state();
+        make_topic(NULL, NULL);
+        Partition *other = partition->topic->partitions[1];
+        LogAppend result;
+        Buffer batch = make_batch(-1);
+        cr_assert_eq(partition_append_owned(state, partition, &batch, LOG_ORIGIN_BROKER, &result), 0);
+        state_commit(state);
+        batch = make_batch(-1);
+        cr_assert_eq(partition_append_owned(state, other, &batch, LOG_ORIGIN_BROKER, &result), 0);
+        state_commit(state);
+        MarkWait waits = { .mark = state_sync_mark(state) };
+        cr_assert_gt(waits.mark, 0);
+        state_wait_sync(state, &waits.wait, on_mark);
+        cr_assert_eq(log_sync(other->log), 0);
+        worker_drain(&state->flusher);
+        cr_assert(waits.is_over);
+}
+
 Test(durable, the_sync_comes_before_the_answer_and_the_reader) {
         config.durable = true;
         open_state();
