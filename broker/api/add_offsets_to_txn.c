@@ -2,9 +2,9 @@
  * Takes the partition of __consumer_offsets that holds the group into the transaction. v2 knows PRODUCER_FENCED; v3 is flexible; v4
  * knows TRANSACTION_ABORTABLE. */
 #include "broker/api/api.h"
-#include "broker/state/groups.h"
+#include "broker/state/groups/groups.h"
 #include "broker/state/journal.h"
-#include "broker/state/transactions.h"
+#include "broker/state/transactions/transactions.h"
 
 typedef struct Add {
         TransactionWait wait;

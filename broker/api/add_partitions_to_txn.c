@@ -2,7 +2,7 @@
  * Takes partitions into a transaction, before anything is written to them. v2 knows PRODUCER_FENCED; v3 is flexible; v4 takes several
  * transactions, and only verifies where it is asked to (KIP-890); v5 is of transactions v2. */
 #include "broker/api/api.h"
-#include "broker/state/transactions.h"
+#include "broker/state/transactions/transactions.h"
 
 typedef AddPartitionsToTxnRequestTransaction Want;
 typedef AddPartitionsToTxnResponseTransactionResult Row;

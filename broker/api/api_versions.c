@@ -4,7 +4,7 @@
  * that may be at level 0. */
 #include "broker/api/api.h"
 #include "broker/api/features.h"
-#include "broker/state/metadata.h"
+#include "broker/state/metadata/metadata.h"
 
 static bool is_alphanumeric(char c) {
         return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');

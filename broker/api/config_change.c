@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "broker/state/resource_configs.h"
+#include "broker/state/metadata/resource_configs.h"
 #include "broker/state/telemetry.h"
 
 #define CLIENT_METRICS_INTERVAL_MS_MIN 100

@@ -2,7 +2,7 @@
  * Groups of the consumer protocol with their members, what they have and what they shall have (KIP-848). v1 tells members that speak
  * the classic protocol (KIP-1099). */
 #include "broker/api/api.h"
-#include "broker/state/group_consumer.h"
+#include "broker/state/groups/consumer_heartbeat.h"
 
 #define GROUP_OPERATIONS_ALL 0xd48 /* READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS: since nothing is authorised */
 

@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "broker/api/api.h"
-#include "broker/state/group_consumer.h"
+#include "broker/state/groups/consumer_heartbeat.h"
 
 typedef struct Heartbeat {
         JournalWrite write;

@@ -1,7 +1,7 @@
 /* DeleteGroups: v0-2
  * Removes groups without members, and the offsets they committed. A group that is named twice is answered once. v2 is flexible. */
 #include "broker/api/api.h"
-#include "broker/state/groups.h"
+#include "broker/state/groups/groups.h"
 
 static bool is_answered(const DeleteGroupsResponse *response, Str group_id) {
         for (int32_t i = 0; i < response->results_count; i++)

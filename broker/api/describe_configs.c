@@ -2,7 +2,7 @@
  * Every config of a topic or broker with its value, default and source. v1 adds sources and synonyms in place of is_default; v3 types and
  * documentation (KIP-226, KIP-524, KIP-569); v4 is flexible. */
 #include "broker/api/api.h"
-#include "broker/state/resource_configs.h"
+#include "broker/state/metadata/resource_configs.h"
 #include "storage/base/trace.h"
 
 typedef DescribeConfigsRequestResource Want;

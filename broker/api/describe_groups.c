@@ -2,7 +2,7 @@
  * State, protocol and members of groups. v3 adds authorised operations; v4 static members; v5 is flexible; v6 answers an unknown group
  * with GROUP_ID_NOT_FOUND, where earlier versions call it Dead. */
 #include "broker/api/api.h"
-#include "broker/state/groups.h"
+#include "broker/state/groups/groups.h"
 
 #define GROUP_OPERATIONS 0xd48 /* READ, DELETE, DESCRIBE and those of configs: all, since nothing is authorised */
 

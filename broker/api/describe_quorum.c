@@ -2,7 +2,7 @@
  * Who keeps the metadata log (KIP-595): this node alone. v1 adds times (KIP-836); v2 directory ids, addresses and messages (KIP-853). */
 #include "broker/api/api.h"
 #include "broker/api/cluster.h"
-#include "broker/state/metadata.h"
+#include "broker/state/metadata/metadata.h"
 
 /* Nothing but the metadata log may be asked for, once. */
 static bool is_sound(const DescribeQuorumRequest *request) {

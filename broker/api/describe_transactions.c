@@ -1,7 +1,7 @@
 /* DescribeTransactions: v0
  * Transactional ids with their producers and partitions (KIP-664). */
 #include "broker/api/api.h"
-#include "broker/state/transactions.h"
+#include "broker/state/transactions/transactions.h"
 
 typedef DescribeTransactionsResponseState Row;
 

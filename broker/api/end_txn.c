@@ -2,7 +2,7 @@
  * Commits or aborts a transaction: when the answer is out, that is decided. v2 knows PRODUCER_FENCED; v3 is flexible; v5 is of
  * transactions v2 and answers with the epoch to go on with (KIP-890). */
 #include "broker/api/api.h"
-#include "broker/state/transactions.h"
+#include "broker/state/transactions/transactions.h"
 
 typedef struct End {
         TransactionWait wait;

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "broker/api/call.h"
-#include "broker/state/features.h"
+#include "broker/state/metadata/features.h"
 
 /* The highest level that can be agreed on; 0: the feature is not here. */
 int16_t feature_level_max(Feature feature);

@@ -2,9 +2,9 @@
  * The coordinator of every group and transactional id is this node. v1 adds key types; v3 is flexible; v4 takes several keys (KIP-699);
  * v6 knows share groups (key type 2), which are not served. Errors are worded as Kafka words them. */
 #include "broker/api/api.h"
-#include "broker/state/groups.h"
+#include "broker/state/groups/groups.h"
 #include "broker/state/journal.h"
-#include "broker/state/transactions.h"
+#include "broker/state/transactions/transactions.h"
 
 enum { KEY_GROUP = 0, KEY_TRANSACTION = 1, KEY_SHARE = 2 };
 

@@ -1,7 +1,7 @@
 /* Heartbeat: v0-4
  * Keeps a member's session alive, and tells it of a rebalance. v3 adds static members; v4 is flexible. */
 #include "broker/api/api.h"
-#include "broker/state/groups.h"
+#include "broker/state/groups/groups.h"
 
 void api_heartbeat(Call *call) {
         const HeartbeatRequest *request = call->request;

@@ -2,7 +2,7 @@
  * A producer id for idempotence, or the one of a transactional id with a new epoch (KIP-98). v2 is flexible; v3 lets a producer name
  * what it believes to have (KIP-360); v4 knows PRODUCER_FENCED; v5 is v4 for clients of transactions v2. */
 #include "broker/api/api.h"
-#include "broker/state/transactions.h"
+#include "broker/state/transactions/transactions.h"
 
 typedef struct Init {
         TransactionWait wait;

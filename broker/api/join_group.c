@@ -2,7 +2,7 @@
  * Enters a group; the answer waits for the generation. v1 adds the rebalance timeout; v4 demands a member id that we gave (KIP-394); v5 static
  * members (KIP-345); v6 is flexible; v7 names the protocol type; v8 a reason, traced; v9 lets a returning leader skip the assignment. */
 #include "broker/api/api.h"
-#include "broker/state/groups.h"
+#include "broker/state/groups/groups.h"
 
 typedef struct Join {
         JoinWait wait;

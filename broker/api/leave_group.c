@@ -1,7 +1,7 @@
 /* LeaveGroup: v0-5
  * Takes members out of a group. v3 takes several, also by instance id (KIP-345); v4 is flexible; v5 adds a reason, ignored. */
 #include "broker/api/api.h"
-#include "broker/state/group_consumer.h"
+#include "broker/state/groups/consumer_heartbeat.h"
 
 /* All at once, so that the group changes once. */
 static void leave_consumer_group(Call *call, Group *group) {

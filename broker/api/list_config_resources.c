@@ -2,7 +2,7 @@
  * Names of what has configs (KIP-1142). v0 lists client-metrics resources only; v1 takes resource types, none named
  * meaning all. */
 #include "broker/api/api.h"
-#include "broker/state/resource_configs.h"
+#include "broker/state/metadata/resource_configs.h"
 
 static bool is_wanted(const ListConfigResourcesRequest *request, int8_t type) {
         for (int32_t i = 0; i < request->resource_types_count; i++)

@@ -3,7 +3,7 @@
 #include <strings.h>
 
 #include "broker/api/api.h"
-#include "broker/state/groups.h"
+#include "broker/state/groups/groups.h"
 
 static bool is_wanted(const Str *filter, int32_t count, const char *value) {
         for (int32_t i = 0; i < count; i++)

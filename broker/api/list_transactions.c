@@ -3,7 +3,7 @@
 #include <regex.h>
 
 #include "broker/api/api.h"
-#include "broker/state/transactions.h"
+#include "broker/state/transactions/transactions.h"
 
 static bool is_known(Str name) {
         for (int i = 0; i < TRANSACTION_STATUS_COUNT; i++)

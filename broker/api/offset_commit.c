@@ -2,8 +2,8 @@
  * Commits offsets for a group. v1 has a timestamp a partition and v2-4 a retention time; v6 adds leader epochs; v7 static members; v8 is
  * flexible; v9 speaks the new protocol's member epochs; v10 names topics by id. */
 #include "broker/api/api.h"
-#include "broker/state/group_consumer.h"
-#include "broker/state/offsets_write.h"
+#include "broker/state/groups/consumer_heartbeat.h"
+#include "broker/state/groups/offsets_write.h"
 
 typedef struct Commit {
         OffsetsWait wait;

@@ -1,9 +1,9 @@
 /* OffsetDelete: v0
  * Forgets committed offsets of topics that the group does not read, and those that wait for the end of a transaction (KIP-496). */
 #include "broker/api/api.h"
-#include "broker/state/groups.h"
+#include "broker/state/groups/groups.h"
+#include "broker/state/groups/offsets_pending.h"
 #include "broker/state/journal.h"
-#include "broker/state/offsets_pending.h"
 
 static int16_t check(Group *group) {
         if (!group)

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 
 #include "broker/api/api.h"
-#include "broker/state/group_consumer.h"
-#include "broker/state/groups.h"
+#include "broker/state/groups/consumer_heartbeat.h"
+#include "broker/state/groups/groups.h"
+#include "broker/state/groups/offsets_pending.h"
 #include "broker/state/journal.h"
-#include "broker/state/offsets_pending.h"
 
 /* What both forms of the answer say of a partition. */
 typedef struct Found {

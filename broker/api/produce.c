@@ -7,7 +7,7 @@
 #include <inttypes.h>
 
 #include "broker/api/api.h"
-#include "broker/state/transactions.h"
+#include "broker/state/transactions/transactions.h"
 
 typedef struct Appended {
         Partition *partition; /* NULL once the row says what became of it */

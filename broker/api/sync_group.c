@@ -1,7 +1,7 @@
 /* SyncGroup: v0-5
  * Brings the leader's assignment, and waits for it. v3 adds static members; v4 is flexible; v5 checks protocol type and name. */
 #include "broker/api/api.h"
-#include "broker/state/group_consumer.h"
+#include "broker/state/groups/consumer_heartbeat.h"
 
 typedef struct Sync {
         SyncWait wait;

@@ -2,9 +2,9 @@
  * Commits offsets of a group inside a transaction: they take effect when it commits. v2 adds leader epochs; v3 is flexible and names the
  * member (KIP-447); v4 knows TRANSACTION_ABORTABLE; v5 takes the group's partition into the transaction by itself (KIP-890). */
 #include "broker/api/api.h"
-#include "broker/state/group_consumer.h"
-#include "broker/state/offsets_write.h"
-#include "broker/state/transactions.h"
+#include "broker/state/groups/consumer_heartbeat.h"
+#include "broker/state/groups/offsets_write.h"
+#include "broker/state/transactions/transactions.h"
 
 typedef struct Commit {
         OffsetsWait wait;

@@ -2,9 +2,9 @@
  * Ends a producer's transaction in single partitions: how an admin client aborts one that hangs (KIP-664). v1 is flexible; v2 tells
  * the version of the transaction. */
 #include "broker/api/api.h"
+#include "broker/state/groups/offsets_pending.h"
 #include "broker/state/journal.h"
-#include "broker/state/offsets_pending.h"
-#include "broker/state/transactions.h"
+#include "broker/state/transactions/transactions.h"
 
 typedef WriteTxnMarkersRequestMarker Want;
 typedef WriteTxnMarkersResponsePartition Row;

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "broker/state/metadata_replay.h"
+#include "broker/state/metadata/metadata_replay.h"
 #include "storage/base/ballast.h"
 #include "storage/base/file.h"
 #include "storage/base/trace.h"

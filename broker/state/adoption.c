@@ -11,8 +11,8 @@
 
 #include "broker/protocol/codec.h"
 #include "broker/protocol/messages.h"
-#include "broker/state/metadata_files.h"
-#include "broker/state/metadata_image.h"
+#include "broker/state/metadata/metadata_files.h"
+#include "broker/state/metadata/metadata_image.h"
 #include "storage/base/endian.h"
 #include "storage/base/file.h"
 #include "storage/base/trace.h"

@@ -113,6 +113,7 @@ static void finish(State *state, Partition *partition, Compaction *compaction) {
                     (long long)compacted.cleaner_offset, (long long)compacted.bytes_before, (long long)compacted.bytes_after);
         if (flusher_settle(state, partition))
                 partition_wake(state, partition);
+        flusher_start(state);
         state_checkpoint_soon(state, 0); /* the recovery point has moved */
         if (is_wanted(state, partition))
                 look_again(state, partition, is_further ? 0 : backoff_ms(state));

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "broker/state/adoption.h"
-#include "broker/state/metadata.h"
+#include "broker/state/metadata/metadata.h"
 #include "storage/base/ballast.h"
 #include "storage/base/trace.h"
 #include "storage/checkpoint.h"

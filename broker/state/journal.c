@@ -6,9 +6,9 @@
 
 #include "broker/protocol/codec.h"
 #include "broker/protocol/messages.h"
-#include "broker/state/consumer_journal.h"
-#include "broker/state/java_order.h"
-#include "broker/state/offsets_pending.h"
+#include "broker/state/groups/consumer_journal.h"
+#include "broker/state/groups/java_order.h"
+#include "broker/state/groups/offsets_pending.h"
 #include "broker/state/replay.h"
 #include "storage/base/endian.h"
 #include "storage/base/error.h"

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "broker/protocol/schema.h"
-#include "broker/state/groups.h"
+#include "broker/state/groups/groups.h"
 #include "storage/batch.h"
 
 /* The partition that holds the group's records, as Kafka computes it; 0 <= result < partition_count. */

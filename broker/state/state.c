@@ -8,16 +8,16 @@
 #include <unistd.h>
 
 #include "broker/protocol/messages.h"
-#include "broker/state/data_dir.h"
 #include "broker/state/cleaner.h"
-#include "broker/state/flusher.h"
+#include "broker/state/data_dir.h"
 #include "broker/state/fetch_sessions.h"
-#include "broker/state/metadata.h"
-#include "broker/state/metadata_files.h"
-#include "broker/state/offsets_pending.h"
-#include "broker/state/transactions.h"
-#include "broker/state/resource_configs.h"
+#include "broker/state/flusher.h"
+#include "broker/state/groups/offsets_pending.h"
+#include "broker/state/metadata/metadata.h"
+#include "broker/state/metadata/metadata_files.h"
+#include "broker/state/metadata/resource_configs.h"
 #include "broker/state/telemetry.h"
+#include "broker/state/transactions/transactions.h"
 #include "storage/base/trace.h"
 
 #define RETENTIONS_PER_TURN 64

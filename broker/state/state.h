@@ -2,7 +2,7 @@
 #pragma once
 
 #include "broker/config.h"
-#include "broker/state/features.h"
+#include "broker/state/metadata/features.h"
 #include "broker/state/partition.h"
 #include "broker/state/timer.h"
 #include "broker/state/topics.h"
@@ -13,11 +13,11 @@
 #include "storage/base/uuid.h"
 
 typedef struct FetchSessions FetchSessions; /* state/fetch_sessions.h */
-typedef struct Groups Groups;     /* state/groups.h */
-typedef struct PendingOffsets PendingOffsets; /* state/offsets_pending.h */
-typedef struct Transactions Transactions;     /* state/transactions.h */
+typedef struct Groups Groups;     /* state/groups/groups.h */
+typedef struct PendingOffsets PendingOffsets; /* state/groups/offsets_pending.h */
+typedef struct Transactions Transactions;     /* state/transactions/transactions.h */
 typedef struct Telemetry Telemetry; /* state/telemetry.h */
-typedef struct Metadata Metadata; /* state/metadata.h: writer and replayer of __cluster_metadata-0 */
+typedef struct Metadata Metadata; /* state/metadata/metadata.h: writer and replayer of __cluster_metadata-0 */
 
 /* The checkpoint files have two writers, the loop and its worker. */
 typedef struct CheckpointGate {
@@ -68,7 +68,7 @@ struct State {
         PendingOffsets *pending_offsets;
         Transactions *transactions;
         Telemetry *telemetry;
-        HashMap group_configs, client_metrics; /* state/resource_configs.h */
+        HashMap group_configs, client_metrics; /* state/metadata/resource_configs.h */
         int64_t client_metrics_version;        /* counts their changes */
         int lock_fd;           /* .lock in the data directory */
         int16_t feature_levels[FEATURE_COUNT]; /* as the metadata log says; api/features.h says which of them count */

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "broker/state/metadata/resource_configs.h"
 #include "broker/state/pattern.h"
-#include "broker/state/resource_configs.h"
 #include "broker/state/state.h"
 #include "storage/base/buffer.h"
 #include "storage/base/crc32c.h"

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 
 #include "broker/protocol/messages.h"
-#include "broker/state/data_dir.h"
 #include "broker/state/cleaner.h"
+#include "broker/state/data_dir.h"
 #include "broker/state/flusher.h"
-#include "broker/state/metadata.h"
+#include "broker/state/metadata/metadata.h"
 #include "storage/base/error.h"
 #include "storage/base/trace.h"
 

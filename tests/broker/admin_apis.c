@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "broker/api/api.h"
-#include "broker/state/resource_configs.h"
+#include "broker/state/metadata/resource_configs.h"
 #include "storage/base/trace.h"
 #include "tests/lib/ask.h"
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "broker/state/group_assignor.h"
+#include "broker/state/groups/assignor.h"
 
 #define MEMBERS_MAX 64
 #define TOPICS_MAX 16

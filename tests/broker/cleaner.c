@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "broker/state/groups.h"
+#include "broker/state/groups/groups.h"
 #include "broker/state/journal.h"
 #include "storage/base/error.h"
 #include "storage/base/file.h"
@@ -343,6 +343,22 @@ Test(cleaner, committed_offsets_outlast_the_compaction_of_their_log) {
         state_fixture_reopen(&fixture);
         const CommittedOffset *found = offset_find(group_find(fixture.state, STR("g")), STR("a"), 0);
         cr_assert(found && found->offset == 15000);
+}
+
+/* What is appended meanwhile waits for no other write to get to the disk. */
+Test(cleaner, durable_appends_are_synced_after_it) {
+        fixture.config.durable = true;
+        Partition *partition = create("a", NULL, NULL);
+        append_rounds(partition, 10);
+        state_drain(fixture.state);
+        state_fixture_advance(&fixture, BACKOFF_MS);
+        cr_assert_eq(fixture.state->cleaner.busy, partition);
+        append(partition, 0, "v");
+        worker_drain(&fixture.state->flusher);
+        worker_drain(&fixture.state->cleaner.worker);
+        worker_drain(&fixture.state->flusher);
+        cr_assert_eq(fixture.state->flushes_done, fixture.state->flushes_wanted);
+        cr_assert_eq(partition_high_watermark(partition), log_end_offset(partition->log));
 }
 
 Test(cleaner, retention_looks_at_a_few_logs_a_turn) {

@@ -1,10 +1,10 @@
 /* Groups of the consumer protocol, with a clock that moves only when told to. */
-#include "broker/state/group_consumer.h"
+#include "broker/state/groups/consumer_heartbeat.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "broker/state/resource_configs.h"
+#include "broker/state/metadata/resource_configs.h"
 #include "storage/base/error.h"
 #include "tests/lib/consumer_actor.h"
 #include "tests/lib/group_actor.h"

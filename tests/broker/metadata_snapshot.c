@@ -1,5 +1,5 @@
 /* Snapshots of the metadata log: written, read back, let go; what they keep and what they drop. */
-#include "broker/state/metadata_snapshot.h"
+#include "broker/state/metadata/metadata_snapshot.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -11,8 +11,8 @@
 
 #include "broker/protocol/codec.h"
 #include "broker/protocol/messages.h"
-#include "broker/state/metadata.h"
-#include "broker/state/metadata_image.h"
+#include "broker/state/metadata/metadata.h"
+#include "broker/state/metadata/metadata_image.h"
 #include "storage/base/error.h"
 #include "storage/base/trace.h"
 

@@ -1,9 +1,9 @@
 /* Offsets committed inside transactions: pending until the end, and what else can become of them. */
-#include "broker/state/offsets_pending.h"
+#include "broker/state/groups/offsets_pending.h"
 
 #include <criterion/criterion.h>
 
-#include "broker/state/offsets_write.h"
+#include "broker/state/groups/offsets_write.h"
 #include "storage/base/endian.h"
 #include "tests/lib/ask.h"
 #include "tests/lib/state_fixture.h"

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "broker/state/resource_configs.h"
+#include "broker/state/metadata/resource_configs.h"
 #include "broker/state/state.h"
 #include "storage/base/endian.h"
 #include "storage/base/error.h"

@@ -1,5 +1,5 @@
 /* Patterns over topic names: RE2's syntax, and what hostile ones cost. */
-#include "broker/state/topic_regex.h"
+#include "broker/state/groups/topic_regex.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

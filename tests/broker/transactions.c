@@ -1,5 +1,5 @@
 /* The transaction coordinator: what time, failures and restarts do to transactions. */
-#include "broker/state/transactions.h"
+#include "broker/state/transactions/transactions.h"
 
 #include <criterion/criterion.h>
 

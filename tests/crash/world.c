@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "broker/state/groups.h"
-#include "broker/state/offsets_write.h"
+#include "broker/state/groups/groups.h"
+#include "broker/state/groups/offsets_write.h"
 #include "storage/base/error.h"
 #include "storage/base/trace.h"
 #include "storage/batch.h"

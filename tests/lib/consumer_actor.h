@@ -2,7 +2,7 @@
  * it gets, and gives itself up when it was silent for too long. */
 #pragma once
 
-#include "broker/state/group_consumer.h"
+#include "broker/state/groups/consumer_heartbeat.h"
 #include "tests/lib/state_fixture.h"
 
 typedef struct ConsumerActor {

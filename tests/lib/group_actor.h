@@ -1,7 +1,7 @@
 /* A client of the classic group protocol, as the state sees it: it asks, and keeps the answer. */
 #pragma once
 
-#include "broker/state/groups.h"
+#include "broker/state/groups/groups.h"
 #include "tests/lib/state_fixture.h"
 
 typedef struct Actor {
