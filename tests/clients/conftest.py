@@ -1,8 +1,26 @@
-"""What the tests of all clients share: a broker for everybody, one of one's own, and names nobody else has."""
+"""What the tests of all clients share: a broker for everybody, one of one's own, names nobody else has, and clients' programs.
+
+A client's directory holds a program, called with the broker's address and a name that its topics and groups start with. It prints the
+client's version and then 'ok SCENARIO' for each of its scenarios, which check themselves and mean the same in every client:
+
+    records            keys, headers, times, nulls and every level of acks read back
+    codecs             so does what is compressed, with each codec that the client has
+    big                and records nearly as big as a broker takes; bigger ones are refused
+    times              offsets are found by time, the first and the last too
+    group              members come and go, what they commit is where others go on
+    kip848             the same with the newer consumer protocol
+    transactions       committed and aborted ones as read_committed sees them, with offsets in them; the older producer is fenced
+    admin              topics, partitions, configs, groups and deleted records as the client's own administration sees them
+
+What was run is recorded; tools/client_table.py makes README's table of it.
+"""
 import re
+import subprocess
 
 import broker as brokers
 import pytest
+
+SECONDS = 240  # only against hanging for ever
 
 
 @pytest.fixture(scope='session')
@@ -26,3 +44,23 @@ def own_broker(tmp_path):
 def name(request):
     """A topic or group name of the test's own; without dots and underscores, about which kafka-topics warns."""
     return re.sub(r'[^A-Za-z0-9]+', '-', request.node.name).strip('-')
+
+
+@pytest.fixture
+def record_run(record_property):
+    """For README's table: a client, its version, and what the test ran of it."""
+    def record(client, version, *what):
+        record_property('client', '|'.join((client, version, *what)))
+    return record
+
+
+@pytest.fixture
+def run_client(broker, name, record_run):
+    """Runs a client's program, which must go through exactly those scenarios."""
+    def run(client, command, scenarios, cwd, **settings):
+        done = subprocess.run([*command, broker.address, name], cwd=cwd, capture_output=True, text=True, timeout=SECONDS, **settings)
+        version, *passed = done.stdout.splitlines() or ['']
+        assert passed == [f'ok {scenario}' for scenario in scenarios.split()], done.stdout + done.stderr
+        assert done.returncode == 0, done.stderr
+        record_run(client, version, *scenarios.split())
+    return run

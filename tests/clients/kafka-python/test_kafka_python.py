@@ -1,0 +1,21 @@
+"""kafka-python, a Kafka client written in Python: runs scenarios.py with the newest, and with 2.0.2."""
+import pathlib
+import subprocess
+import sys
+
+from broker import ROOT
+
+HERE = pathlib.Path(__file__).parent
+COMMAND = [sys.executable, 'scenarios.py']
+
+
+def test_newest(run_client):
+    run_client('kafka-python', COMMAND, 'records codecs big times group transactions admin', HERE)
+
+
+def test_2_0_2(run_client):
+    directory = ROOT / '.cache/kafka-python-2.0.2'
+    if not directory.exists():
+        install = [sys.executable, '-m', 'pip', 'install', '-q', '--no-deps', '--target', directory]
+        subprocess.run([*install, 'kafka-python==2.0.2'], check=True)
+    run_client('kafka-python', COMMAND, 'records codecs big times group admin', HERE, env={'PYTHONPATH': str(directory)})
