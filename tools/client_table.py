@@ -3,8 +3,8 @@
 
 usage: client_table.py [--check]
 
-Rewrites the rows of the clients that were run, between the two markers; --check only says (exit 1) whether something was run that
-the table doesn't tell. There versions may differ, as some clients are whatever the system has.
+Rewrites the rows of the clients that were run, between the two markers; --check only says (exit 1) whether the table tells of
+something that was not run, or leaves something out. There versions may differ, as some clients are whatever the system has.
 """
 import pathlib
 import re
@@ -48,9 +48,9 @@ def main():
     listed = [tuple(line.strip('| ').split(' | ')) for line in table.strip().splitlines()[2:]]
     fresh = ran()
     if '--check' in sys.argv[1:]:
-        missing = {(client, what) for client, _, what in fresh} - {(client, what) for client, _, what in listed}
-        if missing:
-            sys.exit(f'README.md: the table of clients is out of date; run tools/client_table.py: {sorted(missing)}')
+        wrong = {(client, what) for client, _, what in fresh} ^ {(client, what) for client, _, what in listed}
+        if wrong:
+            sys.exit(f'README.md: the table of clients is not what was run; see tools/client_table.py: {sorted(wrong)}')
         return
     lines = ['| client | version | what was run |', '|---|---|---|', *(f'| {" | ".join(row)} |' for row in merged(listed, fresh))]
     readme.write_text('\n'.join([head + BEGIN, *lines, END + tail]), encoding='utf-8')
