@@ -1,13 +1,12 @@
-/* Every produced byte is checksummed, so this is the broker's hottest loop. The CRC instruction has a latency of
- * three cycles and a throughput of one: three blocks are summed side by side, then joined by a table that
- * says what a block of zeros does to a CRC. */
+/* Every produced byte is checksummed, so this is the broker's hottest loop. The CRC instruction has a latency of three cycles and
+ * a throughput of one: three blocks are summed side by side, then joined. A CRC followed by n zero bytes is its product with
+ * x^8n; the instruction itself reduces a carry-less product, and by that multiplies it with x^33. */
 #include "storage/base/crc32c.h"
 
 #include <stdbool.h>
 #include <string.h>
 
 #define POLYNOMIAL 0x82f63b78u
-#define BLOCK 1024 /* bytes in each of the three streams */
 
 static uint32_t byte_table[256];
 
@@ -30,9 +29,39 @@ uint32_t crc32c_portable(uint32_t crc, const void *data, size_t size) {
 
 #ifdef __x86_64__
 #include <nmmintrin.h>
+#include <wmmintrin.h>
 
-static bool have_instruction;
-static uint32_t skip_table[4][256]; /* CRC state after BLOCK zero bytes, by each byte of the state before */
+/* How far the three streams are apart; the shorter ones are for what the longer leave over. */
+typedef struct Stride {
+        size_t block;         /* bytes */
+        uint32_t once, twice; /* what a CRC is multiplied with, for one block of zeros behind it and for two */
+} Stride;
+
+static bool have_instructions;
+static Stride strides[] = { { .block = 1024 }, { .block = 256 }, { .block = 64 } };
+
+/* x^n modulo the polynomial; the highest bit stands for x^0. */
+static uint32_t power_of_x(size_t n) {
+        uint32_t power = 1u << 31;
+        while (n--)
+                power = power & 1 ? (power >> 1) ^ POLYNOMIAL : power >> 1;
+        return power;
+}
+
+__attribute__((constructor)) static void strides_init(void) {
+        __builtin_cpu_init();
+        have_instructions = __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul");
+        for (size_t i = 0; i < sizeof(strides) / sizeof(*strides); i++) {
+                strides[i].once = power_of_x(strides[i].block * 8 - 33);
+                strides[i].twice = power_of_x(strides[i].block * 16 - 33);
+        }
+}
+
+static inline uint32_t load32(const uint8_t *at) {
+        uint32_t value;
+        memcpy(&value, at, sizeof(value));
+        return value;
+}
 
 static inline uint64_t load64(const uint8_t *at) {
         uint64_t value;
@@ -40,55 +69,39 @@ static inline uint64_t load64(const uint8_t *at) {
         return value;
 }
 
-__attribute__((target("sse4.2"))) static uint32_t skip_bit(uint32_t state) {
-        uint64_t crc = state;
-        for (int i = 0; i < BLOCK / 8; i++)
-                crc = _mm_crc32_u64(crc, 0);
-        return (uint32_t)crc;
+__attribute__((target("sse4.2,pclmul"))) static inline uint64_t multiply(uint64_t a, uint32_t b) {
+        return (uint64_t)_mm_cvtsi128_si64(_mm_clmulepi64_si128(_mm_cvtsi64_si128((long long)a), _mm_cvtsi64_si128(b), 0));
 }
 
-__attribute__((constructor)) static void skip_table_init(void) {
-        __builtin_cpu_init();
-        have_instruction = __builtin_cpu_supports("sse4.2");
-        if (!have_instruction)
-                return;
-        uint32_t bits[32];
-        for (int i = 0; i < 32; i++)
-                bits[i] = skip_bit(1u << i);
-        for (int byte = 0; byte < 4; byte++)
-                for (uint32_t value = 0; value < 256; value++)
-                        for (int bit = 0; bit < 8; bit++)
-                                if (value & (1u << bit))
-                                        skip_table[byte][value] ^= bits[byte * 8 + bit];
-}
-
-static inline uint32_t skip_block(uint32_t crc) {
-        return skip_table[0][crc & 0xff] ^ skip_table[1][(crc >> 8) & 0xff] ^ skip_table[2][(crc >> 16) & 0xff] ^
-               skip_table[3][crc >> 24];
-}
-
-__attribute__((target("sse4.2"))) static uint32_t crc32c_fast(uint32_t crc, const uint8_t *at, size_t size) {
-        uint64_t a = ~crc;
-        for (; size >= 3 * BLOCK; at += 3 * BLOCK, size -= 3 * BLOCK) {
-                uint64_t b = 0, c = 0;
-                for (size_t i = 0; i < BLOCK; i += 8) {
-                        a = _mm_crc32_u64(a, load64(at + i));
-                        b = _mm_crc32_u64(b, load64(at + BLOCK + i));
-                        c = _mm_crc32_u64(c, load64(at + 2 * BLOCK + i));
-                }
-                a = skip_block((uint32_t)a) ^ b;
-                a = skip_block((uint32_t)a) ^ c;
-        }
-        for (; size >= 8; at += 8, size -= 8)
+__attribute__((target("sse4.2,pclmul"))) static inline uint64_t add_blocks(uint64_t a, const uint8_t *at, const Stride *stride) {
+        uint64_t b = 0, c = 0;
+        for (const uint8_t *end = at + stride->block; at < end; at += 8) {
                 a = _mm_crc32_u64(a, load64(at));
-        uint32_t state = (uint32_t)a;
+                b = _mm_crc32_u64(b, load64(at + stride->block));
+                c = _mm_crc32_u64(c, load64(at + 2 * stride->block));
+        }
+        return _mm_crc32_u64(0, multiply(a, stride->twice) ^ multiply(b, stride->once)) ^ c;
+}
+
+__attribute__((target("sse4.2,pclmul"))) static uint32_t crc32c_fast(uint32_t crc, const uint8_t *at, size_t size) {
+        uint64_t state = ~crc;
+        for (size_t i = 0; i < sizeof(strides) / sizeof(*strides); i++)
+                for (size_t bytes = 3 * strides[i].block; size >= bytes; at += bytes, size -= bytes)
+                        state = add_blocks(state, at, &strides[i]);
+        for (; size >= 8; at += 8, size -= 8)
+                state = _mm_crc32_u64(state, load64(at));
+        if (size >= 4) {
+                state = _mm_crc32_u32((uint32_t)state, load32(at));
+                at += 4;
+                size -= 4;
+        }
         for (; size; at++, size--)
-                state = _mm_crc32_u8(state, *at);
-        return ~state;
+                state = _mm_crc32_u8((uint32_t)state, *at);
+        return ~(uint32_t)state;
 }
 
 uint32_t crc32c(uint32_t crc, const void *data, size_t size) {
-        return have_instruction ? crc32c_fast(crc, data, size) : crc32c_portable(crc, data, size);
+        return have_instructions ? crc32c_fast(crc, data, size) : crc32c_portable(crc, data, size);
 }
 #else
 uint32_t crc32c(uint32_t crc, const void *data, size_t size) {
