@@ -12,7 +12,7 @@
 #include "storage/base/trace.h"
 #include "storage/log_internal.h"
 
-#define CHUNK_BYTES (256 << 10)
+#define CHUNK_BYTES (512 << 10)
 #define ASIDE_NAMES_MAX 1000
 
 typedef struct Walk {
@@ -109,9 +109,10 @@ static int note_batch(Walk *walk, Segment *segment, const BatchHeader *header, c
                 return r;
         segment_note(segment, header, log->config.index_interval_bytes);
         walk->expected_offset = batch_next_offset(header);
-        if (header->partition_leader_epoch > walk->epoch)
+        if (header->partition_leader_epoch > walk->epoch) {
                 walk->epoch = header->partition_leader_epoch;
-        epochs_begin(&log->epochs, header->partition_leader_epoch, header->base_offset);
+                epochs_begin(&log->epochs, walk->epoch, header->base_offset);
+        }
         log->markers_walked |= header->attributes & BATCH_CONTROL && header->producer_id >= 0;
         return 0;
 }
