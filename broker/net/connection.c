@@ -77,7 +77,11 @@ static void handle_frame(Connection *c, uint8_t *frame, size_t size) {
         c->waiting++;
         c->round_calls++;
         list_append(&c->calls, &call->node);
-        if (api_dispatch(call, frame, size) != DISPATCH_CLOSE) {
+        turns_step(&c->net->turns, "a request");
+        DispatchResult result = api_dispatch(call, frame, size);
+        if (call->api)
+                turns_name_step(&c->net->turns, call->api->request->name);
+        if (result != DISPATCH_CLOSE) {
                 c->pipelines = c->pipelines && !(call->is_exclusive && !call->is_done);
                 return;
         }
@@ -251,6 +255,7 @@ static void read_block(Connection *c, int64_t missing) {
 }
 
 void connection_read(Connection *c) {
+        turns_step(&c->net->turns, "reading");
         connection_touch(c);
         c->round_calls = 0;
         if (is_held_up(c) || c->out_blocked || c->has_frames) {

@@ -55,9 +55,11 @@ static void free_retired(Net *net) {
 static void end_round(Net *net) {
         State *state = net->state;
         do {
+                turns_step(&net->turns, "commit");
                 state_commit(state);
                 if (state->failed)
                         break; /* nothing that is not surely kept may be acknowledged */
+                turns_step(&net->turns, "answers");
                 for (ListNode *node; (node = list_pop(&net->active));)
                         connection_settle(container_of(node, Connection, active));
         } while (!list_is_empty(&state->dirty_partitions) || !list_is_empty(&state->commit_waits));
@@ -108,11 +110,15 @@ static void close_idle(Net *net) {
 
 static void turn(Net *net) {
         State *state = net->state;
-        set_clocks(state);
+        turns_begin(&net->turns, time_monotonic_ns());
+        state->now_ms = time_wall_ms();
+        state->mono_ms = net->turns.begun_ns / 1000000;
         if (net->has_results) {
                 net->has_results = false;
+                turns_step(&net->turns, "results of other threads");
                 state_collect(state);
         }
+        turns_step(&net->turns, "timers");
         state_run_timers(state);
         close_idle(net);
         while (!state->failed && !list_is_empty(&net->readable)) {
@@ -133,6 +139,7 @@ static void turn(Net *net) {
                 end_round(net);
         }
         arm_timer(net);
+        turns_end(&net->turns);
 }
 
 void net_run(Net *net) {
@@ -140,6 +147,7 @@ void net_run(Net *net) {
                 ev_run(net->loop, list_is_empty(&net->resumable) ? EVRUN_ONCE : EVRUN_NOWAIT);
                 turn(net);
         }
+        turns_report(&net->turns);
 }
 
 void net_stop(Net *net) {

@@ -11,6 +11,7 @@
 
 #include "broker/api/api.h"
 #include "broker/net/listener.h"
+#include "broker/net/turns.h"
 #include "storage/base/list.h"
 
 #define NET_AREA_BYTES ((size_t)2 << 20)
@@ -29,6 +30,7 @@ typedef struct Acceptor {
 
 struct Net {
         State *state; /* not owned */
+        Turns turns;
         struct ev_loop *loop;
         uint8_t *area; /* NET_AREA_BYTES that all sockets are read into */
         size_t area_used;

@@ -11,9 +11,12 @@ static inline int64_t time_wall_ms(void) {
         return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* Milliseconds that never go back, for timeouts. */
-static inline int64_t time_monotonic_ms(void) {
+/* Time that never goes back, for timeouts and for measuring. */
+static inline int64_t time_monotonic_ns(void) {
         struct timespec t;
         clock_gettime(CLOCK_MONOTONIC, &t);
-        return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+        return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+static inline int64_t time_monotonic_ms(void) {
+        return time_monotonic_ns() / 1000000;
 }
