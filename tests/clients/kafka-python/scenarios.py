@@ -129,10 +129,12 @@ class Member(threading.Thread):
 
     def __init__(self, topic):
         super().__init__(daemon=True)
-        self.consumer = consumer(group_id=topic, heartbeat_interval_ms=300, session_timeout_ms=6000)
-        self.consumer.partitions_for_topic(topic)  # 3.0 can hang, with any broker, if it learns of partitions while it is joining
+        self.consumer = consumer(group_id=topic, heartbeat_interval_ms=300, session_timeout_ms=SECONDS * 1000)
         self.consumer.subscribe([topic])
-        self.values, self.parts, self.leaving = [], set(), False
+        # A leader that learns of its topic's partitions only after it joined joins once more, of itself and at any time; when poll()
+        # ends before that rebalance, 3.0 forgets it is in one: it fails to commit, and sends no heartbeats, with any broker.
+        self.consumer.topics()
+        self.values, self.parts, self.leaving, self.left = [], set(), False, False
         self.start()
 
     def run(self):
@@ -142,11 +144,12 @@ class Member(threading.Thread):
                 self.consumer.commit()
             self.parts = {each.partition for each in self.consumer.assignment()}
         self.consumer.close()
+        self.left = True
 
     def leave(self):
         self.leaving = True
         self.join(SECONDS)
-        assert not self.is_alive()
+        assert self.left, 'the member died, or hangs'
 
 
 def until(condition):
