@@ -14,8 +14,8 @@ static int check_record(const LogConfig *config, const Record *record, LogOrigin
                 return KAFKA_INVALID_RECORD;
         if (config->message_timestamp_log_append || record->timestamp_ms == -1)
                 return 0;
-        __int128 ahead_ms = (__int128)record->timestamp_ms - now_ms;
-        if (ahead_ms > config->message_timestamp_after_max_ms || -ahead_ms > config->message_timestamp_before_max_ms)
+        uint64_t behind_ms = (uint64_t)now_ms - (uint64_t)record->timestamp_ms; /* as Java: a time without end wraps around */
+        if ((int64_t)behind_ms > config->message_timestamp_before_max_ms || (int64_t)-behind_ms > config->message_timestamp_after_max_ms)
                 return KAFKA_INVALID_TIMESTAMP;
         return 0;
 }
