@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "storage/compress.h"
+
 static const ConfigKey *find_in(const ConfigKey *keys, size_t count, Str name) {
         size_t low = 0, high = count;
         while (low < high) {
@@ -443,6 +445,22 @@ static bool list_holds(Str list, Str wanted) {
         return false;
 }
 
+/* The codec that batches are stored in, with its level. */
+static void topic_compression(const Config *config, const ConfigMap *topic, LogConfig *log_config) {
+        Str type = config_topic_str(config, topic, "compression.type", NULL);
+        log_config->compression = str_equal(type, STR("uncompressed")) ? CODEC_NONE : LOG_COMPRESSION_PRODUCER;
+        for (int codec = CODEC_GZIP; codec < CODEC_COUNT; codec++)
+                if (str_equal(type, str_of(codec_name(codec))))
+                        log_config->compression = codec;
+        log_config->compression_level = CODEC_LEVEL_DEFAULT;
+        if (log_config->compression == CODEC_GZIP)
+                log_config->compression_level = (int32_t)topic_int(config, topic, "compression.gzip.level");
+        else if (log_config->compression == CODEC_LZ4)
+                log_config->compression_level = (int32_t)topic_int(config, topic, "compression.lz4.level");
+        else if (log_config->compression == CODEC_ZSTD)
+                log_config->compression_level = (int32_t)topic_int(config, topic, "compression.zstd.level");
+}
+
 void config_topic_log(const Config *config, const ConfigMap *topic, LogConfig *ret_log_config) {
         Str policy = config_topic_str(config, topic, "cleanup.policy", NULL);
         double dirty_ratio = 0.5;
@@ -469,6 +487,7 @@ void config_topic_log(const Config *config, const ConfigMap *topic, LogConfig *r
                 .cleanup_delete = list_holds(policy, STR("delete")),
                 .cleanup_compact = compact,
         };
+        topic_compression(config, topic, ret_log_config);
 }
 
 void config_deinit(Config *config) {

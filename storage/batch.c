@@ -277,7 +277,7 @@ static void write_header(uint8_t *data, const BatchHeader *header) {
         store_be32(data + AT_RECORD_COUNT, (uint32_t)header->record_count);
 }
 
-int batch_builder_finish(BatchBuilder *builder, int codec) {
+int batch_builder_finish_level(BatchBuilder *builder, int codec, int32_t level) {
         BatchHeader *header = &builder->header;
         if (builder->out.failed)
                 return -ENOMEM;
@@ -286,7 +286,7 @@ int batch_builder_finish(BatchBuilder *builder, int codec) {
         if (codec != CODEC_NONE) {
                 Buffer packed = BUFFER_INIT;
                 buffer_extend(&packed, BATCH_HEADER_BYTES);
-                int r = codec_compress(codec, builder->out.data + BATCH_HEADER_BYTES,
+                int r = codec_compress(codec, level, builder->out.data + BATCH_HEADER_BYTES,
                                        builder->out.size - BATCH_HEADER_BYTES, &packed);
                 if (r || packed.failed) {
                         buffer_deinit(&packed);
@@ -303,6 +303,10 @@ int batch_builder_finish(BatchBuilder *builder, int codec) {
         header->crc = compute_crc(builder->out.data, builder->out.size);
         store_be32(builder->out.data + AT_CRC, header->crc);
         return 0;
+}
+
+int batch_builder_finish(BatchBuilder *builder, int codec) {
+        return batch_builder_finish_level(builder, codec, CODEC_LEVEL_DEFAULT);
 }
 
 void batch_builder_init_copy(BatchBuilder *builder, const BatchHeader *original, int64_t delete_horizon_ms) {

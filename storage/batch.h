@@ -124,6 +124,8 @@ void batch_builder_add(BatchBuilder *builder, int64_t timestamp_ms, Str key, Str
 
 /* Compresses with codec (0-4) and seals the batch. 0 or -errno; the bytes are builder->out until deinit. */
 int batch_builder_finish(BatchBuilder *builder, int codec);
+/* The same with a level of the codec. */
+int batch_builder_finish_level(BatchBuilder *builder, int codec, int32_t level);
 void batch_builder_deinit(BatchBuilder *builder);
 
 /* Starts a batch of some of the records of another: it keeps the offsets, the producer's fields, epoch and kind of that one. With

@@ -18,6 +18,8 @@
 #define SNAPPY_RATIO_MAX 32 /* a copy of 64 bytes takes 3: nothing honest inflates more than 22-fold */
 #define XERIAL_HEADER_BYTES 16
 #define XERIAL_BLOCK_BYTES 32768
+#define LZ4_LEVEL_FAST 9 /* Kafka's default stands for the fast mode; all others are levels of the high compression */
+#define LZ4_LEVEL_HIGH_MIN 3
 
 static const char xerial_magic[8] = { (char)0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0 };
 
@@ -43,9 +45,9 @@ static int step_end(Buffer *out, size_t start, size_t size_max, size_t unused) {
         return out->size - start > size_max ? KAFKA_MESSAGE_TOO_LARGE : 0;
 }
 
-static int gzip_compress(const void *data, size_t size, Buffer *out) {
+static int gzip_compress(int32_t level, const void *data, size_t size, Buffer *out) {
         z_stream z = { 0 };
-        if (deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+        if (deflateInit2(&z, level == CODEC_LEVEL_DEFAULT ? Z_DEFAULT_COMPRESSION : level, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
                 return -ENOMEM;
         size_t bound = deflateBound(&z, size);
         uint8_t *room = buffer_extend(out, bound);
@@ -152,8 +154,10 @@ static int snappy_decompress(const char *data, size_t size, size_t size_max, Buf
         return 0;
 }
 
-static int lz4_compress(const void *data, size_t size, Buffer *out) {
+static int lz4_compress(int32_t level, const void *data, size_t size, Buffer *out) {
         LZ4F_preferences_t how = { .frameInfo = { .blockMode = LZ4F_blockIndependent } };
+        if (level != CODEC_LEVEL_DEFAULT && level != LZ4_LEVEL_FAST)
+                how.compressionLevel = level < LZ4_LEVEL_HIGH_MIN ? LZ4_LEVEL_HIGH_MIN : level;
         size_t bound = LZ4F_compressFrameBound(size, &how);
         uint8_t *room = buffer_extend(out, bound);
         if (!room)
@@ -192,12 +196,12 @@ static int lz4_decompress(const uint8_t *data, size_t size, size_t size_max, Buf
         return r;
 }
 
-static int zstd_compress(const void *data, size_t size, Buffer *out) {
+static int zstd_compress(int32_t level, const void *data, size_t size, Buffer *out) {
         size_t bound = ZSTD_compressBound(size);
         uint8_t *room = buffer_extend(out, bound);
         if (!room)
                 return -ENOMEM;
-        size_t length = ZSTD_compress(room, bound, data, size, ZSTD_CLEVEL_DEFAULT);
+        size_t length = ZSTD_compress(room, bound, data, size, level == CODEC_LEVEL_DEFAULT ? ZSTD_CLEVEL_DEFAULT : level);
         if (ZSTD_isError(length))
                 return -ENOMEM;
         out->size -= bound - length;
@@ -228,19 +232,19 @@ static int zstd_decompress(const void *data, size_t size, size_t size_max, Buffe
         return r;
 }
 
-int codec_compress(int codec, const void *data, size_t size, Buffer *out) {
+int codec_compress(int codec, int32_t level, const void *data, size_t size, Buffer *out) {
         switch (codec) {
         case CODEC_NONE:
                 buffer_append(out, data, size);
                 return out->failed ? -ENOMEM : 0;
         case CODEC_GZIP:
-                return gzip_compress(data, size, out);
+                return gzip_compress(level, data, size, out);
         case CODEC_SNAPPY:
                 return xerial_compress(data, size, out);
         case CODEC_LZ4:
-                return lz4_compress(data, size, out);
+                return lz4_compress(level, data, size, out);
         case CODEC_ZSTD:
-                return zstd_compress(data, size, out);
+                return zstd_compress(level, data, size, out);
         default:
                 return -EINVAL;
         }

@@ -40,6 +40,7 @@ void log_abandon(Log *log) {
         for (int32_t i = 0; i < log->segment_count; i++)
                 segment_unref(log->segments[i]);
         free(log->segments);
+        log_free_owned(log);
         free(log->queue);
         free(log->aborted);
         producers_deinit(&log->producers);
@@ -235,7 +236,14 @@ static int write_queue(Log *log, int64_t now_ms) {
         return 0;
 }
 
+void log_free_owned(Log *log) {
+        for (uint32_t i = 0; log->queue_owns && i < log->queue_count; i++)
+                free(log->queue[i].owned);
+        log->queue_owns = false;
+}
+
 static void empty_queue(Log *log) {
+        log_free_owned(log);
         log->queue_count = log->aborted_count = 0;
         if (log->queue_capacity > LOG_QUEUE_KEPT) {
                 free(log->queue);

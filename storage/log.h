@@ -18,6 +18,8 @@
 
 typedef struct Log Log;
 
+#define LOG_COMPRESSION_PRODUCER (-1)
+
 /* What a topic's configs set; the names are Kafka's topic configs. May be changed on an open log. */
 typedef struct LogConfig {
         int64_t segment_bytes;         /* 14 .. INT32_MAX */
@@ -36,6 +38,8 @@ typedef struct LogConfig {
         bool message_timestamp_log_append; /* message.timestamp.type=LogAppendTime */
         bool cleanup_delete;               /* cleanup.policy holds "delete" */
         bool cleanup_compact;              /* cleanup.policy holds "compact": records need keys */
+        int compression;                   /* what clients' batches are stored in; LOG_COMPRESSION_PRODUCER: as they come */
+        int32_t compression_level;         /* of that codec */
 } LogConfig;
 
 #define LOG_CONFIG_INIT                                                                                          \
@@ -44,7 +48,7 @@ typedef struct LogConfig {
                       .max_message_bytes = 1048588, .message_timestamp_before_max_ms = INT64_MAX,                \
                       .message_timestamp_after_max_ms = 3600000, .producer_id_expiration_ms = 86400000,          \
                       .min_cleanable_dirty_ratio = 0.5, .max_compaction_lag_ms = INT64_MAX,                      \
-                      .delete_retention_ms = 86400000, .cleanup_delete = true })
+                      .delete_retention_ms = 86400000, .cleanup_delete = true, .compression = LOG_COMPRESSION_PRODUCER })
 
 /* Unlinks files where that keeps nobody waiting: a big one takes as long as a write of its size. They were renamed to names that
  * an open removes (NNN.log.deleted), and closed. */
@@ -115,8 +119,8 @@ typedef struct LogAppend {
 } LogAppend;
 
 /* Queues whole batches (records..records+size), of a client exactly one, to be written by the next log_commit(); what is
- * left of a client's bytes after its batch, and is no whole one, is ignored as Kafka does. Checks magic, CRC, lengths, record structure, timestamps, producer epoch and sequence, then patches offsets and epoch *in place*. The
- * bytes must stay untouched until log_commit(); the result is final only when that succeeded. Nothing is queued
+ * left of a client's bytes after its batch, and is no whole one, is ignored as Kafka does. Checks magic, CRC, lengths, record structure, timestamps, producer epoch and sequence, then patches offsets and epoch *in place*; a
+ * batch in another codec than the log's is stored as a copy in that one. The bytes must stay untouched until log_commit(); the result is final only when that succeeded. Nothing is queued
  * on error: a positive KafkaError (CORRUPT_MESSAGE, MESSAGE_TOO_LARGE, INVALID_RECORD, INVALID_TIMESTAMP,
  * OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED, FENCED_LEADER_EPOCH ...) or -errno; -EBADMSG when the records don't decompress. */
 int log_append(Log *log, uint8_t *records, size_t size, LogOrigin origin, int32_t leader_epoch, int64_t now_ms,

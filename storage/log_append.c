@@ -14,8 +14,8 @@ static int check_record(const LogConfig *config, const Record *record, LogOrigin
                 return KAFKA_INVALID_RECORD;
         if (config->message_timestamp_log_append || record->timestamp_ms == -1)
                 return 0;
-        __int128 ahead_ms = (__int128)record->timestamp_ms - now_ms;
-        if (ahead_ms > config->message_timestamp_after_max_ms || -ahead_ms > config->message_timestamp_before_max_ms)
+        uint64_t behind_ms = (uint64_t)now_ms - (uint64_t)record->timestamp_ms; /* as Java: a time without end wraps around */
+        if ((int64_t)behind_ms > config->message_timestamp_before_max_ms || (int64_t)-behind_ms > config->message_timestamp_after_max_ms)
                 return KAFKA_INVALID_TIMESTAMP;
         return 0;
 }
@@ -61,8 +61,6 @@ static int check_header(const Log *log, const uint8_t *data, const BatchHeader *
                 return KAFKA_INVALID_RECORD;
         if (client && (int64_t)batch_size(header) > log->config.max_message_bytes)
                 return KAFKA_MESSAGE_TOO_LARGE;
-        if (client && (int64_t)batch_size(header) > log->config.segment_bytes)
-                return KAFKA_RECORD_LIST_TOO_LARGE;
         if (!batch_check_crc(data, header))
                 return KAFKA_CORRUPT_MESSAGE;
         if (header->record_count <= 0 || header->last_offset_delta < 0 ||
@@ -110,8 +108,46 @@ static void stamp(const Log *log, uint8_t *data, BatchHeader *header, int64_t ma
         batch_read_header(data, batch_size(header), header);
 }
 
+/* The batch in the log's codec, as a copy of all its records; limits hold for what is stored. */
+static int recompress(const Log *log, const uint8_t *data, const BatchHeader *header, Buffer *ret_batch) {
+        BatchReader reader;
+        BatchBuilder builder;
+        Record record;
+        batch_builder_init_copy(&builder, header, -1);
+        int r = batch_reader_init(&reader, data, header, LOG_INFLATE_BYTES_MAX), step = 0;
+        while (!r && (step = batch_reader_next(&reader, &record)) == 1)
+                batch_builder_copy(&builder, &record);
+        batch_reader_deinit(&reader);
+        if (!r && step)
+                r = step;
+        if (!r)
+                r = batch_builder_finish_level(&builder, log->config.compression, log->config.compression_level);
+        if (r == -EMSGSIZE || (!r && (int64_t)builder.out.size > log->config.max_message_bytes))
+                r = KAFKA_MESSAGE_TOO_LARGE;
+        if (r) {
+                batch_builder_deinit(&builder);
+                return r;
+        }
+        *ret_batch = builder.out;
+        return 0;
+}
+
+/* Changes what has to be changed in a client's one batch: its codec, its timestamps. */
+static int adapt_batch(const Log *log, uint8_t *data, BatchHeader *header, int64_t max, int64_t now_ms, Buffer *ret_batch) {
+        int codec = log->config.compression;
+        if (codec != LOG_COMPRESSION_PRODUCER && codec != batch_compression(header)) {
+                int r = recompress(log, data, header, ret_batch);
+                if (r)
+                        return r;
+                data = ret_batch->data;
+                batch_read_header(data, ret_batch->size, header);
+        }
+        stamp(log, data, header, max, now_ms);
+        return (int64_t)batch_size(header) > log->config.segment_bytes ? KAFKA_RECORD_LIST_TOO_LARGE : 0;
+}
+
 static int check_batches(const Log *log, uint8_t *records, size_t size, LogOrigin origin, int64_t now_ms,
-                         LogAppend *append) {
+                         LogAppend *append, Buffer *ret_batch) {
         for (size_t at = 0; at < size;) {
                 BatchHeader header;
                 int64_t max;
@@ -120,10 +156,14 @@ static int check_batches(const Log *log, uint8_t *records, size_t size, LogOrigi
                         r = check_header(log, records + at, &header, origin);
                 if (!r)
                         r = check_records(log, records + at, &header, origin, now_ms, append, &max);
+                size_t batch_bytes = r ? 0 : batch_size(&header);
+                if (!r && origin == LOG_ORIGIN_CLIENT)
+                        r = adapt_batch(log, records + at, &header, max, now_ms, ret_batch);
+                else if (!r)
+                        stamp(log, records + at, &header, max, now_ms);
                 if (r)
                         return r;
-                stamp(log, records + at, &header, max, now_ms);
-                at += batch_size(&header);
+                at += batch_bytes;
         }
         return 0;
 }
@@ -203,15 +243,25 @@ int log_append(Log *log, uint8_t *records, size_t size, LogOrigin origin, int32_
                 ret_append->unframed = true;
                 return r;
         }
-        r = check_batches(log, records, size, origin, now_ms, ret_append);
+        Buffer recompressed = BUFFER_INIT;
+        r = check_batches(log, records, size, origin, now_ms, ret_append, &recompressed);
+        if (recompressed.data) {
+                records = recompressed.data;
+                size = recompressed.size;
+        }
         if (!r && origin == LOG_ORIGIN_CLIENT)
                 r = check_producer(log, records, size, ret_append);
-        if (r || ret_append->duplicate)
-                return r;
         int64_t base_offset = log->next_offset;
-        r = queue_batches(log, records, size, origin, leader_epoch);
-        if (r)
+        if (!r && !ret_append->duplicate)
+                r = queue_batches(log, records, size, origin, leader_epoch);
+        if (r || ret_append->duplicate) {
+                buffer_deinit(&recompressed);
                 return r;
+        }
+        if (recompressed.data) {
+                log->queue[log->queue_count - 1].owned = recompressed.data;
+                log->queue_owns = true;
+        }
         log->next_epoch = leader_epoch;
         ret_append->base_offset = base_offset;
         ret_append->last_offset = log->next_offset - 1;

@@ -14,6 +14,7 @@
 typedef struct QueuedBatch {
         const uint8_t *data;
         BatchHeader header; /* offsets and epoch assigned */
+        uint8_t *owned;     /* data, where the log made it; else NULL */
 } QueuedBatch;
 
 /* Where a commit began: consumers that keep up ask for just these offsets. */
@@ -38,6 +39,7 @@ struct Log {
         int failure;             /* the first failed sync; final */
         QueuedBatch *queue;
         uint32_t queue_count, queue_capacity;
+        bool queue_owns;         /* some of the queued batches */
         Producers producers;
         int64_t unstable_offset; /* where the oldest open transaction began, queued batches left out; INT64_MAX */
         AbortedTxn *aborted;     /* by queued markers */
@@ -60,6 +62,9 @@ int32_t log_segment_index(const Log *log, int64_t offset);
 
 /* Appends an opened segment to the array; 0 or -ENOMEM. */
 int log_push_segment(Log *log, Segment *segment);
+
+/* Frees what the log made of queued batches. */
+void log_free_owned(Log *log);
 
 /* Starts a new active segment at base_offset; the one before is not sealed yet. 0 or -errno. */
 int log_add_segment(Log *log, int64_t base_offset, int64_t now_ms);

@@ -1,9 +1,15 @@
 /* ListTransactions: v0-2
  * Transactional ids, by state, producer, and (v1) how long they have been open; v2 by a pattern of the id (KIP-664, KIP-994, KIP-1152). */
-#include <regex.h>
-
 #include "broker/api/api.h"
+#include "broker/state/regex.h"
 #include "broker/state/transactions/transactions.h"
+
+#define COST_MAX 1000000 /* of all matches, in simple ones: what a hostile pattern may take of the loop */
+
+typedef struct Filter {
+        Regex *regex; /* NULL: none */
+        int cost;     /* so far */
+} Filter;
 
 static bool is_known(Str name) {
         for (int i = 0; i < TRANSACTION_STATUS_COUNT; i++)
@@ -26,22 +32,19 @@ static bool has_producer(const ListTransactionsRequest *request, const Transacti
         return request->producer_id_filters_count == 0;
 }
 
-static bool is_wanted(const Call *call, const Transaction *txn, const regex_t *pattern) {
+static bool is_wanted(const Call *call, const Transaction *txn, Filter *filter) {
         const ListTransactionsRequest *request = call->request;
         if (txn->facts.status == TRANSACTION_DEAD || !has_state(request, txn) || !has_producer(request, txn))
                 return false;
         if (request->duration_filter >= 0 && call->state->now_ms - txn->facts.start_ms <= request->duration_filter)
                 return false; /* what has not begun counts as old, as in Kafka */
-        return !pattern || regexec(pattern, txn->id, 0, NULL, 0) == 0;
+        int cost = 0;
+        bool matches = !filter->regex || (filter->cost <= COST_MAX && regex_matches(filter->regex, str_of(txn->id), &cost));
+        filter->cost += cost;
+        return matches;
 }
 
-/* The whole id has to match. */
-static int compile(Call *call, Str text, regex_t *ret_pattern) {
-        Str anchored = arena_printf(&call->arena, "^(%.*s)$", STR_ARG(text));
-        return str_is_null(anchored) ? REG_ESPACE : regcomp(ret_pattern, anchored.data, REG_EXTENDED | REG_NOSUB);
-}
-
-static bool fill(Call *call, const regex_t *pattern, ListTransactionsResponse *response) {
+static bool fill(Call *call, Filter *filter, ListTransactionsResponse *response) {
         const ListTransactionsRequest *request = call->request;
         response->transaction_states = call_array(call, ListTransactionsResponseState, call->state->transactions->by_id.count);
         response->unknown_state_filters = arena_alloc_array(&call->arena, (size_t)request->state_filters_count, sizeof(Str));
@@ -52,7 +55,7 @@ static bool fill(Call *call, const regex_t *pattern, ListTransactionsResponse *r
                         response->unknown_state_filters[response->unknown_state_filters_count++] = request->state_filters[i];
         HASHMAP_FOREACH(&call->state->transactions->by_id, node) {
                 const Transaction *txn = container_of(node, Transaction, node);
-                if (is_wanted(call, txn, pattern))
+                if (is_wanted(call, txn, filter))
                         response->transaction_states[response->transaction_states_count++] = (ListTransactionsResponseState){
                                 .transactional_id = str_of(txn->id),
                                 .producer_id = txn->facts.producer_id,
@@ -65,16 +68,18 @@ static bool fill(Call *call, const regex_t *pattern, ListTransactionsResponse *r
 void api_list_transactions(Call *call) {
         const ListTransactionsRequest *request = call->request;
         ListTransactionsResponse response = ListTransactionsResponse_INIT;
-        regex_t pattern;
-        bool has_pattern = request->transactional_id_pattern.len > 0;
-        if (has_pattern && compile(call, request->transactional_id_pattern, &pattern)) {
+        Filter filter = { .regex = NULL };
+        char message[128];
+        Str pattern = request->transactional_id_pattern;
+        if (pattern.len > 0 && !(filter.regex = regex_new(REGEX_RE2, pattern, message, sizeof(message)))) {
                 response.error_code = KAFKA_INVALID_REGULAR_EXPRESSION;
                 call_reply(call, &response);
                 return;
         }
-        bool ok = fill(call, has_pattern ? &pattern : NULL, &response);
-        if (has_pattern)
-                regfree(&pattern);
+        bool ok = fill(call, &filter, &response);
+        regex_free(filter.regex);
+        if (filter.cost > COST_MAX)
+                response = (ListTransactionsResponse){ .error_code = KAFKA_REQUEST_TIMED_OUT };
         if (ok)
                 call_reply(call, &response);
         else

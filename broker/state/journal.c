@@ -174,6 +174,13 @@ int journal_append(State *state, Journal *journal, Str group_id, JournalWrite *w
         return r;
 }
 
+void journal_follow(State *state, Str group_id, JournalWrite *write, void (*done)(JournalWrite *write, State *state, int16_t code)) {
+        Topic *topic = topic_find(state, STR(TOPIC_NAME_OFFSETS));
+        write->partition = topic->partitions[journal_partition_index(group_id, topic->partition_count)];
+        write->done = done;
+        state_wait_commit(state, &write->wait, on_commit);
+}
+
 typedef struct SyncWrite {
         JournalWrite write;
         int16_t code;
@@ -315,6 +322,23 @@ static int replay_one(State *state, const ReplayedRecord *replayed, void *data) 
                 return replay_record(state, replayed);
         offsets_pending_end(state, replayed->partition->index, replayed->batch->producer_id, replayed->is_commit);
         return 0;
+}
+
+/* All keys begin with their kind and the group's id. */
+static bool is_of_group(const Record *record, Str group_id) {
+        const char *key = record->key.data;
+        return record->key.len >= 4 + group_id.len && load_be16(key) >= 2 && load_be16(key + 2) == group_id.len &&
+               memcmp(key + 4, group_id.data, group_id.len) == 0;
+}
+
+static int replay_one_of_group(State *state, const ReplayedRecord *replayed, void *data) {
+        return replayed->record && is_of_group(replayed->record, *(const Str *)data) ? replay_record(state, replayed) : 0;
+}
+
+int journal_replay_group(State *state, Str group_id) {
+        Topic *topic = topic_find(state, STR(TOPIC_NAME_OFFSETS));
+        Partition *partition = topic ? topic->partitions[journal_partition_index(group_id, topic->partition_count)] : NULL;
+        return partition && partition->log ? replay_partition(state, partition, replay_one_of_group, &group_id) : 0;
 }
 
 int journal_replay(State *state) {

@@ -60,3 +60,7 @@ bool journal_is_readable(const State *state, Str topic_name, Str key);
 
 /* Puts every record of __consumer_offsets into memory. 0 or -errno. */
 int journal_replay(State *state);
+/* The same with the records of one group, but for its offsets. */
+int journal_replay_group(State *state, Str group_id);
+/* For an answer that tells of what others have queued in this turn: done() as with journal_append(). */
+void journal_follow(State *state, Str group_id, JournalWrite *write, void (*done)(JournalWrite *write, State *state, int16_t code));

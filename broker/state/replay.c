@@ -49,8 +49,9 @@ static int replay_span(const Replay *replay, const Buffer *bytes, int64_t *offse
         return r ? r : at ? 0 : -EIO;
 }
 
-static int replay_partition(const Replay *replay) {
-        Log *log = replay->partition->log;
+int replay_partition(State *state, Partition *partition, int (*each)(State *state, const ReplayedRecord *replayed, void *data), void *data) {
+        Replay replay = { .state = state, .partition = partition, .each = each, .data = data };
+        Log *log = partition->log;
         int64_t offset = log_start_offset(log), end = log_end_offset(log);
         int r = 0;
         while (!r && offset < end) {
@@ -61,7 +62,7 @@ static int replay_partition(const Replay *replay) {
                 r = file_span_copy(&span, &copy);
                 file_span_release(&span);
                 if (!r)
-                        r = replay_span(replay, &copy, &offset);
+                        r = replay_span(&replay, &copy, &offset);
                 buffer_deinit(&copy);
         }
         return r;
@@ -78,10 +79,10 @@ static void give_up(State *state, Partition *partition) {
 
 int replay_topic(State *state, Topic *topic, int (*each)(State *state, const ReplayedRecord *replayed, void *data), void *data) {
         for (int32_t i = 0; i < topic->partition_count; i++) {
-                Replay replay = { .state = state, .partition = topic->partitions[i], .each = each, .data = data };
-                int r = replay.partition->log ? replay_partition(&replay) : 0;
+                Partition *partition = topic->partitions[i];
+                int r = partition->log ? replay_partition(state, partition, each, data) : 0;
                 if (r == -EUCLEAN)
-                        give_up(state, replay.partition);
+                        give_up(state, partition);
                 else if (r)
                         return r;
         }

@@ -378,6 +378,7 @@ int state_close(State *state) {
 void state_abandon(State *state) {
         if (!state)
                 return;
+        state->failed = true; /* whoever is released writes nothing more */
         flusher_give_up(state);
         transactions_close(state);
         groups_close(state);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "broker/state/metadata/resource_configs.h"
-#include "broker/state/pattern.h"
+#include "broker/state/regex.h"
 #include "broker/state/state.h"
 #include "storage/base/buffer.h"
 #include "storage/base/crc32c.h"
@@ -14,6 +14,7 @@
 #include "storage/base/error.h"
 #include "storage/compress.h"
 
+#define PATTERN_LENGTH_MAX 255 /* of a match, which was limited when it was set */
 #define INTERVAL_MS_MAX 300000 /* of a client that no subscription asks for less */
 
 typedef struct Instance {
@@ -105,12 +106,14 @@ static bool value_of(const TelemetryClient *client, Str name, char buffer[static
 /* Whether the item is sound; if so, *ret_matches whether the client matches it. */
 static bool match_item(const TelemetryClient *client, Str item, bool *ret_matches) {
         Str name, text, value;
-        regex_t pattern;
-        char buffer[UUID_TEXT_SIZE];
-        if (!split_match(item, &name, &text) || !value_of(client, name, buffer, &value) || !pattern_compile(text, &pattern))
+        char buffer[UUID_TEXT_SIZE], message[128];
+        if (!split_match(item, &name, &text) || !value_of(client, name, buffer, &value) || text.len == 0 || text.len > PATTERN_LENGTH_MAX)
                 return false;
-        *ret_matches = pattern_matches(&pattern, value);
-        pattern_deinit(&pattern);
+        Regex *regex = regex_new(REGEX_JAVA, text, message, sizeof(message));
+        if (!regex)
+                return false;
+        *ret_matches = regex_matches(regex, value, NULL);
+        regex_free(regex);
         return true;
 }
 

@@ -52,6 +52,56 @@ static void share(void) {
         cr_assert(a.owned.count == 2 && b.owned.count == 2);
 }
 
+/* In a turn that is committed later. */
+static int beat_uncommitted(const char *member, int32_t epoch, JournalWrite *write,
+                            void (*done)(JournalWrite *write, State *state, int16_t code)) {
+        static const Str topics[] = { { "t", 1 } };
+        Arena arena = ARENA_INIT(0);
+        PartitionSet none = PARTITION_SET_INIT;
+        ConsumerHeartbeatResult result;
+        ConsumerHeartbeat args = { .group_id = STR("g"), .member_id = str_of(member), .instance_id = STR_NULL, .rack_id = STR_NULL,
+                                   .client_id = STR("client"), .client_host = STR("/127.0.0.1"), .regex = STR_NULL, .assignor = STR_NULL,
+                                   .epoch = epoch, .rebalance_timeout_ms = epoch ? -1 : 30000, .topics = topics,
+                                   .topic_count = epoch ? -1 : 1, .owned = epoch ? NULL : &none };
+        int r = group_consumer_heartbeat(fixture.state, &args, &arena, write, done, &result);
+        cr_assert(r || result.is_pending);
+        arena_deinit(&arena);
+        return r;
+}
+
+static int told[2];
+
+static void tell(JournalWrite *write, State *state, int16_t code) {
+        told[code ? 1 : 0]++;
+}
+
+Test(group_consumer, failed_write_leaves_the_group_as_the_log_has_it) {
+        JournalWrite writes[2] = { 0 };
+        share();
+        int32_t epoch = consumer_actor_group(&a)->epoch;
+        state_fixture_fail_writes(true);
+        cr_assert_eq(beat_uncommitted("c", 0, &writes[0], tell), 0);
+        cr_assert_eq(beat_uncommitted("a", a.epoch, &writes[1], tell), 0, "waits for what it would tell of the new member");
+        state_commit(fixture.state);
+        cr_assert(told[0] == 0 && told[1] == 2);
+        cr_assert_eq(consumer_actor_group(&a)->epoch, epoch);
+        cr_assert(consumer_actor_group(&a)->member_count == 2 && state_of_group() == GROUP_STABLE);
+        ConsumerActor stranger = consumer_actor_new(&fixture, "stranger");
+        stranger.group = "h";
+        consumer_actor_read(&stranger, "t");
+        cr_assert_eq(consumer_actor_beat(&stranger), KAFKA_COORDINATOR_NOT_AVAILABLE);
+        cr_assert_null(group_find(fixture.state, STR("h")));
+        state_fixture_advance(&fixture, 46000); /* sessions end, which cannot be written */
+        cr_assert_eq(consumer_actor_group(&a)->member_count, 2);
+        state_fixture_fail_writes(false);
+        go_on(&a);
+        go_on(&b);
+        cr_assert(a.owned.count == 2 && b.owned.count == 2 && consumer_actor_group(&a)->epoch == epoch);
+        state_fixture_advance(&fixture, 46000);
+        cr_assert_eq(state_of_group(), GROUP_EMPTY);
+        consumer_actor_free(&stranger);
+}
+
 Test(group_consumer, first_member_has_all) {
         go_on(&a);
         cr_assert_eq(a.epoch, CONSUMER_GROUP_FIRST_EPOCH + 1);

@@ -132,6 +132,24 @@ static void start_again(void) {
                 actors[i].beat_ms = fixture.state->mono_ms; /* sessions begin anew */
 }
 
+/* What could not be written has not happened. */
+static void fail_to_write(ConsumerActor *actor) {
+        static char before[65536], after[65536];
+        print_group(before, sizeof(before));
+        state_fixture_fail_writes(true);
+        for (int i = 0; i < 3; i++)
+                if (random_below(3))
+                        consumer_actor_beat(actor);
+                else if (random_below(2))
+                        state_fixture_advance(&fixture, 1000);
+                else
+                        consumer_actor_leave(actor, CONSUMER_EPOCH_LEAVE);
+        state_fixture_fail_writes(false);
+        print_group(after, sizeof(after));
+        cr_assert_str_eq(before, after);
+        start_again();
+}
+
 /* ---- steps */
 
 static void change_subscription(ConsumerActor *actor) {
@@ -178,7 +196,7 @@ static void pass_time(void) {
 static void step(void) {
         int number = (int)random_below(ACTORS);
         ConsumerActor *actor = &actors[number];
-        switch (random_below(24)) {
+        switch (random_below(25)) {
         case 0:
                 change_subscription(actor);
                 break;
@@ -194,6 +212,9 @@ static void step(void) {
                 break;
         case 4:
                 start_again();
+                break;
+        case 24:
+                fail_to_write(actor);
                 break;
         case 5:
         case 6:

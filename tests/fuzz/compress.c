@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         FUZZ_CHECK(r == 0 || r == KAFKA_CORRUPT_MESSAGE || r == KAFKA_MESSAGE_TOO_LARGE || r == -ENOMEM);
         FUZZ_CHECK(r || plain.size <= INFLATE_BYTES_MAX);
         if (r == 0) {
-                FUZZ_CHECK(codec_compress(codec, plain.data, plain.size, &packed) == 0);
+                FUZZ_CHECK(codec_compress(codec, CODEC_LEVEL_DEFAULT, plain.data, plain.size, &packed) == 0);
                 FUZZ_CHECK(codec_decompress(codec, packed.data, packed.size, INFLATE_BYTES_MAX, &again) == 0);
                 FUZZ_CHECK(again.size == plain.size && (plain.size == 0 || memcmp(again.data, plain.data, plain.size) == 0));
         }

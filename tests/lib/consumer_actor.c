@@ -36,14 +36,14 @@ static void on_written(JournalWrite *write, State *state, int16_t code) {
         written->is_done = true;
 }
 
-static void take_answer(ConsumerActor *actor, const ConsumerHeartbeatResult *result) {
+static void take_answer(ConsumerActor *actor, int32_t epoch, const PartitionSet *assignment) {
         int64_t now_ms = actor->fixture->state->mono_ms;
         bool was_giving_up = false, gives_up = false;
         for (int32_t i = 0; i < actor->owned.count; i++)
                 was_giving_up |= !partition_set_find(&actor->wanted, &actor->owned.items[i].topic, actor->owned.items[i].index);
-        actor->epoch = result->epoch;
-        if (result->assignment)
-                partition_set_copy(result->assignment, &actor->wanted);
+        actor->epoch = epoch;
+        if (assignment)
+                partition_set_copy(assignment, &actor->wanted);
         for (int32_t i = 0; i < actor->owned.count; i++)
                 gives_up |= !partition_set_find(&actor->wanted, &actor->owned.items[i].topic, actor->owned.items[i].index);
         if (gives_up && !was_giving_up)
@@ -58,7 +58,7 @@ static int send(ConsumerActor *actor, int32_t epoch, ConsumerHeartbeatResult *re
         State *state = actor->fixture->state;
         Arena arena = ARENA_INIT(0);
         Written written = { .is_done = false };
-        PartitionSet none = PARTITION_SET_INIT;
+        PartitionSet none = PARTITION_SET_INIT, assignment = PARTITION_SET_INIT;
         bool says_all = epoch == CONSUMER_EPOCH_JOIN || actor->says_all;
         ConsumerHeartbeat args = {
                 .group_id = str_of(actor->group),
@@ -78,14 +78,18 @@ static int send(ConsumerActor *actor, int32_t epoch, ConsumerHeartbeatResult *re
         };
         int r = group_consumer_heartbeat(state, &args, &arena, &written.write, on_written, ret);
         snprintf(actor->message, sizeof(actor->message), "%.*s", STR_ARG(ret->message));
-        if (r == 0 && epoch >= 0)
-                take_answer(actor, ret);
-        bool is_pending = r == 0 && ret->is_pending;
+        bool is_pending = r == 0 && ret->is_pending, has_assignment = r == 0 && ret->assignment;
+        if (has_assignment) /* it may be gone after the commit */
+                partition_set_copy(ret->assignment, &assignment);
         state_commit(state);
         cr_assert(!is_pending || written.is_done);
+        r = r ? r : written.code;
+        if (r == 0 && epoch >= 0)
+                take_answer(actor, ret->epoch, has_assignment ? &assignment : NULL);
+        partition_set_deinit(&assignment);
         arena_deinit(&arena);
         actor->answers++;
-        return r ? r : written.code;
+        return r;
 }
 
 void consumer_actor_lose(ConsumerActor *actor) {

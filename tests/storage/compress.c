@@ -21,7 +21,7 @@ Test(compress, every_codec_round_trips) {
         for (int codec = 0; codec < CODEC_COUNT; codec++)
                 for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
                         Buffer packed = BUFFER_INIT, back = BUFFER_INIT;
-                        cr_assert_eq(codec_compress(codec, data, sizes[i], &packed), 0);
+                        cr_assert_eq(codec_compress(codec, CODEC_LEVEL_DEFAULT, data, sizes[i], &packed), 0);
                         cr_assert_eq(codec_decompress(codec, packed.data, packed.size, sizes[i], &back), 0,
                                      "%s of %zu", codec_name(codec), sizes[i]);
                         cr_assert_eq(back.size, sizes[i]);
@@ -35,7 +35,7 @@ Test(compress, nothing_inflates_past_the_cap) {
         static uint8_t zeros[1 << 20];
         for (int codec = 1; codec < CODEC_COUNT; codec++) {
                 Buffer packed = BUFFER_INIT, back = BUFFER_INIT;
-                cr_assert_eq(codec_compress(codec, zeros, sizeof(zeros), &packed), 0);
+                cr_assert_eq(codec_compress(codec, CODEC_LEVEL_DEFAULT, zeros, sizeof(zeros), &packed), 0);
                 cr_assert_eq(codec_decompress(codec, packed.data, packed.size, sizeof(zeros) - 1, &back),
                              KAFKA_MESSAGE_TOO_LARGE, "%s", codec_name(codec));
                 buffer_deinit(&packed);
@@ -50,7 +50,7 @@ Test(compress, rubbish_and_cut_input_is_corrupt) {
                 Buffer packed = BUFFER_INIT, back = BUFFER_INIT;
                 cr_assert_eq(codec_decompress(codec, "\xff\xff\xff\xff\xff\xff\xff", 7, 1000, &back), KAFKA_CORRUPT_MESSAGE);
                 cr_assert_eq(codec_decompress(codec, "", 0, 1000, &back), KAFKA_CORRUPT_MESSAGE);
-                cr_assert_eq(codec_compress(codec, data, sizeof(data), &packed), 0);
+                cr_assert_eq(codec_compress(codec, CODEC_LEVEL_DEFAULT, data, sizeof(data), &packed), 0);
                 cr_assert_eq(codec_decompress(codec, packed.data, packed.size - 5, sizeof(data), &back),
                              KAFKA_CORRUPT_MESSAGE, "%s", codec_name(codec));
                 buffer_deinit(&packed);
@@ -71,6 +71,6 @@ Test(compress, raw_snappy_is_accepted) {
 Test(compress, unknown_codec_is_refused) {
         Buffer out = BUFFER_INIT;
         cr_assert_null(codec_name(5));
-        cr_assert_lt(codec_compress(5, "a", 1, &out), 0);
+        cr_assert_lt(codec_compress(5, CODEC_LEVEL_DEFAULT, "a", 1, &out), 0);
         cr_assert_gt(codec_decompress(5, "a", 1, 10, &out), 0);
 }

@@ -30,10 +30,10 @@ void group_consumer_check_metadata(State *state, ConsumerGroup *consumer, bool b
         consumer->has_partition_metadata = false;
 }
 
-void group_consumer_write(State *state, const Group *group, Journal *journal) {
+void group_consumer_write(State *state, Group *group, Journal *journal) {
         if (journal_count(journal) == 0)
                 batch_builder_deinit(&journal->batch);
-        else if (journal_append(state, journal, str_of(group->id), NULL, NULL))
+        else if (group_consumer_append(state, group, journal, NULL, NULL))
                 trace_error("a group's state could not be written");
 }
 

@@ -369,9 +369,15 @@ int group_consumer_heartbeat(State *state, const ConsumerHeartbeat *args, Arena 
                 r = args->epoch < 0 ? leave(&b) : beat(&b);
         if (journal_count(&journal) == 0) {
                 batch_builder_deinit(&journal.batch);
-                return r;
+                if (r || !group_is_unsettled(b.group))
+                        return r;
+                if (b.group->is_ahead)
+                        return KAFKA_COORDINATOR_NOT_AVAILABLE;
+                journal_follow(state, args->group_id, write, done);
+                ret->is_pending = true;
+                return 0;
         }
-        int written = journal_append(state, &journal, args->group_id, r ? NULL : write, done);
+        int written = group_consumer_append(state, b.group, &journal, r ? NULL : write, done);
         ret->is_pending = !r && !written;
         return r ? r : written ? KAFKA_COORDINATOR_NOT_AVAILABLE : 0;
 }

@@ -80,6 +80,18 @@ void group_consumer_fence(State *state, ConsumerGroup *consumer, ConsumerMember 
 Str consumer_default_assignor(const Config *config);
 Str consumer_preferred_assignor(const State *state, const ConsumerGroup *consumer);
 /* Queues what was journaled, if anything; a failure is traced. */
-void group_consumer_write(State *state, const Group *group, Journal *journal);
+void group_consumer_write(State *state, Group *group, Journal *journal);
+
+/* ---- consumer_settle.c: memory changes first, and follows the log again where that could not be written */
+
+/* As journal_append(), after which the group may be another one at the end of the turn, or gone. */
+int group_consumer_append(State *state, Group *group, Journal *journal, JournalWrite *write,
+                          void (*done)(JournalWrite *write, State *state, int16_t code));
+/* The same, committed at once. 0, a positive code, or -errno. */
+int group_consumer_commit(State *state, Group *group, Journal *journal);
+/* What is told of the group has to wait for the log, too. */
+static inline bool group_is_unsettled(const Group *group) {
+        return group && list_node_is_linked(&group->unsettled);
+}
 /* One of the configs consumer.*, the group's own or the broker's. */
 int32_t group_consumer_setting(const State *state, const Group *group, const char *key);

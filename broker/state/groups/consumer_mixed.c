@@ -170,7 +170,7 @@ static void downgrade(MixedJoin *j, JoinWait *wait) {
                 epoch = j->member->epoch;
         consumer_journal_end(&j->journal, j->consumer);
         group_downgrade(j->state, j->consumer, rebalance, &j->journal);
-        int r = journal_write(j->state, &j->journal, str_of(j->group->id));
+        int r = group_consumer_commit(j->state, j->group, &j->journal);
         j->member = NULL;
         wait->done(wait, &(JoinResult){ .code = r ? KAFKA_COORDINATOR_NOT_AVAILABLE : 0, .member_id = j->member_id, .group = j->group,
                                         .generation = epoch, .protocol_type = STR("consumer"),
@@ -199,7 +199,7 @@ static void apply(MixedJoin *j, JoinWait *wait) {
         int r = ok ? step(j) : -ENOMEM;
         int written = 0;
         if (journal_count(&j->journal))
-                written = journal_write(j->state, &j->journal, str_of(j->group->id));
+                written = group_consumer_commit(j->state, j->group, &j->journal);
         else
                 batch_builder_deinit(&j->journal.batch);
         if (!r && !written) {

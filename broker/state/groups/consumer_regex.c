@@ -6,7 +6,7 @@
 
 #include "broker/state/groups/consumer_heartbeat.h"
 #include "broker/state/groups/consumer_journal.h"
-#include "broker/state/groups/topic_regex.h"
+#include "broker/state/regex.h"
 #include "broker/state/metadata/metadata.h"
 #include "storage/base/error.h"
 #include "storage/base/trace.h"
@@ -15,7 +15,7 @@
 #define COST_PER_TURN 2000 /* in simple matches: well below a millisecond, or one match that was hard */
 
 typedef struct ScannedRegex {
-        TopicRegex *regex;
+        Regex *regex;
         Str pattern;
         Str *topics; /* that match */
         int32_t count, capacity;
@@ -36,13 +36,13 @@ int regex_check(const ConsumerGroup *consumer, Str pattern, Arena *arena, Str *r
         char message[256];
         if (consumer && consumer_regex_members(consumer, pattern) > 0)
                 return 0;
-        TopicRegex *regex = pattern.len > TOPIC_REGEX_LENGTH_MAX ? NULL : topic_regex_new(pattern, message, sizeof(message));
+        Regex *regex = pattern.len > REGEX_LENGTH_MAX ? NULL : regex_new(REGEX_RE2, pattern, message, sizeof(message));
         if (regex) {
-                topic_regex_free(regex);
+                regex_free(regex);
                 return 0;
         }
         *ret_message = arena_printf(arena, "SubscribedTopicRegex `%.*s` is not a valid regular expression: %s.", STR_ARG(pattern),
-                                    pattern.len > TOPIC_REGEX_LENGTH_MAX ? "expression too long" : message);
+                                    pattern.len > REGEX_LENGTH_MAX ? "expression too long" : message);
         return str_is_null(*ret_message) ? -ENOMEM : KAFKA_INVALID_REGULAR_EXPRESSION;
 }
 
@@ -51,7 +51,7 @@ int regex_check(const ConsumerGroup *consumer, Str pattern, Arena *arena, Str *r
 static void scan_free(State *state, RegexScan *scan) {
         timer_stop(state, &scan->timer);
         for (int32_t i = 0; i < scan->regex_count; i++) {
-                topic_regex_free(scan->regexes[i].regex);
+                regex_free(scan->regexes[i].regex);
                 free(scan->regexes[i].topics);
         }
         arena_deinit(&scan->arena);
@@ -118,7 +118,7 @@ static void on_turn(Timer *timer, State *state) {
         RegexScan *scan = container_of(timer, RegexScan, timer);
         for (int spent = 0, cost; scan->next < scan->name_count && spent < COST_PER_TURN; scan->next++)
                 for (int32_t i = 0; i < scan->regex_count; i++, spent += cost)
-                        if (topic_regex_matches(scan->regexes[i].regex, scan->names[scan->next], &cost) &&
+                        if (regex_matches(scan->regexes[i].regex, scan->names[scan->next], &cost) &&
                             !add_match(&scan->regexes[i], scan->names[scan->next]))
                                 trace_error("out of memory");
         if (scan->next == scan->name_count)
@@ -151,7 +151,7 @@ static bool copy_regexes(RegexScan *scan) {
                         continue;
                 ScannedRegex *scanned = &scan->regexes[scan->regex_count];
                 scanned->pattern = arena_str(&scan->arena, str_of(regex->pattern));
-                scanned->regex = topic_regex_new(str_of(regex->pattern), message, sizeof(message));
+                scanned->regex = regex_new(REGEX_RE2, str_of(regex->pattern), message, sizeof(message));
                 if (str_is_null(scanned->pattern))
                         return false;
                 if (scanned->regex)

@@ -53,6 +53,7 @@ Group *group_get(State *state, Str id) {
 }
 
 void group_free(State *state, Group *group) {
+        list_remove(&group->unsettled);
         consumer_free(state, group->consumer);
         group_clear_members(group);
         timer_stop(state, &group->join);
@@ -104,6 +105,7 @@ int groups_open(State *state) {
         state->groups = calloc(1, sizeof(*state->groups));
         if (!state->groups)
                 return -ENOMEM;
+        list_init(&state->groups->unsettled);
         int r = journal_replay(state);
         if (r < 0)
                 return r;
@@ -116,6 +118,7 @@ void groups_close(State *state) {
         if (!state->groups)
                 return;
         timer_stop(state, &state->groups->expiry);
+        list_remove(&state->groups->settle.node);
         HASHMAP_FOREACH(&state->groups->by_id, node)
                 group_free(state, container_of(node, Group, node));
         hashmap_deinit(&state->groups->by_id);

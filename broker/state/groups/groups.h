@@ -71,6 +71,8 @@ struct Group {
         int32_t initial_left_ms;
         struct ConsumerGroup *consumer; /* a group of the consumer protocol (state/groups/consumer.h), or NULL: a classic one */
         HashMap offsets;        /* of CommittedOffset, by "topic\0partition" */
+        ListNode unsettled;     /* in groups->unsettled, while records of the consumer protocol are not known to be written */
+        bool is_ahead;          /* of the log: some of them were not even queued */
 };
 
 typedef struct CommittedOffset {
@@ -87,6 +89,8 @@ typedef struct CommittedOffset {
 struct Groups {
         HashMap by_id;
         Timer expiry;
+        List unsettled;
+        CommitWait settle;
 };
 
 /* Replays __consumer_offsets if it is there. 0 or -errno. */

@@ -1,6 +1,7 @@
 """The requests that compare.py sends to both brokers, in order; a theme a module."""
 from cases.admin import admin_cases, api_versions
 from cases.common import Case, versions
+from cases.compression import compression_cases
 from cases.configs import config_cases
 from cases.consumer_groups import consumer_group_cases
 from cases.groups import group_cases
@@ -27,6 +28,7 @@ def all_cases():
     yield from partition_cases()
     yield from produce_cases()
     yield from read_cases()
+    yield from compression_cases()
     yield from config_cases()
     yield from record_deletion_cases()
     yield from group_cases()

@@ -1,5 +1,5 @@
-/* RE2's syntax on PCRE2. */
-#include "broker/state/groups/topic_regex.h"
+/* The syntax of RE2, and of Java, on PCRE2. */
+#include "broker/state/regex.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -16,7 +16,7 @@
 #define WORKSPACE_INTS 1500 /* of the matcher without backtracking: bounds its states, and so its time */
 #define COST_OF_WALK 2000
 
-struct TopicRegex {
+struct Regex {
         pcre2_code *code;
         pcre2_match_data *data;
         pcre2_match_context *limits;
@@ -168,6 +168,32 @@ static void scan(Scan *s) {
         }
 }
 
+/* ---- what Java reads otherwise */
+
+/* Counts and classes; all else that PCRE2 has is left to it. A brace begins counts, or is refused; && makes an intersection. */
+static void scan_java(Scan *s) {
+        bool can_repeat = false;
+        while (s->at < s->end && !s->why) {
+                char c = *s->at;
+                if (c == '\\' && s->at + 1 < s->end && s->at[1] == 'Q') {
+                        s->at += 2;
+                        skip_quoted(s);
+                } else if (c == '\\') {
+                        s->at += s->at + 1 < s->end ? 2 : 1;
+                } else if (c == '[') {
+                        const char *class = s->at;
+                        scan_class(s);
+                        if (memmem(class, (size_t)(s->at - class), "&&", 2))
+                                refuse(s, "intersections are not supported");
+                } else if (c == '{' ? !can_repeat || !scan_counts(s) : c == '(' && s->at + 1 < s->end && s->at[1] == '*') {
+                        refuse(s, "Illegal repetition");
+                } else if (c != '{') {
+                        s->at++;
+                }
+                can_repeat = c != '(' && c != '|';
+        }
+}
+
 /* ---- PCRE2 */
 
 /* Its reasons in RE2's words, where there are such. */
@@ -196,17 +222,20 @@ static pcre2_code *compile(Str pattern, int *ret_error) {
         if (!context)
                 return NULL;
         pcre2_set_parens_nest_limit(context, PARENTHESES_MAX);
-        pcre2_set_max_pattern_length(context, TOPIC_REGEX_LENGTH_MAX);
+        pcre2_set_max_pattern_length(context, REGEX_LENGTH_MAX);
         uint32_t options = PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_DOLLAR_ENDONLY;
         pcre2_code *code = pcre2_compile((PCRE2_SPTR)(pattern.data ? pattern.data : ""), pattern.len, options, ret_error, &at, context);
         pcre2_compile_context_free(context);
         return code;
 }
 
-TopicRegex *topic_regex_new(Str pattern, char *ret_message, size_t message_size) {
+Regex *regex_new(RegexSyntax syntax, Str pattern, char *ret_message, size_t message_size) {
         Scan s = { .at = pattern.data, .end = pattern.data + pattern.len };
         int error = 0;
-        scan(&s);
+        if (pattern.len && syntax == REGEX_JAVA)
+                scan_java(&s);
+        else if (pattern.len)
+                scan(&s);
         if (s.why) {
                 snprintf(ret_message, message_size, "%s", s.why);
                 return NULL;
@@ -219,7 +248,7 @@ TopicRegex *topic_regex_new(Str pattern, char *ret_message, size_t message_size)
                 snprintf(ret_message, message_size, "%s", error && reason(error) ? reason(error) : text);
                 return NULL;
         }
-        TopicRegex *regex = calloc(1, sizeof(*regex));
+        Regex *regex = calloc(1, sizeof(*regex));
         pcre2_match_data *data = pcre2_match_data_create(2, NULL);
         pcre2_match_context *limits = pcre2_match_context_create(NULL);
         if (!regex || !data || !limits) {
@@ -233,11 +262,11 @@ TopicRegex *topic_regex_new(Str pattern, char *ret_message, size_t message_size)
         pcre2_set_match_limit(limits, BACKTRACKS_MAX);
         pcre2_set_depth_limit(limits, DEPTH_MAX);
         pcre2_set_heap_limit(limits, HEAP_KIB_MAX);
-        *regex = (TopicRegex){ .code = code, .data = data, .limits = limits };
+        *regex = (Regex){ .code = code, .data = data, .limits = limits };
         return regex;
 }
 
-void topic_regex_free(TopicRegex *regex) {
+void regex_free(Regex *regex) {
         if (!regex)
                 return;
         pcre2_code_free(regex->code);
@@ -246,11 +275,11 @@ void topic_regex_free(TopicRegex *regex) {
         free(regex);
 }
 
-bool topic_regex_matches(TopicRegex *regex, Str name, int *ret_cost) {
+bool regex_matches(Regex *regex, Str text, int *ret_cost) {
         int workspace[WORKSPACE_INTS], cost = 1;
-        int r = pcre2_match(regex->code, (PCRE2_SPTR)name.data, name.len, 0, 0, regex->data, regex->limits);
+        int r = pcre2_match(regex->code, (PCRE2_SPTR)text.data, text.len, 0, 0, regex->data, regex->limits);
         if (r < 0 && r != PCRE2_ERROR_NOMATCH) {
-                r = pcre2_dfa_match(regex->code, (PCRE2_SPTR)name.data, name.len, 0, PCRE2_DFA_SHORTEST, regex->data, regex->limits,
+                r = pcre2_dfa_match(regex->code, (PCRE2_SPTR)text.data, text.len, 0, PCRE2_DFA_SHORTEST, regex->data, regex->limits,
                                     workspace, WORKSPACE_INTS);
                 cost = COST_OF_WALK;
         }
