@@ -61,6 +61,11 @@ static inline int batch_compression(const BatchHeader *header) {
  * for another magic. The CRC is not checked. */
 int batch_read_header(const uint8_t *data, size_t size, BatchHeader *ret_header);
 
+/* The codec of a batch of which nothing was checked yet; 0 also for what is too short to be one. */
+static inline int batch_peek_compression(const uint8_t *data, size_t size) {
+        return size < BATCH_HEADER_BYTES ? 0 : data[22] & BATCH_COMPRESSION_MASK;
+}
+
 /* Whether the CRC of the whole batch at data is right. */
 bool batch_check_crc(const uint8_t *data, const BatchHeader *header);
 

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "storage/base/buffer.h"
 #include "storage/base/list.h"
 #include "storage/base/span.h"
 #include "storage/base/str.h"
@@ -118,13 +119,43 @@ typedef struct LogAppend {
         LogRefusal refusals[LOG_REFUSALS_MAX];
 } LogAppend;
 
+/* As before anything was found out; the refusals are left as they are. */
+static inline void log_append_init(LogAppend *append) {
+        append->base_offset = append->last_offset = append->log_append_time_ms = -1;
+        append->duplicate = append->unframed = false;
+        append->refusal_count = 0;
+}
+
 /* Queues whole batches (records..records+size), of a client exactly one, to be written by the next log_commit(); what is
- * left of a client's bytes after its batch, and is no whole one, is ignored as Kafka does. Checks magic, CRC, lengths, record structure, timestamps, producer epoch and sequence, then patches offsets and epoch *in place*; a
- * batch in another codec than the log's is stored as a copy in that one. The bytes must stay untouched until log_commit(); the result is final only when that succeeded. Nothing is queued
- * on error: a positive KafkaError (CORRUPT_MESSAGE, MESSAGE_TOO_LARGE, INVALID_RECORD, INVALID_TIMESTAMP,
- * OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED, FENCED_LEADER_EPOCH ...) or -errno; -EBADMSG when the records don't decompress. */
+ * left of a client's bytes after its batch, and is no whole one, is ignored as Kafka does. Checks magic, CRC, lengths, record
+ * structure, timestamps, producer epoch and sequence, then patches offsets and epoch *in place*; a batch in another codec than the
+ * log's is stored as a copy in that one. The bytes must stay untouched until log_commit(); the result is final only when that
+ * succeeded. Nothing is queued on error: a positive KafkaError (CORRUPT_MESSAGE, MESSAGE_TOO_LARGE, INVALID_RECORD,
+ * INVALID_TIMESTAMP, OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED,
+ * FENCED_LEADER_EPOCH ...) or -errno; -EBADMSG when the records don't decompress. */
 int log_append(Log *log, uint8_t *records, size_t size, LogOrigin origin, int32_t leader_epoch, int64_t now_ms,
                LogAppend *ret_append);
+
+/* The same in two steps, the first of which needs no log and may take long: it inflates what is compressed. */
+typedef struct LogCheck {
+        const LogConfig *config; /* the log's, or a copy for another thread */
+        LogOrigin origin;
+        uint8_t *data;           /* to be appended; the check may change it, and put other bytes in its place */
+        size_t size;
+        int64_t now_ms;
+        bool at_once;            /* give up with -E2BIG, nothing changed, where it would take milliseconds */
+        LogAppend *append;       /* filled in by both steps */
+        int result;              /* of the first step */
+        Buffer owned;            /* data, where it belongs to the check: the log takes it over when it is queued */
+} LogCheck;
+
+/* The first step: what of log_append() is a matter of the bytes and the config. Returns the result. */
+int log_check(LogCheck *check);
+/* The second; also after a check that failed, whose result it returns. */
+int log_append_checked(Log *log, LogCheck *check, int32_t leader_epoch);
+/* Gives the check bytes of its own to work on. */
+void log_check_own(LogCheck *check, Buffer bytes);
+void log_check_deinit(LogCheck *check);
 
 /* Whether log_append() queued something that log_commit() has not written. */
 bool log_is_dirty(const Log *log);

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 
 #include "broker/api/api.h"
+#include "broker/state/batch_checks.h"
 #include "broker/state/transactions/transactions.h"
 
 typedef struct Appended {
@@ -18,7 +19,11 @@ typedef struct Appended {
 typedef struct Produce {
         CommitWait wait;
         TransactionWait transaction; /* while partitions are added to it */
+        CheckWait checked;   /* while batches are checked that take long */
+        BatchChecks *checks; /* of the compressed ones; NULL: there are none */
+        int32_t place;       /* of the next batch in the request */
         bool has_added;
+        bool is_kept;        /* the request's bytes outlive the turn */
         int16_t add_code; /* why not, for those that were to be added */
         Timer timer; /* of acks=all, while a sync is waited for */
         Call *call;
@@ -136,6 +141,7 @@ static void cancel(Call *call) {
         Produce *p = call->park;
         list_remove(&p->wait.node);
         transaction_wait_cancel(&p->transaction);
+        batch_checks_free(p->checks);
         timer_stop(call->state, &p->timer);
 }
 
@@ -197,11 +203,29 @@ static void refuse_admission(Produce *p, int16_t code, ProduceResponsePartitionR
                 row->error_message = STR("Partition was not added to the transaction");
 }
 
+/* What a check of the batch found out, if there was one, is used up. */
+static void append_batch(Produce *p, Partition *partition, Str records, ProduceResponsePartitionResponse *row) {
+        State *state = p->call->state;
+        BatchCheck *check = batch_checks_take(p->checks, p->place, records);
+        LogAppend here, *append = check ? &check->append : &here;
+        if (!check)
+                log_append_init(append);
+        int r = check ? partition_append_checked(state, partition, &check->log)
+                      : partition_append(state, partition, (uint8_t *)(uintptr_t)records.data, records.len, LOG_ORIGIN_CLIENT, append);
+        if (r) {
+                refuse(p, partition, call_code(p->call, r), append, row);
+        } else {
+                row->log_append_time_ms = append->log_append_time_ms;
+                p->appended[p->appended_count++] = (Appended){ partition, row, append->base_offset, append->last_offset + 1 };
+        }
+        if (check)
+                batch_check_free(check);
+}
+
 static void append_one(Produce *p, Topic *topic, const ProduceRequestPartitionData *data,
                        ProduceResponsePartitionResponse *row) {
         Partition *partition = topic_partition(topic, data->index);
         const ProduceRequest *request = p->call->request;
-        LogAppend append = { .log_append_time_ms = -1 };
         if (!partition) {
                 fail_row(p, row, KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
                 return;
@@ -211,7 +235,8 @@ static void append_one(Produce *p, Topic *topic, const ProduceRequestPartitionDa
                 return;
         }
         if (request->acks == -1 && topic->min_insync_replicas > 1) {
-                refuse(p, partition, KAFKA_NOT_ENOUGH_REPLICAS, &append, row);
+                fail_row(p, row, KAFKA_NOT_ENOUGH_REPLICAS);
+                row->log_start_offset = partition_start_offset(partition);
                 return;
         }
         Str records = data->records.bytes;
@@ -223,14 +248,7 @@ static void append_one(Produce *p, Topic *topic, const ProduceRequestPartitionDa
                 refuse_admission(p, admission.code ? admission.code : p->add_code, row);
                 return;
         }
-        int r = partition_append(p->call->state, partition, (uint8_t *)(uintptr_t)records.data, records.len,
-                                 LOG_ORIGIN_CLIENT, &append);
-        if (r) {
-                refuse(p, partition, call_code(p->call, r), &append, row);
-                return;
-        }
-        row->log_append_time_ms = append.log_append_time_ms;
-        p->appended[p->appended_count++] = (Appended){ partition, row, append.base_offset, append.last_offset + 1 };
+        append_batch(p, partition, records, row);
 }
 
 static Topic *find_topic(const Call *call, const ProduceRequestTopicData *data) {
@@ -246,7 +264,7 @@ static int append_topic(Produce *p, const ProduceRequestTopicData *data, Produce
         answer_topic->partition_responses_count = data->partition_data_count;
         if (!answer_topic->partition_responses)
                 return KAFKA_UNKNOWN_SERVER_ERROR;
-        for (int32_t i = 0; i < data->partition_data_count; i++) {
+        for (int32_t i = 0; i < data->partition_data_count; i++, p->place++) {
                 ProduceResponsePartitionResponse *row = &answer_topic->partition_responses[i];
                 row->index = data->partition_data[i].index;
                 row->base_offset = -1;
@@ -308,11 +326,16 @@ static int32_t count_partitions(const ProduceRequest *request) {
 static void append_all(Produce *p) {
         Call *call = p->call;
         const ProduceRequest *request = call->request;
-        for (int32_t i = 0; i < request->topic_data_count; i++)
-                if (append_topic(p, &request->topic_data[i], &p->response.responses[i])) {
-                        call_close(call);
-                        return;
-                }
+        int r = 0;
+        p->place = 0;
+        for (int32_t i = 0; !r && i < request->topic_data_count; i++)
+                r = append_topic(p, &request->topic_data[i], &p->response.responses[i]);
+        batch_checks_free(p->checks);
+        p->checks = NULL;
+        if (r) {
+                call_close(call);
+                return;
+        }
         if (p->appended_count == 0) {
                 answer(p);
                 return;
@@ -348,17 +371,55 @@ static bool collect(const ProduceRequestTopicData *topic_data, ProduceRequestPar
         return true;
 }
 
-/* While the addition is written, the bytes of the request would be overwritten by the next. */
+/* While the request is parked, its bytes would be overwritten by the next. */
 static bool keep_records(const ProduceRequestTopicData *topic, ProduceRequestPartitionData *data, void *context) {
         return keep(&((Call *)context)->arena, &data->records.bytes);
 }
 
-static bool keep_request(Call *call) {
+static bool keep_request(Produce *p) {
+        Call *call = p->call;
         ProduceRequest *request = call->request;
-        bool ok = each_batch(request, keep_records, call) && keep(&call->arena, &request->transactional_id);
-        for (int32_t i = 0; ok && i < request->topic_data_count; i++)
+        bool ok = p->is_kept || (each_batch(request, keep_records, call) && keep(&call->arena, &request->transactional_id));
+        for (int32_t i = 0; ok && !p->is_kept && i < request->topic_data_count; i++)
                 ok = keep(&call->arena, &request->topic_data[i].name);
+        p->is_kept = ok;
         return ok;
+}
+
+/* Nothing of the request was done yet, and nothing of the connection's later ones will be. */
+static void park_whole(Produce *p) {
+        p->call->is_exclusive = true;
+        p->call->park = p;
+        p->call->cancel = cancel;
+}
+
+static bool look(const ProduceRequestTopicData *topic_data, ProduceRequestPartitionData *data, void *context) {
+        Produce *p = context;
+        int32_t place = p->place++;
+        if (!batch_checks_concern(data->records.bytes))
+                return true;
+        Topic *topic = find_topic(p->call, topic_data);
+        Partition *partition = topic && !topic->is_internal ? topic_partition(topic, data->index) : NULL;
+        return !partition || batch_checks_add(&p->checks, p->call->state, partition, place, data->records.bytes) == 0;
+}
+
+static void on_checked(CheckWait *wait, State *state) {
+        append_all(container_of(wait, Produce, checked));
+}
+
+static void check_and_append(Produce *p) {
+        p->place = 0;
+        bool ok = each_batch(p->call->request, look, p);
+        if (ok && !batch_checks_take_long(p->checks)) {
+                append_all(p);
+                return;
+        }
+        if (ok && keep_request(p) && batch_checks_start(p->checks, p->call->state, &p->checked, on_checked) == 0) {
+                park_whole(p);
+                return;
+        }
+        batch_checks_free(p->checks);
+        call_close(p->call);
 }
 
 static void on_added(TransactionWait *wait, State *state, const TransactionResult *result) {
@@ -367,7 +428,7 @@ static void on_added(TransactionWait *wait, State *state, const TransactionResul
         p->add_code = result->code == KAFKA_PRODUCER_FENCED ? KAFKA_INVALID_PRODUCER_EPOCH
                       : result->code                        ? result->code
                                                             : KAFKA_INVALID_TXN_STATE;
-        append_all(p);
+        check_and_append(p);
 }
 
 /* Whether the request was parked, or closed, for additions to its transaction. */
@@ -385,14 +446,12 @@ static bool add_first(Produce *p) {
         each_batch(request, collect, &adding);
         if (!adding.count)
                 return false;
-        if (!keep_request(call)) {
+        if (!keep_request(p)) {
                 call_close(call);
                 return true;
         }
         p->transaction.done = on_added;
-        call->is_exclusive = true;
-        call->park = p;
-        call->cancel = cancel;
+        park_whole(p);
         transaction_add(call->state, request->transactional_id, adding.producer_id, adding.producer_epoch, adding.targets, adding.count,
                         TRANSACTION_VERSION, &p->transaction);
         return true;
@@ -418,6 +477,6 @@ void api_produce(Call *call) {
                 refuse_all(p, request, code);
                 answer(p);
         } else if (!add_first(p)) {
-                append_all(p);
+                check_and_append(p);
         }
 }

@@ -150,13 +150,31 @@ void partition_free(State *state, Partition *partition) {
         free(partition);
 }
 
+static bool takes_appends(const State *state, const Partition *partition, LogOrigin origin) {
+        return partition->log && !state->failed && (origin != LOG_ORIGIN_CLIENT || ballast_is_kept(state->mono_ms));
+}
+
+static void note_append(State *state, Partition *partition) {
+        if (log_is_dirty(partition->log) && !list_node_is_linked(&partition->dirty))
+                list_append(&state->dirty_partitions, &partition->dirty);
+}
+
 int partition_append(State *state, Partition *partition, uint8_t *records, size_t size, LogOrigin origin,
                      LogAppend *ret_append) {
-        if (!partition->log || state->failed || (origin == LOG_ORIGIN_CLIENT && !ballast_is_kept(state->mono_ms)))
+        if (!takes_appends(state, partition, origin))
                 return KAFKA_KAFKA_STORAGE_ERROR;
         int r = log_append(partition->log, records, size, origin, partition->leader_epoch, state->now_ms, ret_append);
-        if (r == 0 && log_is_dirty(partition->log) && !list_node_is_linked(&partition->dirty))
-                list_append(&state->dirty_partitions, &partition->dirty);
+        if (r == 0)
+                note_append(state, partition);
+        return r;
+}
+
+int partition_append_checked(State *state, Partition *partition, LogCheck *check) {
+        if (!takes_appends(state, partition, check->origin))
+                return KAFKA_KAFKA_STORAGE_ERROR;
+        int r = log_append_checked(partition->log, check, partition->leader_epoch);
+        if (r == 0)
+                note_append(state, partition);
         return r;
 }
 

@@ -50,6 +50,9 @@ struct PartitionWait {
  * partition->commit_error says whether they were written. Returns as log_append(); KAFKA_KAFKA_STORAGE_ERROR without a log. */
 int partition_append(State *state, Partition *partition, uint8_t *records, size_t size, LogOrigin origin, LogAppend *ret_append);
 
+/* The same for a client's batch that was checked (batch_checks.h), whatever came of that. */
+int partition_append_checked(State *state, Partition *partition, LogCheck *check);
+
 /* The same for a batch in a buffer, which is taken over (emptied here, also on error) and freed after the commit. */
 int partition_append_owned(State *state, Partition *partition, Buffer *batch, LogOrigin origin, LogAppend *ret_append);
 

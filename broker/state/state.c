@@ -166,6 +166,7 @@ static State *state_new(Config *config, int64_t now_ms, int64_t mono_ms) {
         list_init(&state->retention_queue);
         pthread_mutex_init(&state->checkpoint_gate.lock, NULL);
         worker_init(&state->flusher, state);
+        worker_init(&state->checker, state);
         worker_init(&state->worker, state);
         worker_init(&state->cleaner.worker, state);
         list_init(&state->cleaner.queue);
@@ -189,6 +190,7 @@ static void free_kept_buffers(State *state) {
 /* Frees everything; logs that are still open are closed without writing. */
 static void state_free(State *state) {
         worker_set_wake(&state->flusher, NULL, NULL);
+        worker_set_wake(&state->checker, NULL, NULL);
         worker_set_wake(&state->worker, NULL, NULL);
         worker_set_wake(&state->cleaner.worker, NULL, NULL);
         HASHMAP_FOREACH(&state->topics, node)
@@ -200,6 +202,7 @@ static void state_free(State *state) {
         resource_configs_close(state);
         metadata_abandon(state);
         worker_deinit(&state->flusher);
+        worker_deinit(&state->checker);
         worker_deinit(&state->worker);
         worker_deinit(&state->cleaner.worker);
         data_dir_close(state);
@@ -457,12 +460,14 @@ void state_commit(State *state) {
 
 void state_set_wake(State *state, void (*wake)(void *data), void *data) {
         worker_set_wake(&state->flusher, wake, data);
+        worker_set_wake(&state->checker, wake, data);
         worker_set_wake(&state->worker, wake, data);
         worker_set_wake(&state->cleaner.worker, wake, data);
 }
 
 void state_collect(State *state) {
         worker_collect(&state->flusher);
+        worker_collect(&state->checker);
         worker_collect(&state->worker);
         worker_collect(&state->cleaner.worker);
 }
@@ -477,6 +482,7 @@ void state_drain(State *state) {
                 state_commit(state);
                 flusher_start(state);
                 worker_drain(&state->flusher);
+                worker_drain(&state->checker);
                 worker_drain(&state->worker);
                 worker_drain(&state->cleaner.worker);
         } while (is_busy(state));

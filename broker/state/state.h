@@ -47,6 +47,7 @@ struct State {
         HashMap topics, topics_by_id, topics_by_collision;
         Heap timers;
         Worker flusher;        /* syncs that somebody waits for */
+        Worker checker;        /* batches whose check takes long */
         Worker worker;         /* everything else that blocks, but for the cleaner */
         Cleaner cleaner;
         Reaper reaper;         /* of dropped segments: to the worker */

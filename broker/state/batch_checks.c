@@ -1,0 +1,123 @@
+#include "broker/state/batch_checks.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "broker/state/state.h"
+#include "storage/batch.h"
+
+#define GLANCE_BYTES ((size_t)64 << 10) /* uncompressed, so far as a log wants it compressed */
+
+struct BatchChecks {
+        Job job;
+        List rows; /* BatchCheck.node, by place */
+        CheckWait *wait;
+        bool takes_long, is_running;
+};
+
+bool batch_checks_concern(Str records) {
+        return records.len > GLANCE_BYTES || batch_peek_compression((const uint8_t *)records.data, records.len) != 0;
+}
+
+static BatchChecks *checks_new(void) {
+        BatchChecks *checks = calloc(1, sizeof(*checks));
+        if (checks)
+                list_init(&checks->rows);
+        return checks;
+}
+
+int batch_checks_add(BatchChecks **checks, State *state, const Partition *partition, int32_t place, Str records) {
+        const LogConfig *config = partition->log ? log_config(partition->log) : NULL;
+        bool is_plain = batch_peek_compression((const uint8_t *)records.data, records.len) == 0;
+        if (!config || (is_plain && config->compression <= 0))
+                return 0;
+        if (!*checks && !(*checks = checks_new()))
+                return -ENOMEM;
+        BatchCheck *row = calloc(1, sizeof(*row));
+        if (!row)
+                return -ENOMEM;
+        row->place = place;
+        row->config = *config;
+        row->log = (LogCheck){ .config = &row->config, .origin = LOG_ORIGIN_CLIENT, .data = (uint8_t *)(uintptr_t)records.data,
+                               .size = records.len, .now_ms = state->now_ms, .at_once = true, .append = &row->append };
+        log_check(&row->log);
+        (*checks)->takes_long = (*checks)->takes_long || row->log.result == -E2BIG;
+        list_append(&(*checks)->rows, &row->node);
+        return 0;
+}
+
+bool batch_checks_take_long(const BatchChecks *checks) {
+        return checks && checks->takes_long;
+}
+
+static int run(Job *job) {
+        BatchChecks *checks = container_of(job, BatchChecks, job);
+        LIST_FOREACH(&checks->rows, node) {
+                BatchCheck *row = container_of(node, BatchCheck, node);
+                if (row->log.result == -E2BIG)
+                        log_check(&row->log);
+        }
+        return 0;
+}
+
+static void finish(Job *job, State *state, int result) {
+        BatchChecks *checks = container_of(job, BatchChecks, job);
+        checks->is_running = false;
+        if (checks->wait)
+                checks->wait->done(checks->wait, state);
+        else
+                batch_checks_free(checks);
+}
+
+/* The thread works on bytes that nobody else has. */
+static int own_bytes(BatchCheck *row) {
+        Buffer copy = BUFFER_INIT;
+        buffer_append(&copy, row->log.data, row->log.size);
+        if (copy.failed)
+                return -ENOMEM;
+        log_check_own(&row->log, copy);
+        row->log.at_once = false;
+        return 0;
+}
+
+int batch_checks_start(BatchChecks *checks, State *state, CheckWait *wait, void (*done)(CheckWait *wait, State *state)) {
+        LIST_FOREACH(&checks->rows, node) {
+                BatchCheck *row = container_of(node, BatchCheck, node);
+                if (row->log.result == -E2BIG && own_bytes(row))
+                        return -ENOMEM;
+        }
+        wait->done = done;
+        checks->wait = wait;
+        checks->is_running = true;
+        checks->job.run = run;
+        checks->job.done = finish;
+        worker_submit(&state->checker, &checks->job);
+        return 0;
+}
+
+BatchCheck *batch_checks_take(BatchChecks *checks, int32_t place, Str records) {
+        ListNode *node = checks ? list_first(&checks->rows) : NULL;
+        BatchCheck *row = node ? container_of(node, BatchCheck, node) : NULL;
+        if (!row || row->place != place)
+                return NULL;
+        list_remove(&row->node);
+        if (!row->log.owned.data)
+                row->log.data = (uint8_t *)(uintptr_t)records.data;
+        return row;
+}
+
+void batch_check_free(BatchCheck *check) {
+        log_check_deinit(&check->log);
+        free(check);
+}
+
+void batch_checks_free(BatchChecks *checks) {
+        if (!checks)
+                return;
+        checks->wait = NULL;
+        if (checks->is_running)
+                return; /* finish() does */
+        for (ListNode *node; (node = list_pop(&checks->rows));)
+                batch_check_free(container_of(node, BatchCheck, node));
+        free(checks);
+}
