@@ -157,8 +157,8 @@ void segment_map(Segment *segment, int64_t bytes_expected) {
         if (segment->map || segment_open(segment) < 0)
                 return;
         int64_t size = segment->sealed || bytes_expected < segment->size ? segment->size : bytes_expected;
-        void *map = size ? mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED, segment->fd, 0) : MAP_FAILED;
-        if (map == MAP_FAILED)
+        void *map = size ? file_map_shared(segment->fd, (size_t)size) : NULL;
+        if (!map)
                 return;
         madvise(map, (size_t)size, MADV_RANDOM);
         segment->map = map;
