@@ -14,6 +14,7 @@
 #include "broker/state/adoption.h"
 #include "broker/state/metadata/metadata.h"
 #include "storage/base/ballast.h"
+#include "storage/base/descriptors.h"
 #include "storage/base/file.h"
 #include "storage/base/trace.h"
 #include "storage/checkpoint.h"
@@ -236,6 +237,8 @@ int data_dir_open(State *state) {
                 r = read_or_write_meta(state);
         if (r == 0)
                 ballast_open(state->config->data_dir);
+        if (r == 0)
+                descriptors_keep();
         if (r < 0)
                 trace_error("cannot open data directory '%s': %s; %s", state->config->data_dir, strerror(-r), data_dir_remedy(r));
         return r;

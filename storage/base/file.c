@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "storage/base/descriptors.h"
+
 static int system_open(const char *path, int flags, mode_t mode) {
         return open(path, flags, mode);
 }
@@ -51,7 +53,7 @@ static bool is_worth_a_try(void) {
         int error = errno;
         bool again = error == EINTR;
         if (error == EMFILE || error == ENFILE)
-                again = file_spare_descriptor && file_spare_descriptor();
+                again = (file_spare_descriptor && file_spare_descriptor()) || descriptors_give();
         else if (file_is_full(-error))
                 again = file_spare_space && file_spare_space();
         errno = error;
@@ -71,7 +73,7 @@ int file_open(const char *path, int flags) {
 }
 
 void file_close(int fd) {
-        if (fd >= 0)
+        if (fd >= 0 && !descriptors_take(fd))
                 file_ops.close(fd);
 }
 
