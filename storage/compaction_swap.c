@@ -5,7 +5,6 @@
  *   3. the replaced files become .deleted; synced                          crash: the swap is done again from here
  *   4. .swap is renamed to the plain name, over what is there
  * Apache Kafka uses the same names and ends such a swap the same way. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -150,20 +149,24 @@ static bool parse_name(const char *name, int64_t *ret_base_offset, Str *ret_suff
 
 typedef int EachFile(const char *dir, const char *name, int64_t base_offset, Str suffix, const char *extra, void *data);
 
+typedef struct Walk {
+        const char *dir;
+        EachFile *each;
+        void *data;
+} Walk;
+
+static int walk_entry(const struct dirent *entry, void *data) {
+        const Walk *walk = data;
+        int64_t base_offset;
+        Str suffix;
+        const char *extra;
+        return parse_name(entry->d_name, &base_offset, &suffix, &extra)
+                       ? walk->each(walk->dir, entry->d_name, base_offset, suffix, extra, walk->data)
+                       : 0;
+}
+
 static int each_file(const char *dir, EachFile *each, void *data) {
-        DIR *stream = opendir(dir);
-        if (!stream)
-                return -errno;
-        int r = 0;
-        for (struct dirent *entry; !r && (entry = readdir(stream));) {
-                int64_t base_offset;
-                Str suffix;
-                const char *extra;
-                if (parse_name(entry->d_name, &base_offset, &suffix, &extra))
-                        r = each(dir, entry->d_name, base_offset, suffix, extra, data);
-        }
-        closedir(stream);
-        return r;
+        return file_each_entry(dir, walk_entry, &(Walk){ dir, each, data });
 }
 
 static int find_leftover(const char *dir, const char *name, int64_t base_offset, Str suffix, const char *extra, void *data) {

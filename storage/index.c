@@ -41,8 +41,8 @@ static int read_entries(Index *index, int fd, size_t size, bool map) {
         if (size == 0)
                 return 0;
         if (map) {
-                void *memory = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-                index->mapped = memory != MAP_FAILED;
+                void *memory = file_map_shared(fd, size);
+                index->mapped = memory != NULL;
                 if (index->mapped)
                         index->entries = memory;
         }

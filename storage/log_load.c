@@ -1,5 +1,4 @@
 /* From a directory to a log: which files count, where the log ends, and the state derived from it. */
-#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -65,7 +64,15 @@ static bool ends_with(const char *name, const char *end) {
         return len >= end_len && strcmp(name + len - end_len, end) == 0;
 }
 
-static int list_file(const Log *log, const char *name, Listing *listing) {
+typedef struct Lister {
+        const Log *log;
+        Listing *listing;
+} Lister;
+
+static int list_file(const struct dirent *entry, void *data) {
+        const Log *log = ((Lister *)data)->log;
+        Listing *listing = ((Lister *)data)->listing;
+        const char *name = entry->d_name;
         int64_t base_offset;
         if (ends_with(name, ".deleted") || ends_with(name, ".tmp")) { /* a deletion or replacement cut short */
                 char path[SEGMENT_PATH_MAX];
@@ -88,13 +95,7 @@ static int list_file(const Log *log, const char *name, Listing *listing) {
 }
 
 static int list_directory(const Log *log, Listing *listing) {
-        DIR *dir = opendir(log->path);
-        if (!dir)
-                return -errno;
-        int r = 0;
-        for (struct dirent *entry; !r && (entry = readdir(dir));)
-                r = list_file(log, entry->d_name, listing);
-        closedir(dir);
+        int r = file_each_entry(log->path, list_file, &(Lister){ log, listing });
         offsets_sort(&listing->logs);
         offsets_sort(&listing->snapshots);
         offsets_sort(&listing->indexes);

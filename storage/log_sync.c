@@ -8,8 +8,8 @@
 #include "storage/log_internal.h"
 
 typedef struct SyncItem {
-        Segment *segment; /* a reference, so that its descriptor stays */
-        int fd;
+        Segment *segment; /* a reference */
+        int fd;           /* its, or -1: opened for the sync */
         int64_t base_offset;
         bool sealed;
         TxnIndex txns; /* a copy, where there are rows to save */
@@ -36,16 +36,12 @@ static int32_t count_unsynced(const Log *log, int32_t end) {
 }
 
 static int add_item(LogSync *sync, Segment *segment) {
-        int fd = segment_open(segment);
-        if (fd < 0)
-                return fd;
         SyncItem *item = &sync->items[sync->count];
         int r = txn_index_is_dirty(&segment->txns) ? txn_index_copy(&segment->txns, &item->txns) : 0;
         if (r)
                 return r;
         sync->count++;
-        item->segment = segment_ref(segment);
-        item->fd = fd;
+        item->segment = segment_keep(segment, &item->fd);
         item->base_offset = segment->base_offset;
         item->sealed = segment->sealed;
         item->index_count = segment_save_times(segment);
@@ -55,7 +51,7 @@ static int add_item(LogSync *sync, Segment *segment) {
 
 static void free_sync(LogSync *sync) {
         for (int32_t i = 0; i < sync->count; i++) {
-                segment_unref(sync->items[i].segment);
+                segment_let_go(sync->items[i].segment, sync->items[i].fd);
                 txn_index_deinit(&sync->items[i].txns);
         }
         free(sync->path);
@@ -91,11 +87,12 @@ int log_sync_begin(Log *log, bool sealed_only, LogSync **ret_sync) {
 
 void log_sync_write_back(const LogSync *sync) {
         for (int32_t i = 0; i < sync->count; i++)
-                file_start_write_back(sync->items[i].fd);
+                if (sync->items[i].fd >= 0)
+                        file_start_write_back(sync->items[i].fd);
 }
 
-/* An index that is missing was never written, or went with its segment. */
-static int sync_index(const LogSync *sync, const SyncItem *item, const char *suffix) {
+/* A segment that is missing was dropped or compacted meanwhile; an index may never have been written, either. */
+static int sync_file(const LogSync *sync, const SyncItem *item, const char *suffix) {
         char path[SEGMENT_PATH_MAX];
         segment_path(sync->path, item->base_offset, suffix, path);
         int fd = file_open(path, O_RDONLY);
@@ -121,11 +118,11 @@ int log_sync_run(LogSync *sync) {
         int r = sync->with_entries ? file_sync_directory(sync->path) : 0;
         for (int32_t i = sync->count; !r && i-- > 0;) {
                 SyncItem *item = &sync->items[i];
-                r = file_sync_data(item->fd);
+                r = item->fd >= 0 ? file_sync_data(item->fd) : sync_file(sync, item, "log");
                 if (!r && item->sealed)
-                        r = sync_index(sync, item, "index");
+                        r = sync_file(sync, item, "index");
                 if (!r && (item->sealed || item->index_count))
-                        r = sync_index(sync, item, "timeindex");
+                        r = sync_file(sync, item, "timeindex");
                 if (!r)
                         r = save_txns(sync, item);
         }

@@ -1,6 +1,5 @@
 /* What a log may forget: segments that are too old, too many, or below the start offset; and the directory of a
  * topic that was deleted. */
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,22 +92,24 @@ int log_advance_start(Log *log, int64_t offset, int64_t now_ms) {
         return r || !count ? r : log_drop_segments(log, count);
 }
 
+typedef struct Removal {
+        const char *path;
+        int error; /* the first */
+} Removal;
+
+static int unlink_entry(const struct dirent *entry, void *data) {
+        Removal *removal = data;
+        char file[SEGMENT_PATH_MAX];
+        int n = snprintf(file, sizeof(file), "%s/%s", removal->path, entry->d_name);
+        int r = n < (int)sizeof(file) ? file_unlink(file) : -ENAMETOOLONG;
+        removal->error = removal->error ? removal->error : r;
+        return 0;
+}
+
 static int unlink_all(const char *path) {
-        DIR *dir = opendir(path);
-        if (!dir)
-                return -errno;
-        int first = 0;
-        for (struct dirent *entry; (entry = readdir(dir));) {
-                char file[SEGMENT_PATH_MAX];
-                if (entry->d_name[0] == '.' && (!entry->d_name[1] || (entry->d_name[1] == '.' && !entry->d_name[2])))
-                        continue;
-                int r = snprintf(file, sizeof(file), "%s/%s", path, entry->d_name) < (int)sizeof(file)
-                                ? file_unlink(file)
-                                : -ENAMETOOLONG;
-                first = first ? first : r;
-        }
-        closedir(dir);
-        return first;
+        Removal removal = { .path = path };
+        int r = file_each_entry(path, unlink_entry, &removal);
+        return r ? r : removal.error;
 }
 
 int log_doom_directory(const char *path, char **ret_doomed) {

@@ -28,7 +28,7 @@ typedef enum SegmentSeam {
 
 typedef struct Segment {
         const char *dir; /* the log's, valid while the log is open */
-        int refs;
+        int refs, passive_refs; /* the passive ones are among refs */
         int fd; /* -1: not opened yet */
         int64_t base_offset;
         int64_t size;         /* true end of the batches */
@@ -66,6 +66,12 @@ int segment_create(const char *dir, int64_t base_offset, int64_t now_ms, Segment
 Segment *segment_ref(Segment *segment);
 /* Also a FileSpan's release. NULL is fine. */
 void segment_unref(void *segment);
+
+/* For a sync: a reference, that has use for the descriptor only if *ret_fd is not -1. Then there was one, and not too many are kept like
+ * that: the others can be closed meanwhile. */
+Segment *segment_keep(Segment *segment, int *ret_fd);
+/* Ends that; fd as it was given. */
+void segment_let_go(Segment *segment, int fd);
 
 /* The descriptor, opened if need be, or -errno. */
 int segment_open(Segment *segment);

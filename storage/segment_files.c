@@ -21,6 +21,7 @@ typedef struct Recent {
 } Recent;
 
 static Recent opened, mapped;
+static int kept; /* descriptors that syncs have use for */
 static pthread_t owner; /* of both: the loop's thread */
 
 static int descriptors_share(void) {
@@ -47,7 +48,7 @@ static void make_newest(Recent *recent, ListNode *node) {
 }
 
 static bool is_in_use(const Segment *segment) {
-        return segment->refs > 1;
+        return segment->refs - segment->passive_refs > 1;
 }
 
 static void close_descriptor(Segment *segment) {
@@ -142,6 +143,20 @@ void segment_files_count(int *ret_opened, int *ret_mapped) {
         *ret_mapped = mapped.count;
 }
 
+Segment *segment_keep(Segment *segment, int *ret_fd) {
+        init_limits();
+        *ret_fd = kept < opened.max / 2 ? segment->fd : -1;
+        kept += *ret_fd >= 0;
+        segment->passive_refs += *ret_fd < 0;
+        return segment_ref(segment);
+}
+
+void segment_let_go(Segment *segment, int fd) {
+        kept -= fd >= 0;
+        segment->passive_refs -= fd < 0;
+        segment_unref(segment);
+}
+
 int segment_open(Segment *segment) {
         if (segment->fd >= 0)
                 return segment->fd;
@@ -157,8 +172,8 @@ void segment_map(Segment *segment, int64_t bytes_expected) {
         if (segment->map || segment_open(segment) < 0)
                 return;
         int64_t size = segment->sealed || bytes_expected < segment->size ? segment->size : bytes_expected;
-        void *map = size ? mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED, segment->fd, 0) : MAP_FAILED;
-        if (map == MAP_FAILED)
+        void *map = size ? file_map_shared(segment->fd, (size_t)size) : NULL;
+        if (!map)
                 return;
         madvise(map, (size_t)size, MADV_RANDOM);
         segment->map = map;

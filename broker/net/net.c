@@ -16,6 +16,8 @@
 #include "storage/base/trace.h"
 
 #define TURN_ROUNDS_MAX 16 /* then the sockets are asked again */
+#define ACCEPT_RETRY_SECONDS 0.1 /* when not even a refusal was possible */
+#define REFUSALS_LOG_MS 1000     /* one line in that time */
 
 static void set_clocks(State *state) {
         state->now_ms = time_wall_ms();
@@ -193,22 +195,49 @@ void net_resume_accepting(Net *net) {
         if (!net->paused)
                 return;
         net->paused = false;
+        ev_timer_stop(net->loop, &net->accept_timer);
         for (int i = 0; i < net->acceptor_count; i++)
                 ev_io_start(net->loop, &net->acceptors[i].io);
 }
 
-/* Without a free descriptor a waiting client would wake us for ever: it is taken with the reserved one and let go. */
+/* Who waits would wake us for ever. The end of a connection resumes, and so does time: others give descriptors back, too. */
+static void pause_for_a_while(Net *net) {
+        pause_accepting(net);
+        ev_now_update(net->loop);
+        ev_timer_set(&net->accept_timer, ACCEPT_RETRY_SECONDS, 0);
+        ev_timer_start(net->loop, &net->accept_timer);
+}
+
+static void on_accept_timer(struct ev_loop *loop, ev_timer *timer, int events) {
+        Net *net = container_of(timer, Net, accept_timer);
+        if (net->reserve_fd < 0)
+                net->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        net_resume_accepting(net);
+}
+
+static void note_refusal(Net *net) {
+        int64_t now_ms = net->state->mono_ms;
+        net->refused++;
+        if (net->refused_ms >= 0 && now_ms - net->refused_ms < REFUSALS_LOG_MS)
+                return;
+        trace_warn("out of file descriptors with %lld connections: refused %lld more; raise ulimit -n", (long long)net->connection_count,
+                   (long long)net->refused);
+        net->refused = 0;
+        net->refused_ms = now_ms;
+}
+
+/* Without a free descriptor a waiting client is taken with the reserved one and let go. */
 static bool refuse_one(Net *net, int listening_fd) {
-        trace_warn("out of file descriptors with %lld connections: refusing one; raise ulimit -n",
-                   (long long)net->connection_count);
         if (net->reserve_fd >= 0)
                 close(net->reserve_fd);
         int fd = accept4(listening_fd, NULL, NULL, SOCK_CLOEXEC);
-        if (fd >= 0)
+        if (fd >= 0) {
+                note_refusal(net);
                 close(fd);
+        }
         net->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-        if (net->reserve_fd < 0 && net->connection_count > 0)
-                pause_accepting(net);
+        if (fd < 0 || net->reserve_fd < 0)
+                pause_for_a_while(net);
         return fd >= 0 && net->reserve_fd >= 0;
 }
 
@@ -224,10 +253,15 @@ static void on_connect(struct ev_loop *loop, ev_io *io, int events) {
                         return;
                 }
                 int one = 1, fd = accept4(io->fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-                if (fd < 0 && (errno == EMFILE || errno == ENFILE) && refuse_one(net, io->fd))
-                        continue;
+                if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
+                        if (refuse_one(net, io->fd))
+                                continue;
+                        return;
+                }
                 if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
                         continue;
+                if (fd < 0 && (errno == ENOMEM || errno == ENOBUFS))
+                        pause_for_a_while(net);
                 if (fd < 0)
                         return;
                 (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
@@ -238,6 +272,7 @@ static void on_connect(struct ev_loop *loop, ev_io *io, int events) {
 static void start_watchers(Net *net, const NetOptions *options) {
         ev_init(&net->timer, on_timer);
         ev_init(&net->idle_timer, on_idle_timer);
+        ev_init(&net->accept_timer, on_accept_timer);
         ev_async_init(&net->wake, on_wake);
         ev_async_start(net->loop, &net->wake);
         ev_async_init(&net->results, on_results);
@@ -268,7 +303,7 @@ int net_new(State *state, const NetOptions *options, Net **ret_net) {
                 return -ENOMEM;
         init_lists(net);
         net->state = state;
-        net->timer_due_ms = net->idle_due_ms = -1;
+        net->timer_due_ms = net->idle_due_ms = net->refused_ms = -1;
         net->connections_max = config_int(state->config, "max.connections");
         net->idle_ms_max = config_int(state->config, "connections.max.idle.ms");
         net->frame_bytes_max = config_int(state->config, "socket.request.max.bytes");

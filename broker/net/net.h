@@ -46,11 +46,12 @@ struct Net {
         int64_t timer_due_ms; /* what timer is set for; -1: not set */
         int64_t idle_due_ms;
         int reserve_fd; /* given up to refuse a connection when descriptors run out */
+        int64_t refused, refused_ms; /* connections since the last line about them, and when that was */
         bool stop;
-        bool paused; /* max.connections is reached: not accepting */
+        bool paused; /* max.connections is reached, or descriptors have run out: not accepting */
         Acceptor acceptors[LISTENER_SOCKETS_MAX];
         int acceptor_count;
-        ev_timer timer, idle_timer;
+        ev_timer timer, idle_timer, accept_timer;
         ev_async wake;    /* net_stop() */
         ev_async results; /* other threads have finished something */
         bool has_results;

@@ -2,7 +2,6 @@
  * the records are gathered into an image first. */
 #include "broker/state/adoption.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -208,22 +207,17 @@ static int check_quorum_state(const Adoption *adoption) {
         return refuse(adoption, TOPIC_NAME_METADATA "-0/quorum-state", what, ONE_NODE);
 }
 
-static bool is_partition_name(const char *name) {
+static int is_partition(const struct dirent *entry, void *data) {
         int64_t index;
-        const char *dash = strrchr(name, '-');
-        return dash && dash != name && str_to_int64(str_of(dash + 1), 0, INT32_MAX, &index);
+        const char *name = entry->d_name, *dash = strrchr(name, '-');
+        return dash && dash != name && str_to_int64(str_of(dash + 1), 0, INT32_MAX, &index) &&
+               strcmp(name, TOPIC_NAME_METADATA "-0") != 0;
 }
 
 /* Without a metadata log nobody knows whose the partitions are. */
 static int check_partitions(const Adoption *adoption) {
-        DIR *dir = opendir(adoption->dir);
-        bool found = false;
-        if (!dir)
-                return -errno;
-        for (struct dirent *entry; !found && (entry = readdir(dir));)
-                found = is_partition_name(entry->d_name) && strcmp(entry->d_name, TOPIC_NAME_METADATA "-0") != 0;
-        closedir(dir);
-        return found ? refuse_record(adoption, "has no log, but there are directories of partitions",
+        int r = file_each_entry(adoption->dir, is_partition, NULL);
+        return r < 0 ? r : r ? refuse_record(adoption, "has no log, but there are directories of partitions",
                                      "copy that directory, too, from where the others are from")
                      : 0;
 }

@@ -1,7 +1,6 @@
 /* The data directory around the logs, laid out as Kafka's (KRaft). */
 #include "broker/state/data_dir.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -15,6 +14,8 @@
 #include "broker/state/adoption.h"
 #include "broker/state/metadata/metadata.h"
 #include "storage/base/ballast.h"
+#include "storage/base/descriptors.h"
+#include "storage/base/file.h"
 #include "storage/base/trace.h"
 #include "storage/checkpoint.h"
 
@@ -29,16 +30,7 @@ static int entry_path(const State *state, const char *name, char path[static PAT
         return snprintf(path, PATH_MAX, "%s/%s", state->config->data_dir, name) < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-static int sync_dir(const char *path) {
-        int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return -errno;
-        int r = fsync(fd) ? -errno : 0;
-        close(fd);
-        return r;
-}
-
-/* mkdir -p. A directory that is new is made durable by syncing its parent. */
+/* mkdir -p. */
 static int make_dirs(const char *dir) {
         char path[PATH_MAX];
         size_t size = strlen(dir);
@@ -49,45 +41,21 @@ static int make_dirs(const char *dir) {
                 if (path[i] != '/' && path[i] != '\0')
                         continue;
                 path[i] = '\0';
-                if (mkdir(path, 0755) == 0) {
-                        char *slash = strrchr(path, '/');
-                        char kept = 0;
-                        if (slash && slash != path) {
-                                kept = *slash;
-                                *slash = '\0';
-                        }
-                        int r = sync_dir(!slash ? "." : slash == path ? "/" : path);
-                        if (kept)
-                                *slash = kept;
-                        if (r)
-                                return r;
-                } else if (errno != EEXIST) {
-                        return -errno;
-                }
+                int r = file_make_directory(path);
+                if (r && r != -EEXIST)
+                        return r;
                 path[i] = i < size ? '/' : '\0';
         }
         return 0;
 }
 
 /* Names that a directory which was never ours may hold, or that our own first start may have left. */
-static bool is_harmless(const char *name) {
-        static const char *const names[] = { ".", "..", ".lock", "lost+found", META_NAME ".tmp" };
+static int is_somebodys(const struct dirent *entry, void *data) {
+        static const char *const names[] = { ".lock", "lost+found", META_NAME ".tmp" };
         for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-                if (strcmp(name, names[i]) == 0)
-                        return true;
-        return false;
-}
-
-/* 1 when nothing of anybody's is in the directory, 0 when something is, -errno. */
-static int is_empty(const char *path) {
-        DIR *dir = opendir(path);
-        if (!dir)
-                return -errno;
-        int empty = 1;
-        for (struct dirent *entry; empty && (entry = readdir(dir));)
-                empty = is_harmless(entry->d_name);
-        closedir(dir);
-        return empty;
+                if (strcmp(entry->d_name, names[i]) == 0)
+                        return 0;
+        return 1;
 }
 
 static int32_t configured_node_id(const Config *config, bool *ret_given) {
@@ -118,18 +86,23 @@ static void check_mode(const State *state) {
                 trace_warn("anybody on this machine can write to data directory '%s'; chmod o-w closes it", state->config->data_dir);
 }
 
-static bool has_metadata_log(const State *state) {
+/* 0, -ENOENT, or another -errno. */
+static int find_metadata_log(const State *state) {
         char path[PATH_MAX];
         struct stat st;
-        return entry_path(state, TOPIC_NAME_METADATA "-0", path) == 0 && lstat(path, &st) == 0;
+        int r = entry_path(state, TOPIC_NAME_METADATA "-0", path);
+        return r ? r : file_lstat(path, &st);
 }
 
 /* Without meta.properties: a new directory, or none of ours, or half of one. */
 static int check_unnamed(State *state) {
-        int r = is_empty(state->config->data_dir);
+        int r = file_each_entry(state->config->data_dir, is_somebodys, NULL);
+        if (r <= 0)
+                return r;
+        r = find_metadata_log(state);
+        if (r && r != -ENOENT)
+                return r;
         if (r)
-                return r < 0 ? r : 0;
-        if (!has_metadata_log(state))
                 return foreign(state, "is not empty and has no " META_NAME ", so it is not a broker's data directory");
         trace_error("'%s/" META_NAME "' is missing, though there is a metadata log; copy it, too, from where the directory is from",
                     state->config->data_dir);
@@ -162,11 +135,12 @@ int data_dir_lock(State *state) {
         int r = entry_path(state, ".lock", path);
         if (r)
                 return r;
-        state->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-        if (state->lock_fd < 0)
-                return -errno;
+        int fd = file_open(path, O_RDWR | O_CREAT);
+        if (fd < 0)
+                return fd;
+        state->lock_fd = fd;
         struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-        if (flock(state->lock_fd, LOCK_EX | LOCK_NB) == 0 && fcntl(state->lock_fd, F_OFD_SETLK, &whole) == 0)
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fcntl(fd, F_OFD_SETLK, &whole) == 0)
                 return 0;
         if (errno != EWOULDBLOCK && errno != EACCES && errno != EAGAIN)
                 return -errno;
@@ -178,15 +152,15 @@ int data_dir_hold(const char *dir, int *ret_fd) {
         *ret_fd = -1;
         if (snprintf(path, sizeof(path), "%s/.lock", dir) >= (int)sizeof(path))
                 return -ENAMETOOLONG;
-        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        int fd = file_open(path, O_RDONLY);
         if (fd < 0)
-                return errno == ENOENT ? 0 : -errno;
+                return fd == -ENOENT ? 0 : fd;
         struct flock whole = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
         if (flock(fd, LOCK_SH | LOCK_NB) == 0 && fcntl(fd, F_OFD_GETLK, &whole) == 0 && whole.l_type == F_UNLCK) {
                 *ret_fd = fd;
                 return 0;
         }
-        close(fd);
+        file_close(fd);
         return locked(dir);
 }
 
@@ -263,6 +237,8 @@ int data_dir_open(State *state) {
                 r = read_or_write_meta(state);
         if (r == 0)
                 ballast_open(state->config->data_dir);
+        if (r == 0)
+                descriptors_keep();
         if (r < 0)
                 trace_error("cannot open data directory '%s': %s; %s", state->config->data_dir, strerror(-r), data_dir_remedy(r));
         return r;
@@ -272,22 +248,21 @@ void data_dir_close(State *state) {
         if (state->lock_fd < 0)
                 return;
         ballast_close();
-        close(state->lock_fd);
+        file_close(state->lock_fd);
         state->lock_fd = -1;
 }
 
 int data_dir_take_marker(State *state, bool *ret_clean_shutdown) {
         char path[PATH_MAX];
+        struct stat st;
         int r = entry_path(state, MARKER_NAME, path);
+        if (r == 0)
+                r = file_lstat(path, &st);
+        *ret_clean_shutdown = r == 0;
         if (r)
-                return r;
-        bool clean = unlink(path) == 0;
-        if (!clean && errno != ENOENT)
-                return -errno;
-        if (clean)
-                r = sync_dir(state->config->data_dir);
-        *ret_clean_shutdown = clean;
-        return r;
+                return r == -ENOENT ? 0 : r;
+        r = file_unlink(path);
+        return r ? r : file_sync_directory(state->config->data_dir);
 }
 
 int data_dir_write_marker(State *state) {
@@ -457,36 +432,35 @@ static bool is_directory(const State *state, const char *name, unsigned char typ
         struct stat st;
         if (type != DT_UNKNOWN)
                 return type == DT_DIR;
-        return entry_path(state, name, path) == 0 && lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
+        return entry_path(state, name, path) == 0 && file_lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-static void check_entry(State *state, const char *name, unsigned char type) {
+static int check_entry(const struct dirent *entry, void *data) {
+        State *state = data;
         char path[PATH_MAX];
-        const char *dash = strrchr(name, '-');
-        if (name[0] == '.' || !dash || !is_directory(state, name, type) || entry_path(state, name, path))
-                return;
+        const char *name = entry->d_name, *dash = strrchr(name, '-');
+        if (name[0] == '.' || !dash || !is_directory(state, name, entry->d_type) || entry_path(state, name, path))
+                return 0;
         if (ends_with(name, "-delete")) {
                 state_remove_directory(state, strdup(path));
-                return;
+                return 0;
         }
         int64_t index;
         Str topic = { name, (size_t)(dash - name) };
         if (!str_to_int64(str_of(dash + 1), 0, INT32_MAX, &index) || strcmp(name, TOPIC_NAME_METADATA "-0") == 0)
-                return;
+                return 0;
         if (!partition_find(state, topic, (int32_t)index)) {
                 char escaped[NAME_MAX + 1];
                 trace_warn("stray partition directory '%s': no topic of the metadata log owns it; it is left alone",
                            str_escape(str_of(name), escaped, sizeof(escaped)));
         }
+        return 0;
 }
 
 void data_dir_check_strays(State *state) {
-        DIR *dir = opendir(state->config->data_dir);
-        if (!dir)
-                return;
-        for (struct dirent *entry; (entry = readdir(dir));)
-                check_entry(state, entry->d_name, entry->d_type);
-        closedir(dir);
+        int r = file_each_entry(state->config->data_dir, check_entry, state);
+        if (r)
+                trace_warn("cannot look for stray directories in '%s': %s", state->config->data_dir, strerror(-r));
 }
 
 static int64_t blocks_to_bytes(fsblkcnt_t blocks, unsigned long block_size) {

@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "storage/base/trace.h"
 
 #define ROUND_PARTITIONS_MAX 256 /* their descriptors stay open while the round lasts */
 #define WRITE_BACK_FROM 4        /* with more files than this the disk begins with all of them first */
 #define RETRY_MS 100             /* when a round could not begin for lack of memory or descriptors */
+#define DESCRIPTOR_WAITS_MAX 600 /* of that time, for a descriptor */
 #define CHECKPOINT_SOON_MS 5000  /* after a background sync: the next start profits */
 
 struct FlushItem {
@@ -130,13 +132,25 @@ void flusher_give_up(State *state) {
         flusher_release(state);
 }
 
+/* Without a descriptor nothing was tried, so nothing is lost, and clients come and go: it takes as long as a slow disk. */
+static int run_sync(LogSync *sync) {
+        int r = log_sync_run(sync);
+        for (int i = 0; (r == -EMFILE || r == -ENFILE) && i < DESCRIPTOR_WAITS_MAX; i++) {
+                if (i == 0)
+                        trace_warn("a sync has to wait: %s", strerror(-r));
+                usleep(RETRY_MS * 1000);
+                r = log_sync_run(sync);
+        }
+        return r;
+}
+
 static int run_round(Job *job) {
         Round *round = container_of(job, Round, job);
         int r = 0;
         for (int32_t i = 0; round->count > WRITE_BACK_FROM && i < round->count; i++)
                 log_sync_write_back(round->items[i].sync);
         for (int32_t i = 0; !r && i < round->count; i++)
-                r = log_sync_run(round->items[i].sync);
+                r = run_sync(round->items[i].sync);
         return r;
 }
 

@@ -5,12 +5,12 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "broker/state/cleaner.h"
 #include "broker/state/flusher.h"
 #include "storage/base/ballast.h"
 #include "storage/base/error.h"
+#include "storage/base/file.h"
 #include "storage/base/trace.h"
 #include "storage/checkpoint.h"
 
@@ -36,15 +36,17 @@ static int partition_path(const State *state, const Partition *partition, char p
 /* A crash while a topic was made or removed can leave a directory that the metadata log doesn't name. */
 static int set_aside(const char *path) {
         struct stat st;
-        if (lstat(path, &st))
-                return errno == ENOENT ? 0 : -errno;
+        int r = file_lstat(path, &st);
+        if (r)
+                return r == -ENOENT ? 0 : r;
         Uuid id = uuid_random();
         char text[UUID_TEXT_SIZE], aside[PATH_MAX];
         int n = snprintf(aside, sizeof(aside), "%s.%s-stray", path, uuid_to_text(&id, text));
         if ((size_t)n >= sizeof(aside))
                 return -ENAMETOOLONG;
-        if (rename(path, aside))
-                return -errno;
+        r = file_rename(path, aside);
+        if (r)
+                return r;
         trace_warn("a new topic needs the stray directory '%s': renamed it to '%s'", path, aside);
         return 0;
 }
@@ -84,8 +86,10 @@ int partition_open_log(State *state, Partition *partition, const LogConfig *conf
         int r = partition_path(state, partition, path);
         if (r)
                 return r;
+        const char *reason = NULL;
         struct stat st;
-        if (lstat(path, &st) && errno == ENOENT) {
+        r = file_lstat(path, &st);
+        if (r == -ENOENT) {
                 int64_t lost = partition->recovery_point > partition->checkpoint_start_offset ? partition->recovery_point
                                                                                               : partition->checkpoint_start_offset;
                 if (lost == 0) {
@@ -96,7 +100,10 @@ int partition_open_log(State *state, Partition *partition, const LogConfig *conf
                             "put it back, or let odradek repair begin it anew", path, (long long)lost);
                 return 0;
         }
-        const char *reason = NULL;
+        if (r) {
+                reason = strerror(-r);
+                goto damaged;
+        }
         if (!S_ISDIR(st.st_mode)) {
                 reason = "it is no directory of its own; put the directory itself there";
                 goto damaged;

@@ -5,7 +5,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "broker/protocol/messages.h"
 #include "broker/state/cleaner.h"
@@ -18,6 +17,7 @@
 #include "broker/state/metadata/resource_configs.h"
 #include "broker/state/telemetry.h"
 #include "broker/state/transactions/transactions.h"
+#include "storage/base/file.h"
 #include "storage/base/trace.h"
 
 #define RETENTIONS_PER_TURN 64
@@ -114,7 +114,7 @@ typedef struct UnlinkJob {
 
 static int run_unlink(Job *base) {
         UnlinkJob *job = container_of(base, UnlinkJob, job);
-        return job->is_directory ? log_remove_directory(job->path) : unlink(job->path) < 0 && errno != ENOENT ? -errno : 0;
+        return job->is_directory ? log_remove_directory(job->path) : file_unlink(job->path);
 }
 
 static void unlink_done(Job *base, State *state, int result) {

@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "storage/base/descriptors.h"
+
 static int system_open(const char *path, int flags, mode_t mode) {
         return open(path, flags, mode);
 }
@@ -28,6 +30,13 @@ static int system_open(const char *path, int flags, mode_t mode) {
         .unlink = unlink, \
         .mkdir = mkdir, \
         .rmdir = rmdir, \
+        .stat = stat, \
+        .lstat = lstat, \
+        .fstat = fstat, \
+        .futimens = futimens, \
+        .opendir = opendir, \
+        .readdir = readdir, \
+        .mmap = mmap, \
 }
 
 const FileOps FILE_OPS_SYSTEM = SYSTEM_CALLS;
@@ -44,23 +53,27 @@ static bool is_worth_a_try(void) {
         int error = errno;
         bool again = error == EINTR;
         if (error == EMFILE || error == ENFILE)
-                again = file_spare_descriptor && file_spare_descriptor();
+                again = (file_spare_descriptor && file_spare_descriptor()) || descriptors_give();
         else if (file_is_full(-error))
                 again = file_spare_space && file_spare_space();
         errno = error;
         return again;
 }
 
-int file_open(const char *path, int flags) {
+static int open_at(const char *path, int flags) {
         int fd;
         do {
-                fd = file_ops.open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0644);
+                fd = file_ops.open(path, flags | O_CLOEXEC, 0644);
         } while (fd < 0 && is_worth_a_try());
         return fd < 0 ? -errno : fd;
 }
 
+int file_open(const char *path, int flags) {
+        return open_at(path, flags | O_NOFOLLOW);
+}
+
 void file_close(int fd) {
-        if (fd >= 0)
+        if (fd >= 0 && !descriptors_take(fd))
                 file_ops.close(fd);
 }
 
@@ -106,12 +119,12 @@ int file_write(int fd, const void *data, size_t size, int64_t position) {
 
 int64_t file_size(int fd) {
         struct stat st;
-        return fstat(fd, &st) < 0 ? -errno : st.st_size;
+        return file_ops.fstat(fd, &st) < 0 ? -errno : st.st_size;
 }
 
 int file_stat(const char *path, int64_t *ret_size, int64_t *ret_mtime_ms) {
         struct stat st;
-        if (stat(path, &st) < 0)
+        if (file_ops.stat(path, &st) < 0)
                 return -errno;
         *ret_size = st.st_size;
         if (ret_mtime_ms)
@@ -119,10 +132,14 @@ int file_stat(const char *path, int64_t *ret_size, int64_t *ret_mtime_ms) {
         return 0;
 }
 
+int file_lstat(const char *path, struct stat *ret_stat) {
+        return file_ops.lstat(path, ret_stat) < 0 ? -errno : 0;
+}
+
 int file_set_mtime(int fd, int64_t mtime_ms) {
         struct timespec times[] = { { .tv_nsec = UTIME_OMIT },
                                     { .tv_sec = mtime_ms / 1000, .tv_nsec = mtime_ms % 1000 * 1000000 } };
-        return futimens(fd, times) < 0 ? -errno : 0;
+        return file_ops.futimens(fd, times) < 0 ? -errno : 0;
 }
 
 int file_sync(int fd) {
@@ -170,14 +187,13 @@ int file_unlink(const char *path) {
 }
 
 int file_sync_directory(const char *path) {
-        int fd = file_open(path, O_RDONLY | O_DIRECTORY);
+        int fd = open_at(path, O_RDONLY | O_DIRECTORY);
         if (fd < 0)
                 return fd;
         int r = file_sync(fd);
         file_close(fd);
         return r;
 }
-
 
 int file_sync_parent(const char *path) {
         char parent[PATH_MAX];
@@ -202,12 +218,39 @@ int file_remove_directory(const char *path) {
         return file_ops.rmdir(path) < 0 ? -errno : 0;
 }
 
+int file_each_entry(const char *path, int (*each)(const struct dirent *entry, void *data), void *data) {
+        DIR *dir;
+        int r = 0;
+        do {
+                dir = file_ops.opendir(path);
+        } while (!dir && is_worth_a_try());
+        if (!dir)
+                return -errno;
+        for (struct dirent *entry; r == 0;) {
+                errno = 0;
+                entry = file_ops.readdir(dir);
+                if (!entry) {
+                        r = -errno;
+                        break;
+                }
+                if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+                        r = each(entry, data);
+        }
+        closedir(dir);
+        return r;
+}
+
+void *file_map_shared(int fd, size_t size) {
+        void *data = file_ops.mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+        return data == MAP_FAILED ? NULL : data;
+}
+
 int file_map(const char *path, FileMap *ret_map) {
         int fd = file_open(path, O_RDONLY);
         if (fd < 0)
                 return fd;
         int64_t size = file_size(fd);
-        void *data = size > 0 ? mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
+        void *data = size > 0 ? file_ops.mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
         int r = size < 0 ? (int)size : data == MAP_FAILED ? -errno : 0;
         file_close(fd);
         if (!r)

@@ -3,9 +3,11 @@
  * Functions retry EINTR and short transfers and return -errno. */
 #pragma once
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -23,6 +25,13 @@ typedef struct FileOps {
         int (*unlink)(const char *path);
         int (*mkdir)(const char *path, mode_t mode);
         int (*rmdir)(const char *path);
+        int (*stat)(const char *path, struct stat *ret_stat);
+        int (*lstat)(const char *path, struct stat *ret_stat);
+        int (*fstat)(int fd, struct stat *ret_stat);
+        int (*futimens)(int fd, const struct timespec times[2]);
+        DIR *(*opendir)(const char *path);
+        struct dirent *(*readdir)(DIR *dir);
+        void *(*mmap)(void *address, size_t size, int protection, int flags, int fd, off_t position);
 } FileOps;
 
 extern const FileOps FILE_OPS_SYSTEM;
@@ -55,6 +64,9 @@ int64_t file_size(int fd);
 /* The size and, unless NULL, mtime of path: 0 or -errno. */
 int file_stat(const char *path, int64_t *ret_size, int64_t *ret_mtime_ms);
 
+/* Of path itself, also when it is a symbolic link. 0 or -errno. */
+int file_lstat(const char *path, struct stat *ret_stat);
+
 int file_set_mtime(int fd, int64_t mtime_ms);
 
 int file_sync(int fd);      /* fsync */
@@ -70,6 +82,7 @@ int file_allocate(int fd, int64_t size);
 int file_rename(const char *from, const char *to);
 /* 0 also when there is no such file. */
 int file_unlink(const char *path);
+/* A symbolic link is followed: what is to be kept are the names in there. 0 or -errno. */
 int file_sync_directory(const char *path);
 /* Syncs the directory that holds path. */
 int file_sync_parent(const char *path);
@@ -78,11 +91,18 @@ int file_sync_parent(const char *path);
 int file_make_directory(const char *path);
 int file_remove_directory(const char *path);
 
+/* Calls each() for what the directory holds, but for "." and "..", until it returns something else than 0, which is returned. 0 or
+ * -errno: a directory that could not be read to its end is none that holds less. */
+int file_each_entry(const char *path, int (*each)(const struct dirent *entry, void *data), void *data);
+
 /* A file's content, mapped read-only. */
 typedef struct FileMap {
         const uint8_t *data;
         size_t size;
 } FileMap;
+
+/* size bytes from the file's beginning, read-only, or NULL. */
+void *file_map_shared(int fd, size_t size);
 
 /* 0 or -errno. */
 int file_map(const char *path, FileMap *ret_map);

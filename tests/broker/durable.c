@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -198,6 +199,28 @@ Test(durable, the_sync_comes_before_the_answer_and_the_reader) {
         cr_assert_gt(span.size, 0);
         file_span_release(&span);
         list_remove(&reader.node);
+}
+
+static int refusals_left;
+
+static int open_directory_later(const char *path, int flags, mode_t mode) {
+        return flags & O_DIRECTORY && refusals_left-- > 0 ? (errno = EMFILE, -1) : open(path, flags, mode);
+}
+
+/* To be out of descriptors for a while is no reason to give up, nor to acknowledge. */
+Test(durable, a_sync_waits_for_a_descriptor) {
+        config.durable = true;
+        open_state();
+        make_topic(NULL, NULL);
+        Ack ack;
+        append_to(partition, &ack);
+        state_commit(state);
+        file_ops.open = open_directory_later;
+        refusals_left = 20; /* the reserve holds fewer */
+        state_drain(state);
+        cr_assert_lt(refusals_left, 0);
+        cr_assert(ack.count == 1 && !state->failed);
+        cr_assert_eq(log_recovery_point(partition->log), 1);
 }
 
 Test(durable, appends_of_one_round_share_a_sync) {

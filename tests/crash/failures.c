@@ -56,8 +56,9 @@ ParameterizedTestParameters(failures, of_files) {
 
 ParameterizedTest(const int *index, failures, of_files, .timeout = 600) {
         const Workload *workload = &workloads[*index];
-        int once = fail_at_each(workload, FAULT_ONCE, EIO, 1);
-        int always = fail_at_each(workload, FAULT_ALWAYS, ENOSPC, lasting_step());
+        int once = fail_at_each(workload, FAULT_ONCE, EIO, 1) + fail_at_each(workload, FAULT_ONCE, ENOSPC, lasting_step()) +
+                   fail_at_each(workload, FAULT_SHORT, 0, lasting_step());
+        int always = fail_at_each(workload, FAULT_ALWAYS, ENOSPC, lasting_step()) + fail_at_each(workload, FAULT_ALWAYS, EIO, lasting_step());
         fprintf(stderr, "%s: %d single failures of files, %d lasting ones\n", workload->name, once, always);
         cr_assert(once > 10 && always > 10);
 }

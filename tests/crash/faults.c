@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,9 +31,11 @@ static Step step(bool changes) {
         if (countdown >= 0)
                 countdown--;
         else
-                return mode == FAULT_ONCE ? STEP_WORKS : STEP_FAILS;
+                return mode == FAULT_ONCE || mode == FAULT_SHORT ? STEP_WORKS : STEP_FAILS;
         if (countdown >= 0)
                 return STEP_WORKS;
+        if (mode == FAULT_SHORT && countdown < 0)
+                return STEP_HALF;
         return mode == FAULT_CUT || mode == FAULT_ALWAYS ? STEP_FAILS : STEP_HALF;
 }
 
@@ -68,8 +71,51 @@ static ssize_t fault_pwritev(int fd, const struct iovec *parts, int count, off_t
         return pwritev(fd, parts, count, position);
 }
 
+/* ---- what a disk may make of a sync that failed ---- */
+
+#define SYNCED_MAX 512
+
+typedef struct Synced {
+        ino_t inode;
+        off_t size; /* at the last sync that worked */
+        char lost[128]; /* its path, after one that did not */
+} Synced;
+
+static Synced synced[SYNCED_MAX];
+static int synced_count;
+
+static Synced *find_synced(ino_t inode) {
+        int i = 0;
+        while (i < synced_count && synced[i].inode != inode)
+                i++;
+        if (i == SYNCED_MAX)
+                abort();
+        if (i == synced_count)
+                synced[synced_count++] = (Synced){ .inode = inode };
+        return &synced[i];
+}
+
 static int fault_fsync(int fd) {
-        return fails(true) ? -1 : 0; /* no power is lost here */
+        struct stat st;
+        char link[64];
+        bool failed = fails(true);
+        if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+                return failed ? -1 : 0;
+        Synced *file = find_synced(st.st_ino);
+        snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+        if (!failed && !*file->lost)
+                file->size = st.st_size;
+        else if (!*file->lost && readlink(link, file->lost, sizeof(file->lost) - 1) < 0)
+                abort();
+        return failed ? (errno = error, -1) : 0;
+}
+
+void faults_lose(const char *containing) {
+        for (int i = 0; i < synced_count; i++) {
+                if (*synced[i].lost && strstr(synced[i].lost, containing) && truncate(synced[i].lost, synced[i].size) < 0 && errno != ENOENT)
+                        abort();
+                *synced[i].lost = '\0';
+        }
 }
 
 static int fault_ftruncate(int fd, off_t size) {
@@ -96,14 +142,44 @@ static int fault_rmdir(const char *path) {
         return fails(true) ? -1 : rmdir(path);
 }
 
+static int fault_stat(const char *path, struct stat *ret_stat) {
+        return fails(false) ? -1 : stat(path, ret_stat);
+}
+
+static int fault_lstat(const char *path, struct stat *ret_stat) {
+        return fails(false) ? -1 : lstat(path, ret_stat);
+}
+
+static int fault_fstat(int fd, struct stat *ret_stat) {
+        return fails(false) ? -1 : fstat(fd, ret_stat);
+}
+
+static int fault_futimens(int fd, const struct timespec times[2]) {
+        return fails(true) ? -1 : futimens(fd, times);
+}
+
+static DIR *fault_opendir(const char *path) {
+        return fails(false) ? NULL : opendir(path);
+}
+
+static struct dirent *fault_readdir(DIR *dir) {
+        return fails(false) ? NULL : readdir(dir);
+}
+
+static void *fault_mmap(void *address, size_t size, int protection, int flags, int fd, off_t position) {
+        return fails(false) ? MAP_FAILED : mmap(address, size, protection, flags, fd, position);
+}
+
 void faults_arm(FaultMode how, int n, int with) {
         mode = how;
         countdown = n - 1;
         error = with;
         half_written = false;
+        synced_count = 0;
         is_armed = true;
         file_ops = (FileOps){ fault_open, close, fault_pread, fault_pwritev, fault_fsync, fault_fsync, fault_ftruncate,
-                              fault_fallocate, fault_rename, fault_unlink, fault_mkdir, fault_rmdir };
+                              fault_fallocate, fault_rename, fault_unlink, fault_mkdir, fault_rmdir, fault_stat, fault_lstat,
+                              fault_fstat, fault_futimens, fault_opendir, fault_readdir, fault_mmap };
 }
 
 bool faults_disarm(void) {

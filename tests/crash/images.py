@@ -102,10 +102,10 @@ class Directory(Node):
 
 
 class Disk:
-    """The directory while the journal is followed. is_synced(node) False: the sync of that node is a lie."""
+    """The directory while the journal is followed."""
 
-    def __init__(self, root, is_synced=lambda node: True):
-        self.root, self.prefix, self.is_synced = Directory(), str(root), is_synced
+    def __init__(self, root):
+        self.root, self.prefix = Directory(), str(root)
         self.open, self.begun, self.streams, self.sent = {}, {}, {}, {}
         self.position = 0
 
@@ -139,8 +139,7 @@ class Disk:
             self.begun[fd] = self.open[fd], self.open[fd].mark()
         elif kind == 'S':
             node, mark = self.begun.pop(fd)
-            if self.is_synced(node):
-                node.settle(mark)
+            node.settle(mark)
         elif kind == 'N':
             self.take_answers(fd, first)
         else:

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Cuts the power of a broker at any moment, as far as its files can tell, and looks whether it kept its word.
 
-usage: power_cut.py [--images N] [--mutant-images N] [--steps N] [--seed N] [--shadow LIBRARY]
+usage: power_cut.py --shadow LIBRARY [--mutants DIRECTORY] [--images N] [--mutant-images N] [--steps N] [--seed N]
 
 A broker runs under load with shadow.c preloaded. Every prefix of the journal that this leaves is a moment at which the power may have failed;
 images.py makes directories of it, and a broker is started on each. With --durable everything acknowledged before has to be there; without,
-what is there has to be whole, in order and served. Then the same with disks and brokers that lie: the checks have to find out each."""
+what is there has to be whole, in order and served. Then the same with brokers that were built to break a rule: each has to be found out."""
 import argparse
 import os
 import pathlib
@@ -29,6 +29,8 @@ COMPACTED_CONFIGS = [{'name': 'cleanup.policy', 'value': 'compact'}, {'name': 'm
 PARTITIONS, KEYS, BATCH_HEAD = 2, 5, 21
 PROPERTIES = {'log.cleaner.backoff.ms': '5', 'offsets.topic.num.partitions': '2'}
 NEVER = float('inf')
+MUTANTS = {  # whether it breaks its word with --durable, or damages what is there without
+    'no sync': True, 'no directory sync': True, 'acknowledgement before sync': True, 'checkpoint before data': False}
 
 
 class Broken(Exception):
@@ -185,14 +187,13 @@ def read_batches(connection, topic, index):
 class Run:
     """A load, and the journal that it left."""
 
-    def __init__(self, directory, options, name, flags):
-        self.directory, self.options, self.flags = directory, options, flags
+    def __init__(self, directory, options, name, durable, binary=None):
+        self.directory, self.options, self.durable, self.binary = directory, options, durable, binary
         home, journal = directory / name, directory / f'{name}.journal'
         home.mkdir()
         self.root = home / 'data'
         self.load = Load(random.Random(f'{options.seed} {name}'))
-        broker = Broker(home, **PROPERTIES)
-        broker.FLAGS = flags
+        broker = self.broker(home)
         os.environ.update(LD_PRELOAD=str(options.shadow), SHADOW_ROOT=str(self.root), SHADOW_JOURNAL=str(journal))
         try:
             broker.start()
@@ -210,32 +211,37 @@ class Run:
         self.sent = whole.sent
         assert len(self.sent) >= self.load.correlation - 1, 'answers are not in the journal'  # but for one that the kill came before
 
-    def look(self, count, durable, is_synced=lambda node: True, tag=''):
+    def broker(self, home):
+        broker = Broker(home, **PROPERTIES)
+        broker.FLAGS = ('--durable',) if self.durable else ()
+        broker.BINARY = self.binary
+        return broker
+
+    def look(self, count):
         """Starts a broker on so many images; the first word that was broken, or None, and how many images that took."""
-        choose = random.Random(f'{self.options.seed} {tag}')
-        disk = images.Disk(self.root, is_synced)
+        choose = random.Random(f'{self.options.seed} {self.root}')
+        disk = images.Disk(self.root)
         for done, cut in enumerate(sorted(choose.randrange(1, len(self.entries) + 1) for _ in range(count))):
             while disk.position < cut:
                 disk.follow(self.entries[disk.position])
             try:
-                self.look_at(disk, durable, choose)
+                self.look_at(disk, choose)
             except Broken as e:
                 return f'{e} (cut at {cut} of {len(self.entries)})', done + 1
         return None, count
 
-    def look_at(self, disk, durable, choose):
+    def look_at(self, disk, choose):
         home = self.directory / 'image'
         home.mkdir()
         disk.root.image(home / 'data', choose, choose.choice((0, 0.5, 0.9, 1)))
-        broker = Broker(home, **PROPERTIES)
-        broker.FLAGS = self.flags
+        broker = self.broker(home)
         try:
             try:
                 broker.start()
             except (AssertionError, OSError, ValueError):
                 raise Broken('it does not start: ' + (home / 'stderr').read_text()[-300:]) from None
             connection = wire.Connection('127.0.0.1', broker.port)
-            Check(self.load, self.sent, disk.position, durable).run(connection)
+            Check(self.load, self.sent, disk.position, self.durable).run(connection)
             connection.close()
         except (wire.Closed, OSError) as e:
             raise Broken(f'it went away, or does not answer: {e!r}') from None
@@ -247,39 +253,32 @@ class Run:
             shutil.rmtree(home)
 
 
-def is_file(node):
-    return isinstance(node, images.File)
-
-
-def is_segment(node):
-    return is_file(node) and node.path.endswith(b'.log') and b'__cluster_metadata' not in node.path
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--images', type=int, default=1000)
     parser.add_argument('--mutant-images', type=int, default=100)
     parser.add_argument('--steps', type=int, default=1500)
+    parser.add_argument('--mutant-steps', type=int, default=500)
     parser.add_argument('--seed', type=int, default=random.randrange(1 << 30))
     parser.add_argument('--shadow', type=pathlib.Path, required=True, help='shadow.c as a library')
+    parser.add_argument('--mutants', type=pathlib.Path, help='where the mutants were built; without, none is looked at')
     options = parser.parse_args()
     options.shadow = options.shadow.resolve(strict=True)
     place = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
     failed = 0
     with tempfile.TemporaryDirectory(dir=place) as directory:
-        durable = Run(pathlib.Path(directory), options, 'durable', ('--durable',))
-        lazy = Run(pathlib.Path(directory), options, 'lazy', ())
-        for name, run, count, is_durable in (('durable', durable, options.images, True), ('not durable', lazy, options.images // 4, False)):
-            broken, looked = run.look(count, is_durable, tag=name)
+        directory = pathlib.Path(directory)
+        for name, durable, count in (('durable', True, options.images), ('not durable', False, options.images // 4)):
+            run = Run(directory, options, name.replace(' ', '_'), durable)
+            broken, looked = run.look(count)
             print(f'{name}: {looked} power cuts of {len(run.entries)} operations: {broken or "it kept its word"} (seed {options.seed})')
             failed += broken is not None
-        mutants = (('syncs of files that do nothing', durable, True, lambda node: not is_file(node)),
-                   ('syncs of directories that do nothing', durable, True, is_file),
-                   ('acknowledgements before the sync', lazy, True, lambda node: True),
-                   ('checkpoints before the data', lazy, False, lambda node: not is_segment(node)))
-        for name, run, is_durable, is_synced in mutants:
-            broken, looked = run.look(options.mutant_images, is_durable, is_synced, tag=name)
-            print(f'{name}: {"found out at image " + str(looked) + ": " + broken if broken else "NOT FOUND OUT"}')
+        options.steps = options.mutant_steps
+        for name, durable in MUTANTS.items() if options.mutants else ():
+            name = name.replace(' ', '_')
+            run = Run(directory, options, name, durable, (options.mutants / f'mutant_{name}').resolve(strict=True))
+            broken, looked = run.look(options.mutant_images)
+            print(f'mutant {name}: {"found out at image " + str(looked) + ": " + broken if broken else "NOT FOUND OUT"}')
             failed += broken is None
     sys.exit(failed > 0)
 

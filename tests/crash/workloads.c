@@ -126,10 +126,38 @@ static void run_recovery(World *world) {
         world_start(world);
 }
 
+/* Twice: clean segments, and then these with dirty ones. */
+static void run_compaction(World *world) {
+        world_start(world);
+        world_create_compacted(world, 0);
+        world_append(world, 0, 0, 13);
+        world_pass(world, 20000);
+        world_append(world, 0, 0, 9);
+        world_pass(world, 20000);
+        world_append(world, 0, 0, 1);
+}
+
+/* A wall clock that was wrong, and is put right while the broker is running. */
+static void run_clock(World *world) {
+        world->now_ms += 30 * (int64_t)DAY_MS;
+        world_start(world);
+        world_create_rolling(world, 0);
+        world_append(world, 0, 0, 7);
+        world_set_back(world, 30 * (int64_t)DAY_MS);
+        world_append(world, 0, 0, 7);
+        world_commit(world, 0, 3);
+        world_pass(world, 310000);
+        world_set_back(world, 30 * (int64_t)DAY_MS);
+        world_stop(world);
+        world_start(world);
+        world_append(world, 0, 0, 3);
+}
+
 const Workload workloads[] = {
         { "append", run_append },         { "roll", run_roll },           { "index", run_index },
         { "checkpoint", run_checkpoint }, { "topics", run_topics },       { "commits", run_commits },
         { "truncate", run_truncate },     { "retention", run_retention }, { "clean stop", run_clean_stop },
         { "metadata", run_metadata },     { "durable", run_durable },     { "recovery", run_recovery },
+        { "compaction", run_compaction }, { "clock", run_clock },
 };
 const int workload_count = sizeof(workloads) / sizeof(workloads[0]);

@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include "tests/crash/faults.h"
 
 #define GROUP STR("readers")
+#define KEYS 3 /* of a compacted topic */
 
 static Str topic_name(int topic) {
         static const char *const names[WORLD_TOPICS] = { "alpha", "beta", "gamma" };
@@ -40,15 +42,19 @@ void world_init(World *world) {
         trace_level = TRACE_ERROR;
 }
 
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
+        return remove(path);
+}
+
 void world_deinit(World *world) {
-        char command[96];
         state_abandon(world->state);
         config_map_deinit(&world->config.broker);
-        snprintf(command, sizeof(command), "rm -rf '%s'", world->dir);
-        cr_assert_eq(system(command), 0);
+        cr_assert_eq(nftw(world->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
 }
 
 void world_start(World *world) {
+        if (!world->state)
+                faults_lose(world->config.durable ? ".log" : "__cluster_metadata");
         if (!world->state && state_open(&world->config, world->now_ms, 1000, &world->state))
                 world->state = NULL;
 }
@@ -66,13 +72,19 @@ void world_crash(World *world) {
         world->state = NULL;
 }
 
-static void create(World *world, int topic, const ConfigMap *config) {
+/* Those that a client may be told of: a failed disk, or no memory. */
+static bool is_honest(int r) {
+        return r == 0 || r == -ENOMEM || r == -EIO || r == -ENOSPC || r == KAFKA_KAFKA_STORAGE_ERROR;
+}
+
+static void create(World *world, int topic, const ConfigMap *config, bool compacts) {
         WorldTopic *model = &world->topics[topic];
         if (!world->state)
                 return;
         if (model->presence == WORLD_GONE)
-                *model = (WorldTopic){ .presence = WORLD_DOUBTFUL, .flush_acknowledged = -1, .flush_asked = -1 };
+                *model = (WorldTopic){ .presence = WORLD_DOUBTFUL, .flush_acknowledged = -1, .flush_asked = -1, .compacts = compacts };
         int r = topic_create(world->state, topic_name(topic), WORLD_PARTITIONS, config, NULL);
+        cr_assert(is_honest(r) || (r == KAFKA_TOPIC_ALREADY_EXISTS && find_topic(world, topic)), "create: %d", r);
         if (r == 0) {
                 cr_assert_neq(model->presence, WORLD_THERE);
                 model->presence = WORLD_THERE;
@@ -82,21 +94,29 @@ static void create(World *world, int topic, const ConfigMap *config) {
 }
 
 void world_create(World *world, int topic) {
-        create(world, topic, &CONFIG_MAP_INIT);
+        create(world, topic, &CONFIG_MAP_INIT, false);
 }
 
-void world_create_rolling(World *world, int topic) {
-        static const char *const rows[][2] = { { "index.interval.bytes", "0" }, { "segment.index.bytes", "60" } };
+static void create_rolling(World *world, int topic, bool compacts) {
+        static const char *const rows[][2] = { { "index.interval.bytes", "0" }, { "segment.index.bytes", "60" }, { "cleanup.policy", "compact" } };
         ConfigMap config = CONFIG_MAP_INIT;
         faults_hold(true);
-        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        for (size_t i = 0; i < (compacts ? 3 : 2); i++)
                 cr_assert_eq(config_map_set(&config, config_find_key(CONFIG_RESOURCE_TOPIC, str_of(rows[i][0])), str_of(rows[i][1]),
                                             CONFIG_SOURCE_TOPIC), 0);
         faults_hold(false);
-        create(world, topic, &config);
+        create(world, topic, &config, compacts);
         faults_hold(true);
         config_map_deinit(&config);
         faults_hold(false);
+}
+
+void world_create_rolling(World *world, int topic) {
+        create_rolling(world, topic, false);
+}
+
+void world_create_compacted(World *world, int topic) {
+        create_rolling(world, topic, true);
 }
 
 void world_delete(World *world, int topic) {
@@ -105,7 +125,9 @@ void world_delete(World *world, int topic) {
         if (!found)
                 return;
         model->presence = WORLD_DOUBTFUL;
-        if (topic_delete(world->state, found) == 0) {
+        int r = topic_delete(world->state, found);
+        cr_assert(is_honest(r), "delete: %d", r);
+        if (r == 0) {
                 model->presence = WORLD_GONE;
                 world->acknowledged++;
         }
@@ -134,20 +156,21 @@ static void on_commit(CommitWait *wait, State *state) {
                 on_sync(wait, state);
 }
 
-static void append_one(World *world, Partition *partition, WorldLog *model) {
-        char value[16];
+static void append_one(World *world, Partition *partition, WorldLog *model, bool compacts) {
+        char value[16], key[16];
         BatchBuilder builder;
         LogAppend result;
         cr_assert_lt(model->attempted, WORLD_RECORDS_MAX);
         int sequence = model->attempted++, n = snprintf(value, sizeof(value), "%d", sequence);
+        int key_size = snprintf(key, sizeof(key), "%d", compacts ? sequence % KEYS : 0);
         model->acknowledged[sequence] = -1;
         faults_hold(true);
         batch_builder_init(&builder, 0, -1, -1, -1);
-        batch_builder_add(&builder, world->now_ms, STR("key"), (Str){ value, (size_t)n }, NULL, 0);
+        batch_builder_add(&builder, world->now_ms, (Str){ key, (size_t)key_size }, (Str){ value, (size_t)n }, NULL, 0);
         cr_assert_eq(batch_builder_finish(&builder, 0), 0);
         faults_hold(false);
         int r = partition_append_owned(world->state, partition, &builder.out, LOG_ORIGIN_CLIENT, &result);
-        cr_assert(r == 0 || r == -ENOMEM || r == -EIO || r == -ENOSPC || r == -EMFILE || r == KAFKA_KAFKA_STORAGE_ERROR, "append: %d", r);
+        cr_assert(is_honest(r), "append: %d", r);
         if (r)
                 return;
         Ack ack = { .partition = partition, .offset = result.last_offset };
@@ -164,16 +187,20 @@ static void append_one(World *world, Partition *partition, WorldLog *model) {
 void world_append(World *world, int topic, int partition, int count) {
         Topic *found = find_topic(world, topic);
         for (int i = 0; found && i < count; i++)
-                append_one(world, found->partitions[partition], &world->topics[topic].logs[partition]);
+                append_one(world, found->partitions[partition], &world->topics[topic].logs[partition], world->topics[topic].compacts);
 }
 
 typedef struct Commit {
         OffsetsWait wait;
+        int64_t mark; /* as OffsetCommit waits for it */
         bool is_done;
 } Commit;
 
 static void on_offsets(OffsetsWait *wait, State *state, int16_t code) {
-        container_of(wait, Commit, wait)->is_done = code == 0;
+        cr_assert(code == 0 || code == KAFKA_COORDINATOR_NOT_AVAILABLE, "commit: %d", code);
+        Commit *commit = container_of(wait, Commit, wait);
+        commit->is_done = code == 0;
+        commit->mark = state_sync_mark(state);
 }
 
 void world_commit(World *world, int topic, int64_t offset) {
@@ -185,12 +212,13 @@ void world_commit(World *world, int topic, int64_t offset) {
         Commit commit = { .wait.done = on_offsets };
         model->commit_asked = offset;
         int r = offsets_write(world->state, GROUP, &row, 1, NULL, &commit.wait);
+        cr_assert(is_honest(r) || r == KAFKA_COORDINATOR_NOT_AVAILABLE, "commit: %d", r);
         if (r == 0) {
                 state_commit(world->state);
                 state_drain(world->state);
                 offsets_wait_cancel(&commit.wait);
         }
-        if (commit.is_done) {
+        if (commit.is_done && state_sync_is_past(world->state, commit.mark) && !world->state->failed) {
                 model->commit_acknowledged = offset;
                 world->acknowledged++;
         }
@@ -202,9 +230,11 @@ void world_delete_records(World *world, int topic, int partition, int64_t offset
         if (!found)
                 return;
         model->start_asked = offset;
+        bool is_beyond = offset > partition_high_watermark(found->partitions[partition]);
         int r = partition_delete_records(world->state, found->partitions[partition], offset);
         if (r == 0)
                 r = state_checkpoint_starts(world->state);
+        cr_assert(is_honest(r) || (r == KAFKA_OFFSET_OUT_OF_RANGE && is_beyond), "delete records: %d", r);
         if (r == 0) {
                 model->start_acknowledged = offset;
                 world->acknowledged++;
@@ -229,6 +259,7 @@ void world_configure(World *world, int topic, const char *key, int64_t value) {
         if (is_flush)
                 model->flush_asked = value;
         int r = topic_set_config(world->state, found, &config);
+        cr_assert(is_honest(r), "configure: %d", r);
         if (r)
                 config_map_deinit(&config);
         if (r == 0 && is_flush)
@@ -252,6 +283,12 @@ void world_pass(World *world, int64_t ms) {
         }
         state->now_ms = world->now_ms;
         state->mono_ms = end_ms;
+}
+
+void world_set_back(World *world, int64_t ms) {
+        world->now_ms -= ms;
+        if (world->state)
+                world->state->now_ms = world->now_ms;
 }
 
 /* ---- looking ---- */
@@ -303,7 +340,15 @@ static void read_log(Look *look, Partition *partition) {
         }
 }
 
-static void check_log(World *world, Partition *partition, WorldLog *model, const char *what) {
+/* Whether a later record with the key of this one is there. */
+static bool is_superseded(const Look *look, int sequence) {
+        for (int i = sequence + KEYS; i < look->model->attempted; i += KEYS)
+                if (look->found[i] >= 0)
+                        return true;
+        return false;
+}
+
+static void check_log(World *world, Partition *partition, WorldLog *model, bool compacts, const char *what) {
         Look look = { .model = model, .last = -1, .what = what };
         memset(look.found, 0xff, sizeof(look.found));
         cr_assert_not_null(partition->log, "%s: the partition is not served", what);
@@ -312,7 +357,9 @@ static void check_log(World *world, Partition *partition, WorldLog *model, const
         cr_assert(world->forgets || start <= model->start_asked, "%s: starts at %lld", what, (long long)start);
         read_log(&look, partition);
         for (int i = 0; i < model->attempted; i++)
-                if (model->acknowledged[i] >= start)
+                if (compacts && look.found[i] < 0 && is_superseded(&look, i))
+                        continue;
+                else if (model->acknowledged[i] >= start)
                         cr_assert_eq(look.found[i], model->acknowledged[i], "%s: record %d was at %lld, is at %lld", what, i,
                                      (long long)model->acknowledged[i], (long long)look.found[i]);
                 else if (look.found[i] >= 0)
@@ -327,7 +374,7 @@ static void check_topic(World *world, int topic, const char *what) {
         cr_assert(model->presence != WORLD_GONE || !found, "%s: a deleted topic is back", what);
         model->presence = found ? WORLD_THERE : WORLD_GONE;
         for (int i = 0; found && i < WORLD_PARTITIONS; i++)
-                check_log(world, found->partitions[i], &model->logs[i], what);
+                check_log(world, found->partitions[i], &model->logs[i], model->compacts, what);
         if (!found)
                 return;
         Group *group = group_find(world->state, GROUP);

@@ -17,6 +17,7 @@ typedef struct WorldLog {
 
 typedef struct WorldTopic {
         enum { WORLD_GONE, WORLD_THERE, WORLD_DOUBTFUL } presence;
+        bool compacts;
         WorldLog logs[WORLD_PARTITIONS];
         int64_t commit_asked, commit_acknowledged; /* of partition 0, by one group */
         int64_t flush_asked, flush_acknowledged;   /* the config flush.ms, which rises */
@@ -41,12 +42,14 @@ void world_stop(World *world);  /* cleanly, as far as it goes */
 void world_crash(World *world); /* the process ends here */
 void world_create(World *world, int topic);
 void world_create_rolling(World *world, int topic); /* a new segment every few records */
+void world_create_compacted(World *world, int topic); /* that, and its records have one of a few keys */
 void world_delete(World *world, int topic);
 void world_append(World *world, int topic, int partition, int count);
 void world_commit(World *world, int topic, int64_t offset);
 void world_delete_records(World *world, int topic, int partition, int64_t offset);
 void world_configure(World *world, int topic, const char *key, int64_t value);
 void world_pass(World *world, int64_t ms); /* timers fire */
+void world_set_back(World *world, int64_t ms); /* the wall clock; time goes on from there */
 
 /* Compares what is there with the model, which takes over what was in doubt; then the world has to go on. */
 void world_check(World *world, const char *what);

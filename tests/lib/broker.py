@@ -63,9 +63,10 @@ class Broker:
 class Odradek(Broker):
     CLEAN = (0,)
     FLAGS = ()
+    BINARY = None
 
     def launch(self, errors):
-        binary = os.environ.get('ODRADEK_BINARY', ROOT / 'build/odradek')
+        binary = self.BINARY or os.environ.get('ODRADEK_BINARY', ROOT / 'build/odradek')
         command = [binary, '--port', str(self.port), '--data', self.directory / 'data', '--exit-with-stdin', *self.FLAGS]
         for name, value in self.properties.items():
             command += ['--override', f'{name}={value}']

@@ -125,6 +125,32 @@ Test(segment_files, descriptor_limit_closes_others_before_a_write_fails) {
         }
 }
 
+/* However many logs are being synced, there are descriptors for what goes on. */
+Test(segment_files, syncs_keep_only_some_descriptors) {
+        Log *logs[10];
+        LogSync *syncs[10];
+        for (int i = 0; i < 10; i++)
+                logs[i] = open_numbered(i);
+        segment_files_limit(4, 9);
+        file_ops.open = scarce_open;
+        file_ops.close = counting_close;
+        opens_left = 4;
+        for (int i = 0; i < 10; i++) {
+                append(logs[i], TEST_BATCH());
+                assert_ok(log_sync_begin(logs[i], false, &syncs[i]));
+                cr_assert_not_null(syncs[i]);
+        }
+        for (int i = 0; i < 10; i++)
+                append(logs[i], TEST_BATCH());
+        for (int i = 0; i < 10; i++) {
+                assert_ok(log_sync_run(syncs[i]));
+                log_sync_finish(logs[i], syncs[i], 0);
+                cr_assert_eq(log_recovery_point(logs[i]), 1);
+        }
+        for (int i = 0; i < 10; i++)
+                assert_ok(log_close(logs[i], NOW));
+}
+
 static int cutting_ftruncate_fails(int fd, off_t size) {
         return errno = EIO, -1;
 }

@@ -5,7 +5,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "broker/protocol/codec.h"
 #include "broker/protocol/messages.h"
@@ -13,6 +12,7 @@
 #include "broker/state/metadata/metadata_replay.h"
 #include "broker/state/metadata/metadata_snapshot.h"
 #include "storage/base/error.h"
+#include "storage/base/file.h"
 #include "storage/base/trace.h"
 #include "storage/base/varint.h"
 
@@ -160,9 +160,9 @@ static int replay_span(MetadataReplay *replay, const FileSpan *span, int64_t *of
                 data = copy = malloc((size_t)span->size);
                 if (!copy)
                         return -ENOMEM;
-                ssize_t n = pread(span->fd, copy, (size_t)span->size, span->position);
+                ssize_t n = file_read(span->fd, copy, (size_t)span->size, span->position);
                 if (n != span->size) {
-                        int r = n < 0 ? -errno : -EIO;
+                        int r = n < 0 ? (int)n : -EIO;
                         free(copy);
                         return r;
                 }

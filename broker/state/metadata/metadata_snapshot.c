@@ -1,7 +1,6 @@
 /* Files of snapshots: finding, writing, letting go. */
 #include "broker/state/metadata/metadata_snapshot.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -68,7 +67,9 @@ int metadata_snapshots_add(MetadataSnapshots *snapshots, const MetadataSnapshot 
         return 0;
 }
 
-static int open_entry(MetadataSnapshots *snapshots, const char *name) {
+static int open_entry(const struct dirent *entry, void *data) {
+        MetadataSnapshots *snapshots = data;
+        const char *name = entry->d_name;
         MetadataSnapshot snapshot = { .size_bytes = 0 };
         const char *rest;
         char path[PATH_MAX];
@@ -92,14 +93,7 @@ static int open_entry(MetadataSnapshots *snapshots, const char *name) {
 
 int metadata_snapshots_open(MetadataSnapshots *snapshots, const char *path) {
         *snapshots = (MetadataSnapshots){ .path = path };
-        DIR *dir = opendir(path);
-        if (!dir)
-                return -errno;
-        int r = 0;
-        for (struct dirent *entry; r == 0 && (entry = readdir(dir));)
-                r = open_entry(snapshots, entry->d_name);
-        closedir(dir);
-        return r;
+        return file_each_entry(path, open_entry, snapshots);
 }
 
 void metadata_snapshots_deinit(MetadataSnapshots *snapshots) {
