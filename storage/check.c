@@ -90,6 +90,8 @@ static int list_entry(Check *check, const char *name) {
                        str_to_int64((Str){ name, NAME_DIGITS }, 0, INT64_MAX, &base);
         if (segment && S_ISREG(st.st_mode))
                 return add_base(check, base);
+        check->has_indexes |= ends_with(name, ".index") || ends_with(name, ".timeindex");
+        check->has_odd_segments |= segment;
         if (segment || (is_known(check, name) && !S_ISREG(st.st_mode)))
                 check_report(check, CHECK_ROT, path, -1, segment ? base : -1, -1, "is %s, which no broker follows; put the file itself there",
                              S_ISLNK(st.st_mode) ? "a symbolic link" : "no file");
@@ -288,9 +290,13 @@ static int check_segment(Check *check, int32_t index) {
 static void check_end(Check *check) {
         int64_t end = check->checked->end_offset, point = check->how->recovery_point;
         char path[SEGMENT_PATH_MAX];
-        if (check->stop || end >= point || check->how->metadata)
+        check->checked->is_empty = !check->count && !check->has_odd_segments;
+        if (check->checked->is_empty && (check->has_indexes || point > check->how->log_start_offset))
+                check_report(check, CHECK_ROT, check->how->path, -1, check->how->log_start_offset, -1,
+                             "holds no segment, though records up to offset %" PRId64 " were on disk", point);
+        if (check->stop || !check->count || end >= point || check->how->metadata)
                 return;
-        segment_path(check->how->path, check->count ? check->bases[check->count - 1] : 0, "log", path);
+        segment_path(check->how->path, check->bases[check->count - 1], "log", path);
         check_report(check, CHECK_ROT, path, -1, end, -1, "the log ends at offset %" PRId64 ", but it was on disk up to %" PRId64, end, point);
 }
 

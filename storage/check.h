@@ -38,6 +38,7 @@ typedef struct CheckedLog {
         int64_t segment_count, batch_count, record_count, size_bytes;
         int64_t start_offset; /* of the first segment, or -1 without any */
         int64_t end_offset;   /* of the last batch, damaged ones left out */
+        bool is_empty;        /* there is no segment, and nothing in the place of one */
         int64_t torn_count, rot_count, derived_count, odd_count;
         /* Where the first bad batch is: the log is good up to there. good_base is -1 when all is. */
         int64_t good_base, good_position, good_offset;

@@ -18,6 +18,8 @@ typedef struct Check {
         CheckedLog *checked;
         int64_t *bases; /* of the segments, rising */
         int32_t count, capacity;
+        bool has_indexes;      /* there are some, of whatever segment */
+        bool has_odd_segments; /* that are no files */
         int64_t expected_offset; /* of the next batch; -1: any */
         int32_t epoch;           /* of the last batch */
         Epochs epochs;           /* as the file says */

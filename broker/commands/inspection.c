@@ -88,7 +88,7 @@ static void check_owner(Inspection *inspection, const char *path, const Topic *t
 }
 
 static int check_missing(Inspection *inspection, const char *path, Partition *partition) {
-        static const CheckedLog nothing = { .good_base = -1, .start_offset = -1 };
+        static const CheckedLog nothing = { .good_base = -1, .start_offset = -1, .is_empty = true, .rot_count = 1 };
         int64_t lost = partition->recovery_point > partition->checkpoint_start_offset ? partition->recovery_point
                                                                                       : partition->checkpoint_start_offset;
         inspection->partition_count++;

@@ -39,15 +39,13 @@ static void limit_points(Inspection *inspection, Partition *partition, int64_t o
                 partition->checkpoint_start_offset = offset;
 }
 
-/* The directory is gone: the partition goes on where it is known to have been, so that no offset means two records. */
+/* The directory, or every segment in it, is gone: the partition goes on where it is known to have been, so that no offset means two records. */
 static int begin_anew(Repair *repair, const char *path, Partition *partition) {
         int64_t offset = partition->recovery_point > partition->checkpoint_start_offset ? partition->recovery_point
                                                                                         : partition->checkpoint_start_offset;
-        LogOpen how = { .path = path, .config = LOG_CONFIG_INIT, .log_start_offset = offset };
-        Log *log;
-        int r = log_open(&how, &log);
-        if (r == 0)
-                r = log_close(log, 0);
+        int r = file_make_directory(path);
+        if (r == 0 || r == -EEXIST)
+                r = check_rebuild(path, offset, 0);
         if (r == 0)
                 r = checkpoint_write_partition_metadata(path, &partition->topic->id);
         if (r)
@@ -71,10 +69,10 @@ static int cut(Repair *repair, const char *path, const CheckedLog *checked) {
 
 static int repair_log(Inspection *inspection, const char *path, Partition *partition, const CheckedLog *checked) {
         Repair *repair = inspection->data;
-        bool gone = partition && checked->start_offset < 0 && checked->segment_count == 0 && checked->rot_count == 0;
+        bool gone = partition && checked->is_empty;
         int64_t end = checked->good_base >= 0 ? checked->good_offset : checked->end_offset;
         int r = 0;
-        if (gone)
+        if (gone && checked->rot_count)
                 r = begin_anew(repair, path, partition);
         else if (checked->rot_count == 0 && checked->derived_count == 0)
                 return 0;

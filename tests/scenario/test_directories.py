@@ -260,6 +260,24 @@ def damage_below(directory):
 
 
 @pytest.mark.parametrize('state', ['sound', 'crashed'])
+def test_without_segments(state, request, serve, tmp_path):
+    """Half a copy of a partition: to begin anew would give offsets away a second time."""
+    directory = request.getfixturevalue(state)
+    bad_log(directory).unlink()
+    found, *_ = [each for each in check(directory, 1)['findings'] if each['kind'] == 'rot']
+    assert found['file'] == str(directory / 'bad-0') and 'no segment' in found['what']
+    it, client = serve()
+    assert fetch(client, 'bad', 0)[0] == STORAGE_ERROR and produce(client, 'bad', [b'x']) == STORAGE_ERROR
+    assert fetch(client, 'good', 0)[0] == 0 and 'bad-0: holds no segment' in said(tmp_path)
+    assert it.stop() == 0
+    done = run('repair', directory)
+    assert done.returncode == 0 and f'bad-0: begun anew at offset {ROWS}' in done.stdout
+    check(directory, 0)
+    _, client = serve()
+    assert client.offset('bad', 0, -2) == client.offset('bad', 0, -1) == ROWS and produce(client, 'bad', [b'x']) == 0
+
+
+@pytest.mark.parametrize('state', ['sound', 'crashed'])
 def test_rot_is_told_and_repaired(state, request, serve):
     directory = request.getfixturevalue(state)
     whole = bad_log(directory).read_bytes()
