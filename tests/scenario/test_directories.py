@@ -7,6 +7,7 @@ import subprocess
 import uuid
 
 import broker as brokers
+import confluent_kafka
 import directories
 import picture
 import pytest
@@ -367,6 +368,32 @@ def test_nobody_hears_that_a_damaged_group_committed_nothing(sound, serve, torn)
     assert client.connection.call('OffsetFetch', 8, values)['groups'][0]['error_code'] == 16
     others = [f'group {i}' for i in range(20)]
     assert 0 in [client.connection.call('FindCoordinator', 2, {'key': other, 'key_type': 0})['error_code'] for other in others]
+
+
+def commit_transaction(it, topic):
+    producer = confluent_kafka.Producer({'bootstrap.servers': it.address, 'transactional.id': 'writer'})
+    producer.init_transactions(60)
+    producer.begin_transaction()
+    producer.produce(topic, 'value', partition=0)
+    producer.commit_transaction(60)
+
+
+def test_what_is_left_of_the_transactions_log_decides_nothing(sound, serve):
+    """Without its last record it says that a transaction is to be committed, which was long ago: no marker for that."""
+    it, client = serve()
+    commit_transaction(it, 'good')
+    assert it.stop() == 0
+    log, = [path for path in sound.glob(f'__transaction_state-*/{FILE}.log') if path.stat().st_size]
+    log.write_bytes(log.read_bytes()[:-3])
+    it, client = serve()
+    assert client.offset('good', 0, -1) == ROWS + 2
+    assert client.connection.call('FindCoordinator', 2, {'key': 'writer', 'key_type': 1})['error_code'] == 15
+    assert client.connection.call('InitProducerId', 2, {'transactional_id': 'writer', 'transaction_timeout_ms': 60000})['error_code'] == 15
+    assert client.connection.call('EndTxn', 1, {'transactional_id': 'writer', 'committed': True})['error_code'] == 15
+    assert it.stop() == 0 and run('repair', sound).returncode == 0
+    it, client = serve()
+    assert client.offset('good', 0, -1) == ROWS + 3  # the marker of the decision, which is the last that is known now
+    commit_transaction(it, 'good')
 
 
 # ---- derived files
