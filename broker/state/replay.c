@@ -72,6 +72,7 @@ static void give_up(State *state, Partition *partition) {
         trace_error("partition %s-%d is not served: the log is damaged; its files were left as they are, odradek check says more",
                     partition->topic->name, partition->index);
         flusher_forget(state, partition);
+        partition->recovery_point = log_recovery_point(partition->log); /* where the checkpoint file did not say: the next start must not cut it */
         log_abandon(partition->log);
         partition->log = NULL;
 }
