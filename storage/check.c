@@ -147,10 +147,15 @@ static const char *check_records(const uint8_t *data, const BatchHeader *header,
         return r > 0 ? "the records cannot be decompressed" : more ? "the records are not those that the header tells of" : NULL;
 }
 
+/* Where the next batch is expected. */
+static bool may_have_gaps(const Check *check) {
+        return check->is_thinned || check->expected_offset < check->how->compacted_offset;
+}
+
 /* What is wrong with the batch, or NULL. */
 static const char *check_batch(const Check *check, const uint8_t *data, size_t size, BatchHeader *header, int *ret_error) {
         int r = batch_read_header(data, size, header);
-        bool gaps = check->how->compacted;
+        bool gaps = may_have_gaps(check);
         if (r == -EAGAIN)
                 return "the file ends in the middle of a batch";
         if (r)
@@ -160,7 +165,7 @@ static const char *check_batch(const Check *check, const uint8_t *data, size_t s
         if (!batch_check_crc(data, header))
                 return "the checksum is wrong";
         int32_t count = header->record_count, range = header->last_offset_delta;
-        if (count < 0 || range < 0 || count - 1 > range || (!gaps && count - 1 != range && !(header->attributes & BATCH_CONTROL)))
+        if (count < 0 || range < 0 || count - 1 > range)
                 return "the number of records does not fit the offsets";
         if (check->expected_offset >= 0 && header->base_offset < check->expected_offset)
                 return "offsets go back";
@@ -194,6 +199,7 @@ static int note_producer(Check *check, const BatchHeader *header, const uint8_t 
 
 static int note_batch(Check *check, const uint8_t *data, const BatchHeader *header, int64_t position) {
         check->checked->batch_count++;
+        check->is_thinned |= header->record_count <= header->last_offset_delta; /* the checksum covers both */
         check->checked->record_count += header->record_count;
         check->expected_offset = check->checked->end_offset = batch_next_offset(header);
         if (header->partition_leader_epoch > check->epoch)
@@ -249,7 +255,7 @@ static int walk_segment(Check *check, int32_t index, const FileMap *file, const 
 static bool check_seam(Check *check, int32_t index, const char *path, int64_t size) {
         int64_t base = check->bases[index], end = check->expected_offset;
         char text[256];
-        if (index == 0 || end < 0 || base == end || (check->how->compacted && base > end))
+        if (index == 0 || end < 0 || base == end || (may_have_gaps(check) && base > end))
                 return true;
         if (base < end)
                 snprintf(text, sizeof(text), "the segment before it ends at offset %" PRId64 ": the two overlap", end);

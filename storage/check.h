@@ -28,7 +28,7 @@ typedef struct CheckLog {
         bool clean_shutdown;      /* as in LogOpen */
         int64_t recovery_point;
         int64_t log_start_offset;
-        bool compacted;           /* gaps between offsets are as they should be */
+        int64_t compacted_offset; /* below it gaps between offsets are as they should be; INT64_MAX: everywhere */
         bool metadata;            /* the metadata log: other files lie beside the segments */
         void (*found)(const CheckFinding *finding, void *data);
         void *data;

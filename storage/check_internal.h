@@ -24,6 +24,7 @@ typedef struct Check {
         int32_t epoch;           /* of the last batch */
         Epochs epochs;           /* as the file says */
         bool epochs_known, epochs_told;
+        bool is_thinned; /* a batch has lost some of its records: the log was compacted, whether or not that is known */
         Producers producers;
         bool stop; /* what follows the first bad batch was reported with it */
         /* of the segment that is walked */
