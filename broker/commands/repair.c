@@ -17,12 +17,16 @@
 typedef struct Repair {
         FILE *out;
         int64_t cut_count, rebuilt_count;
+        bool metadata_cut; /* with topics in it, perhaps */
         bool again; /* the second walk only tells what is left */
 } Repair;
 
 static void print_finding(Inspection *inspection, const CheckFinding *finding, const char *remedy) {
         Repair *repair = inspection->data;
-        if (finding->kind == CHECK_ROT || finding->kind == CHECK_DERIVED)
+        bool stray = finding->kind == CHECK_ODD && repair->again && repair->metadata_cut;
+        if (stray)
+                remedy = "if its topic was made in what was cut, its records are still there: kafka-dump-log shows them";
+        if (finding->kind == CHECK_ROT || finding->kind == CHECK_DERIVED || stray)
                 fprintf(repair->out, "%s%s: %s%s%s\n", repair->again ? "left: " : "", finding->path, finding->what, repair->again ? "; " : "",
                         repair->again ? remedy : "");
 }
@@ -56,12 +60,13 @@ static int begin_anew(Repair *repair, const char *path, Partition *partition) {
         return 0;
 }
 
-static int cut(Repair *repair, const char *path, const CheckedLog *checked) {
+static int cut(Repair *repair, const char *path, const Partition *partition, const CheckedLog *checked) {
         int64_t bytes;
         int r = check_cut(path, checked, &bytes);
         if (r)
                 return r;
         repair->cut_count++;
+        repair->metadata_cut |= !partition;
         fprintf(repair->out, "%s: cut at offset %" PRId64 "; %" PRId64 " bytes were moved to files *.log.cut-* beside it\n", path,
                 checked->good_offset, bytes);
         return 0;
@@ -80,7 +85,7 @@ static int repair_log(Inspection *inspection, const char *path, Partition *parti
                 return 0; /* a file that is none: nothing to cut */
         else {
                 if (checked->rot_count && checked->good_base >= 0)
-                        r = cut(repair, path, checked);
+                        r = cut(repair, path, partition, checked);
                 if (r == 0 && checked->rot_count && checked->good_base < 0) {
                         repair->cut_count++;
                         fprintf(repair->out, "%s: goes on at offset %" PRId64 "\n", path, end);
@@ -114,7 +119,7 @@ static int repair_all(Config *config, Repair *repair) {
                 return r > 0 ? COMMAND_FOREIGN : COMMAND_DAMAGE;
         fprintf(repair->out, "%s: %" PRId64 " partitions were cut, %" PRId64 " got new indexes\n", config->data_dir, repair->cut_count,
                 repair->rebuilt_count);
-        if (inspection_is_fine(&inspection))
+        if (inspection_is_fine(&inspection) && !repair->metadata_cut)
                 return COMMAND_FINE;
         repair->again = true;
         Inspection left = { .config = config, .found = print_finding, .data = repair };

@@ -37,7 +37,7 @@ static void set(Config *config, const char *name, const char *value) {
 }
 
 static void log_name(const char *dir, size_t i, char path[static FILES_PATH_MAX]) {
-        snprintf(path, FILES_PATH_MAX, "%s/%s-0/00000000000000000000.log", dir, logs[i]);
+        FUZZ_CHECK(snprintf(path, FILES_PATH_MAX, "%s/%s-0/00000000000000000000.log", dir, logs[i]) < FILES_PATH_MAX);
 }
 
 static int64_t end_of(const char *path) {

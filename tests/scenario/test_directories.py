@@ -344,13 +344,21 @@ def test_a_torn_tail_is_no_damage(crashed, serve):
     assert list(path.parent.glob('*.torn-*'))[0].read_bytes() == whole[-50:]
 
 
-def test_rot_in_the_metadata_log_stops_the_start(sound):
+def test_rot_in_the_metadata_log_stops_the_start(sound, serve):
     path = sound / f'__cluster_metadata-0/{FILE}.log'
     directories.flip(path, path.stat().st_size - 30)
     assert 'rot' in kinds(check(sound, 1))
     data = path.read_bytes()
     done = run('--port', 0, '--data', sound, '--exit-with-stdin')
     assert done.returncode == 1 and '__cluster_metadata-0' in done.stderr and path.read_bytes() == data
+    done = run('repair', sound)
+    assert done.returncode == 0 and '__cluster_metadata-0: cut at' in done.stdout
+    # the last topic was made in what was cut: nobody is to think that it is all right, or that its records are gone
+    for partition in sound.glob('__consumer_offsets-*'):
+        assert f'left: {partition}: is a partition that no topic' in done.stdout and 'kafka-dump-log' in done.stdout
+    assert 'odd' in kinds(check(sound, 0))
+    _, client = serve()
+    assert client.offset('good', 0, -1) == ROWS
 
 
 @pytest.mark.parametrize('torn', [False, True])
