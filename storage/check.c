@@ -90,6 +90,8 @@ static int list_entry(Check *check, const char *name) {
                        str_to_int64((Str){ name, NAME_DIGITS }, 0, INT64_MAX, &base);
         if (segment && S_ISREG(st.st_mode))
                 return add_base(check, base);
+        check->has_indexes |= ends_with(name, ".index") || ends_with(name, ".timeindex");
+        check->has_odd_segments |= segment;
         if (segment || (is_known(check, name) && !S_ISREG(st.st_mode)))
                 check_report(check, CHECK_ROT, path, -1, segment ? base : -1, -1, "is %s, which no broker follows; put the file itself there",
                              S_ISLNK(st.st_mode) ? "a symbolic link" : "no file");
@@ -145,10 +147,15 @@ static const char *check_records(const uint8_t *data, const BatchHeader *header,
         return r > 0 ? "the records cannot be decompressed" : more ? "the records are not those that the header tells of" : NULL;
 }
 
+/* Where the next batch is expected. */
+static bool may_have_gaps(const Check *check) {
+        return check->is_thinned || check->expected_offset < check->how->compacted_offset;
+}
+
 /* What is wrong with the batch, or NULL. */
 static const char *check_batch(const Check *check, const uint8_t *data, size_t size, BatchHeader *header, int *ret_error) {
         int r = batch_read_header(data, size, header);
-        bool gaps = check->how->compacted;
+        bool gaps = may_have_gaps(check);
         if (r == -EAGAIN)
                 return "the file ends in the middle of a batch";
         if (r)
@@ -158,7 +165,7 @@ static const char *check_batch(const Check *check, const uint8_t *data, size_t s
         if (!batch_check_crc(data, header))
                 return "the checksum is wrong";
         int32_t count = header->record_count, range = header->last_offset_delta;
-        if (count < 0 || range < 0 || count - 1 > range || (!gaps && count - 1 != range && !(header->attributes & BATCH_CONTROL)))
+        if (count < 0 || range < 0 || count - 1 > range)
                 return "the number of records does not fit the offsets";
         if (check->expected_offset >= 0 && header->base_offset < check->expected_offset)
                 return "offsets go back";
@@ -192,6 +199,7 @@ static int note_producer(Check *check, const BatchHeader *header, const uint8_t 
 
 static int note_batch(Check *check, const uint8_t *data, const BatchHeader *header, int64_t position) {
         check->checked->batch_count++;
+        check->is_thinned |= header->record_count <= header->last_offset_delta; /* the checksum covers both */
         check->checked->record_count += header->record_count;
         check->expected_offset = check->checked->end_offset = batch_next_offset(header);
         if (header->partition_leader_epoch > check->epoch)
@@ -247,7 +255,7 @@ static int walk_segment(Check *check, int32_t index, const FileMap *file, const 
 static bool check_seam(Check *check, int32_t index, const char *path, int64_t size) {
         int64_t base = check->bases[index], end = check->expected_offset;
         char text[256];
-        if (index == 0 || end < 0 || base == end || (check->how->compacted && base > end))
+        if (index == 0 || end < 0 || base == end || (may_have_gaps(check) && base > end))
                 return true;
         if (base < end)
                 snprintf(text, sizeof(text), "the segment before it ends at offset %" PRId64 ": the two overlap", end);
@@ -288,9 +296,13 @@ static int check_segment(Check *check, int32_t index) {
 static void check_end(Check *check) {
         int64_t end = check->checked->end_offset, point = check->how->recovery_point;
         char path[SEGMENT_PATH_MAX];
-        if (check->stop || end >= point || check->how->metadata)
+        check->checked->is_empty = !check->count && !check->has_odd_segments;
+        if (check->checked->is_empty && (check->has_indexes || point > check->how->log_start_offset))
+                check_report(check, CHECK_ROT, check->how->path, -1, check->how->log_start_offset, -1,
+                             "holds no segment, though records up to offset %" PRId64 " were on disk", point);
+        if (check->stop || !check->count || end >= point || check->how->metadata)
                 return;
-        segment_path(check->how->path, check->count ? check->bases[check->count - 1] : 0, "log", path);
+        segment_path(check->how->path, check->bases[check->count - 1], "log", path);
         check_report(check, CHECK_ROT, path, -1, end, -1, "the log ends at offset %" PRId64 ", but it was on disk up to %" PRId64, end, point);
 }
 

@@ -28,7 +28,7 @@ typedef struct CheckLog {
         bool clean_shutdown;      /* as in LogOpen */
         int64_t recovery_point;
         int64_t log_start_offset;
-        bool compacted;           /* gaps between offsets are as they should be */
+        int64_t compacted_offset; /* below it gaps between offsets are as they should be; INT64_MAX: everywhere */
         bool metadata;            /* the metadata log: other files lie beside the segments */
         void (*found)(const CheckFinding *finding, void *data);
         void *data;
@@ -38,6 +38,7 @@ typedef struct CheckedLog {
         int64_t segment_count, batch_count, record_count, size_bytes;
         int64_t start_offset; /* of the first segment, or -1 without any */
         int64_t end_offset;   /* of the last batch, damaged ones left out */
+        bool is_empty;        /* there is no segment, and nothing in the place of one */
         int64_t torn_count, rot_count, derived_count, odd_count;
         /* Where the first bad batch is: the log is good up to there. good_base is -1 when all is. */
         int64_t good_base, good_position, good_offset;

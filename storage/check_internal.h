@@ -18,10 +18,13 @@ typedef struct Check {
         CheckedLog *checked;
         int64_t *bases; /* of the segments, rising */
         int32_t count, capacity;
+        bool has_indexes;      /* there are some, of whatever segment */
+        bool has_odd_segments; /* that are no files */
         int64_t expected_offset; /* of the next batch; -1: any */
         int32_t epoch;           /* of the last batch */
         Epochs epochs;           /* as the file says */
         bool epochs_known, epochs_told;
+        bool is_thinned; /* a batch has lost some of its records: the log was compacted, whether or not that is known */
         Producers producers;
         bool stop; /* what follows the first bad batch was reported with it */
         /* of the segment that is walked */

@@ -102,7 +102,7 @@ static int read_offset_row(Str line, void *data) {
         const char *first = line.len ? memchr(line.data, ' ', line.len) : NULL;
         size_t len = first ? (size_t)(first - line.data) : 0;
         const char *second = first ? memchr(first + 1, ' ', line.len - len - 1) : NULL;
-        if (!second || len == 0 || len >= sizeof(topic))
+        if (!second || len == 0 || len >= sizeof(topic) || memchr(line.data, '\0', len))
                 return -EUCLEAN;
         Str partition_text = { first + 1, (size_t)(second - first - 1) };
         Str offset_text = { second + 1, (size_t)(line.data + line.len - second - 1) };

@@ -22,6 +22,7 @@ int log_open(const LogOpen *how, Log **ret_log) {
         log->config = how->config;
         log->snapshot_offset = log->recall_offset = -1;
         log->spares_space = how->spares_space;
+        log->compacted_offset = how->compacted_offset;
         log->path = strdup(how->path);
         int r = log->path ? log_load(log, how) : -ENOMEM;
         if (r) {

@@ -64,6 +64,7 @@ typedef struct LogOpen {
         bool clean_shutdown;       /* the directory was closed properly: nothing needs recovery */
         int64_t recovery_point;    /* all below this offset is known to be on disk; 0 when unknown */
         int64_t log_start_offset;  /* from the checkpoint; 0 when unknown */
+        int64_t compacted_offset;  /* compaction, now or when the topic was still compacted, may have taken records below; 0: none */
         int64_t now_ms;
         bool spares_space;         /* written to also with the last of the disk: file_spare_space() */
         Reaper *reaper;            /* of dropped segments; must outlive the log and its spans. NULL: they are unlinked at once */

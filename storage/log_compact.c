@@ -293,6 +293,8 @@ static void replace_groups(Log *log, const Compaction *compaction, Segment **seg
                 }
         }
         log->size_bytes += compacted.bytes_after - compacted.bytes_before;
+        if (log->compacted_offset < compaction->end_offset)
+                log->compacted_offset = compaction->end_offset;
         memset(log->recent, 0, sizeof(log->recent));
         *ret_compacted = compacted;
 }

@@ -32,6 +32,7 @@ struct Log {
         int64_t end_offset;  /* committed */
         int64_t next_offset; /* queued batches included */
         int64_t recovery_point;
+        int64_t compacted_offset; /* as in LogOpen */
         int64_t size_bytes;
         int64_t snapshot_offset; /* of the newest producer snapshot, or -1 */
         int64_t recall_offset;   /* of the snapshot that the producers' state began with, or -1 */

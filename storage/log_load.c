@@ -234,9 +234,20 @@ static void settle_counts(Log *log) {
         log->next_epoch = epochs_latest(&log->epochs);
 }
 
+/* A log always has a segment: without one this is half a copy, say. To begin anew would give offsets away a second time. */
+static bool lacks_segments(const Log *log, const LogOpen *how, const Listing *listing) {
+        if (listing->logs.count || (!listing->indexes.count && how->recovery_point <= how->log_start_offset))
+                return false;
+        trace_error("%s: holds no segment, though records up to offset %" PRId64 " were on disk; nothing was changed", log->path,
+                    how->recovery_point);
+        return true;
+}
+
 static int load_listed(Log *log, const LogOpen *how, const Listing *listing) {
         int r = 0;
         bool epochs_known = true;
+        if (lacks_segments(log, how, listing))
+                return -EUCLEAN;
         remove_orphans(log, listing);
         if (listing->logs.count)
                 r = open_segments(log, &listing->logs, how->now_ms);

@@ -319,6 +319,10 @@ int segment_rebuild_indexes(Segment *segment, int64_t index_interval_bytes) {
         }
         segment->size = end;
         segment->indexes_loaded = r == 0;
+        if (r) { /* the next try begins with empty ones */
+                index_deinit(&segment->offsets);
+                index_deinit(&segment->times);
+        }
         return r;
 }
 

@@ -41,7 +41,8 @@ int txn_index_append(TxnIndex *index, const AbortedTxn *txn) {
 static int decode(TxnIndex *index, const uint8_t *data, size_t size, int64_t base_offset) {
         if (size % ROW_BYTES)
                 return -EUCLEAN;
-        for (const uint8_t *row = data; row < data + size; row += ROW_BYTES) {
+        for (size_t at = 0; at < size; at += ROW_BYTES) {
+                const uint8_t *row = data + at;
                 AbortedTxn txn = {
                         .producer_id = (int64_t)load_be64(row + 2),
                         .first_offset = (int64_t)load_be64(row + 10),

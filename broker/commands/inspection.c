@@ -88,7 +88,7 @@ static void check_owner(Inspection *inspection, const char *path, const Topic *t
 }
 
 static int check_missing(Inspection *inspection, const char *path, Partition *partition) {
-        static const CheckedLog nothing = { .good_base = -1, .start_offset = -1 };
+        static const CheckedLog nothing = { .good_base = -1, .start_offset = -1, .is_empty = true, .rot_count = 1 };
         int64_t lost = partition->recovery_point > partition->checkpoint_start_offset ? partition->recovery_point
                                                                                       : partition->checkpoint_start_offset;
         inspection->partition_count++;
@@ -118,7 +118,7 @@ static int check_partition(Inspection *inspection, const Topic *topic, Partition
         }
         check_owner(inspection, path, topic);
         config_topic_log(inspection->config, &topic->config, &config);
-        CheckLog how = { .path = path, .recovery_point = partition->recovery_point, .compacted = config.cleanup_compact,
+        CheckLog how = { .path = path, .recovery_point = partition->recovery_point, .compacted_offset = config.cleanup_compact ? INT64_MAX : partition->cleaner_offset,
                          .log_start_offset = partition->checkpoint_start_offset };
         return check_one(inspection, &how, partition);
 }

@@ -17,12 +17,16 @@
 typedef struct Repair {
         FILE *out;
         int64_t cut_count, rebuilt_count;
+        bool metadata_cut; /* with topics in it, perhaps */
         bool again; /* the second walk only tells what is left */
 } Repair;
 
 static void print_finding(Inspection *inspection, const CheckFinding *finding, const char *remedy) {
         Repair *repair = inspection->data;
-        if (finding->kind == CHECK_ROT || finding->kind == CHECK_DERIVED)
+        bool stray = finding->kind == CHECK_ODD && repair->again && repair->metadata_cut;
+        if (stray)
+                remedy = "if its topic was made in what was cut, its records are still there: kafka-dump-log shows them";
+        if (finding->kind == CHECK_ROT || finding->kind == CHECK_DERIVED || stray)
                 fprintf(repair->out, "%s%s: %s%s%s\n", repair->again ? "left: " : "", finding->path, finding->what, repair->again ? "; " : "",
                         repair->again ? remedy : "");
 }
@@ -39,15 +43,13 @@ static void limit_points(Inspection *inspection, Partition *partition, int64_t o
                 partition->checkpoint_start_offset = offset;
 }
 
-/* The directory is gone: the partition goes on where it is known to have been, so that no offset means two records. */
+/* The directory, or every segment in it, is gone: the partition goes on where it is known to have been, so that no offset means two records. */
 static int begin_anew(Repair *repair, const char *path, Partition *partition) {
         int64_t offset = partition->recovery_point > partition->checkpoint_start_offset ? partition->recovery_point
                                                                                         : partition->checkpoint_start_offset;
-        LogOpen how = { .path = path, .config = LOG_CONFIG_INIT, .log_start_offset = offset };
-        Log *log;
-        int r = log_open(&how, &log);
-        if (r == 0)
-                r = log_close(log, 0);
+        int r = file_make_directory(path);
+        if (r == 0 || r == -EEXIST)
+                r = check_rebuild(path, offset, 0);
         if (r == 0)
                 r = checkpoint_write_partition_metadata(path, &partition->topic->id);
         if (r)
@@ -58,12 +60,13 @@ static int begin_anew(Repair *repair, const char *path, Partition *partition) {
         return 0;
 }
 
-static int cut(Repair *repair, const char *path, const CheckedLog *checked) {
+static int cut(Repair *repair, const char *path, const Partition *partition, const CheckedLog *checked) {
         int64_t bytes;
         int r = check_cut(path, checked, &bytes);
         if (r)
                 return r;
         repair->cut_count++;
+        repair->metadata_cut |= !partition;
         fprintf(repair->out, "%s: cut at offset %" PRId64 "; %" PRId64 " bytes were moved to files *.log.cut-* beside it\n", path,
                 checked->good_offset, bytes);
         return 0;
@@ -71,10 +74,10 @@ static int cut(Repair *repair, const char *path, const CheckedLog *checked) {
 
 static int repair_log(Inspection *inspection, const char *path, Partition *partition, const CheckedLog *checked) {
         Repair *repair = inspection->data;
-        bool gone = partition && checked->start_offset < 0 && checked->segment_count == 0 && checked->rot_count == 0;
+        bool gone = partition && checked->is_empty;
         int64_t end = checked->good_base >= 0 ? checked->good_offset : checked->end_offset;
         int r = 0;
-        if (gone)
+        if (gone && checked->rot_count)
                 r = begin_anew(repair, path, partition);
         else if (checked->rot_count == 0 && checked->derived_count == 0)
                 return 0;
@@ -82,7 +85,7 @@ static int repair_log(Inspection *inspection, const char *path, Partition *parti
                 return 0; /* a file that is none: nothing to cut */
         else {
                 if (checked->rot_count && checked->good_base >= 0)
-                        r = cut(repair, path, checked);
+                        r = cut(repair, path, partition, checked);
                 if (r == 0 && checked->rot_count && checked->good_base < 0) {
                         repair->cut_count++;
                         fprintf(repair->out, "%s: goes on at offset %" PRId64 "\n", path, end);
@@ -116,7 +119,7 @@ static int repair_all(Config *config, Repair *repair) {
                 return r > 0 ? COMMAND_FOREIGN : COMMAND_DAMAGE;
         fprintf(repair->out, "%s: %" PRId64 " partitions were cut, %" PRId64 " got new indexes\n", config->data_dir, repair->cut_count,
                 repair->rebuilt_count);
-        if (inspection_is_fine(&inspection))
+        if (inspection_is_fine(&inspection) && !repair->metadata_cut)
                 return COMMAND_FINE;
         repair->again = true;
         Inspection left = { .config = config, .found = print_finding, .data = repair };

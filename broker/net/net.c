@@ -145,6 +145,7 @@ static void turn(Net *net) {
 }
 
 void net_run(Net *net) {
+        arm_timer(net); /* what the start made due, before anybody connects */
         while (!net->stop && !net->state->failed) {
                 ev_run(net->loop, list_is_empty(&net->resumable) ? EVRUN_ONCE : EVRUN_NOWAIT);
                 turn(net);

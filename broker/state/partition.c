@@ -112,7 +112,7 @@ int partition_open_log(State *state, Partition *partition, const LogConfig *conf
                 goto damaged;
         LogOpen how = { .path = path, .config = *config, .clean_shutdown = clean_shutdown, .now_ms = state->now_ms,
                         .recovery_point = partition->recovery_point, .spares_space = partition->topic->is_internal, .reaper = &state->reaper,
-                        .log_start_offset = partition->checkpoint_start_offset };
+                        .log_start_offset = partition->checkpoint_start_offset, .compacted_offset = partition->cleaner_offset };
         r = log_open(&how, &partition->log);
         if (r == 0 || r == -ENOMEM || r == -EMFILE || r == -ENFILE)
                 return r;

@@ -28,13 +28,13 @@ static int replay_marker(const Replay *replay, const BatchHeader *header, const 
 static int replay_batch(const Replay *replay, const uint8_t *data, const BatchHeader *header) {
         BatchReader reader;
         Record record;
-        int r = batch_reader_init(&reader, data, header, INFLATE_BYTES_MAX);
-        while (!r && batch_reader_next(&reader, &record) == 1)
+        int more = 0, r = batch_reader_init(&reader, data, header, INFLATE_BYTES_MAX);
+        while (!r && (more = batch_reader_next(&reader, &record)) == 1)
                 r = header->attributes & BATCH_CONTROL
                             ? replay_marker(replay, header, &record)
                             : replay->each(replay->state, &(ReplayedRecord){ replay->partition, header, &record, false }, replay->data);
         batch_reader_deinit(&reader);
-        return r < 0 ? r : 0;
+        return r < 0 ? r : r || more > 1 ? -EUCLEAN : 0; /* no record is passed over in silence */
 }
 
 static int replay_span(const Replay *replay, const Buffer *bytes, int64_t *offset) {
@@ -58,7 +58,7 @@ int replay_partition(State *state, Partition *partition, int (*each)(State *stat
                 FileSpan span;
                 Buffer copy = BUFFER_INIT;
                 if ((r = log_read(log, offset, end, READ_BYTES, true, &span)))
-                        return r < 0 ? r : -EIO;
+                        return r < 0 ? r : -EUCLEAN; /* segments that don't fit each other */
                 r = file_span_copy(&span, &copy);
                 file_span_release(&span);
                 if (!r)
@@ -73,6 +73,7 @@ static void give_up(State *state, Partition *partition) {
         trace_error("partition %s-%d is not served: the log is damaged; its files were left as they are, odradek check says more",
                     partition->topic->name, partition->index);
         flusher_forget(state, partition);
+        partition->recovery_point = log_recovery_point(partition->log); /* where the checkpoint file did not say: the next start must not cut it */
         log_abandon(partition->log);
         partition->log = NULL;
 }

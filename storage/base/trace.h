@@ -4,6 +4,7 @@
 #pragma once
 
 typedef enum TraceLevel {
+        TRACE_NONE = -1,
         TRACE_ERROR,
         TRACE_WARN,
         TRACE_INFO,

@@ -4,12 +4,15 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* A fact that must hold, in release builds too. */
-#define FUZZ_CHECK(fact)                  \
-        do {                              \
-                if (!(fact))              \
-                        __builtin_trap(); \
+#define FUZZ_CHECK(fact)                                                            \
+        do {                                                                        \
+                if (!(fact)) {                                                      \
+                        fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #fact); \
+                        __builtin_trap();                                           \
+                }                                                                   \
         } while (0)

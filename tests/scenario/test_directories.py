@@ -7,6 +7,7 @@ import subprocess
 import uuid
 
 import broker as brokers
+import confluent_kafka
 import directories
 import picture
 import pytest
@@ -260,6 +261,24 @@ def damage_below(directory):
 
 
 @pytest.mark.parametrize('state', ['sound', 'crashed'])
+def test_without_segments(state, request, serve, tmp_path):
+    """Half a copy of a partition: to begin anew would give offsets away a second time."""
+    directory = request.getfixturevalue(state)
+    bad_log(directory).unlink()
+    found, *_ = [each for each in check(directory, 1)['findings'] if each['kind'] == 'rot']
+    assert found['file'] == str(directory / 'bad-0') and 'no segment' in found['what']
+    it, client = serve()
+    assert fetch(client, 'bad', 0)[0] == STORAGE_ERROR and produce(client, 'bad', [b'x']) == STORAGE_ERROR
+    assert fetch(client, 'good', 0)[0] == 0 and 'bad-0: holds no segment' in said(tmp_path)
+    assert it.stop() == 0
+    done = run('repair', directory)
+    assert done.returncode == 0 and f'bad-0: begun anew at offset {ROWS}' in done.stdout
+    check(directory, 0)
+    _, client = serve()
+    assert client.offset('bad', 0, -2) == client.offset('bad', 0, -1) == ROWS and produce(client, 'bad', [b'x']) == 0
+
+
+@pytest.mark.parametrize('state', ['sound', 'crashed'])
 def test_rot_is_told_and_repaired(state, request, serve):
     directory = request.getfixturevalue(state)
     whole = bad_log(directory).read_bytes()
@@ -325,13 +344,21 @@ def test_a_torn_tail_is_no_damage(crashed, serve):
     assert list(path.parent.glob('*.torn-*'))[0].read_bytes() == whole[-50:]
 
 
-def test_rot_in_the_metadata_log_stops_the_start(sound):
+def test_rot_in_the_metadata_log_stops_the_start(sound, serve):
     path = sound / f'__cluster_metadata-0/{FILE}.log'
     directories.flip(path, path.stat().st_size - 30)
     assert 'rot' in kinds(check(sound, 1))
     data = path.read_bytes()
     done = run('--port', 0, '--data', sound, '--exit-with-stdin')
     assert done.returncode == 1 and '__cluster_metadata-0' in done.stderr and path.read_bytes() == data
+    done = run('repair', sound)
+    assert done.returncode == 0 and '__cluster_metadata-0: cut at' in done.stdout
+    # the last topic was made in what was cut: nobody is to think that it is all right, or that its records are gone
+    for partition in sound.glob('__consumer_offsets-*'):
+        assert f'left: {partition}: is a partition that no topic' in done.stdout and 'kafka-dump-log' in done.stdout
+    assert 'odd' in kinds(check(sound, 0))
+    _, client = serve()
+    assert client.offset('good', 0, -1) == ROWS
 
 
 @pytest.mark.parametrize('torn', [False, True])
@@ -349,6 +376,32 @@ def test_nobody_hears_that_a_damaged_group_committed_nothing(sound, serve, torn)
     assert client.connection.call('OffsetFetch', 8, values)['groups'][0]['error_code'] == 16
     others = [f'group {i}' for i in range(20)]
     assert 0 in [client.connection.call('FindCoordinator', 2, {'key': other, 'key_type': 0})['error_code'] for other in others]
+
+
+def commit_transaction(it, topic):
+    producer = confluent_kafka.Producer({'bootstrap.servers': it.address, 'transactional.id': 'writer'})
+    producer.init_transactions(60)
+    producer.begin_transaction()
+    producer.produce(topic, 'value', partition=0)
+    producer.commit_transaction(60)
+
+
+def test_what_is_left_of_the_transactions_log_decides_nothing(sound, serve):
+    """Without its last record it says that a transaction is to be committed, which was long ago: no marker for that."""
+    it, client = serve()
+    commit_transaction(it, 'good')
+    assert it.stop() == 0
+    log, = [path for path in sound.glob(f'__transaction_state-*/{FILE}.log') if path.stat().st_size]
+    log.write_bytes(log.read_bytes()[:-3])
+    it, client = serve()
+    assert client.offset('good', 0, -1) == ROWS + 2
+    assert client.connection.call('FindCoordinator', 2, {'key': 'writer', 'key_type': 1})['error_code'] == 15
+    assert client.connection.call('InitProducerId', 2, {'transactional_id': 'writer', 'transaction_timeout_ms': 60000})['error_code'] == 15
+    assert client.connection.call('EndTxn', 1, {'transactional_id': 'writer', 'committed': True})['error_code'] == 15
+    assert it.stop() == 0 and run('repair', sound).returncode == 0
+    it, client = serve()
+    assert client.offset('good', 0, -1) == ROWS + 3  # the marker of the decision, which is the last that is known now
+    commit_transaction(it, 'good')
 
 
 # ---- derived files

@@ -4,6 +4,7 @@ import pathlib
 import signal
 import socket
 import subprocess
+import time
 
 import broker as brokers
 import pytest
@@ -109,6 +110,21 @@ def test_signals_stop_it_cleanly(tmp_path, number):
     it.process.send_signal(number)
     assert it.end() == 0
     assert (tmp_path / 'data/.kafka_cleanshutdown').exists()
+
+
+def test_timers_run_before_anybody_connects(tmp_path):
+    it = brokers.Odradek(tmp_path).start()
+    call = wire.Connection('localhost', it.port).call
+    assert create(call, 'old', configs=[('retention.ms', '1000')])['error_code'] == 0
+    row = {'index': 0, 'records': records.batch([b'old'], timestamp=1000000000000)}
+    call('Produce', 9, {'acks': 1, 'timeout_ms': 9000, 'topic_data': [{'name': 'old', 'partition_data': [row]}]})
+    assert it.stop() == 0
+    it = brokers.Odradek(tmp_path, log_retention_check_interval_ms='100').start()
+    end = time.monotonic() + 40  # libev looks up once a minute by itself
+    while (tmp_path / 'data/old-0/00000000000000000000.log').exists():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert it.stop() == 0
 
 
 def test_an_ephemeral_directory_is_gone(tmp_path):

@@ -154,10 +154,35 @@ Test(check, gaps_are_right_only_where_compaction_made_them) {
         CheckedLog checked = check(true, RECORDS);
         cr_assert_eq(checked.rot_count, 1);
         cr_assert_eq(checked.good_offset, base);
-        CheckLog how = { .path = test_log_path, .clean_shutdown = true, .recovery_point = RECORDS, .compacted = true, .found = note };
+        CheckLog how = { .path = test_log_path, .clean_shutdown = true, .recovery_point = RECORDS, .compacted_offset = INT64_MAX, .found = note };
         found_count = 0;
         assert_ok(check_log(&how, &checked));
         cr_assert_eq(found_count, 0);
+}
+
+/* A topic that is no longer compacted still has the gaps. */
+Test(check, gaps_are_right_below_where_compaction_ended) {
+        make_log();
+        int64_t base = 0, next;
+        next_base(&base);
+        next = base;
+        next_base(&next);
+        assert_ok(file_unlink(log_file(base, "log")));
+        for (int64_t offset = next; offset >= base; offset -= next - base) {
+                CheckLog how = { .path = test_log_path, .clean_shutdown = true, .recovery_point = RECORDS, .compacted_offset = offset, .found = note };
+                CheckedLog checked;
+                found_count = 0;
+                assert_ok(check_log(&how, &checked));
+                cr_assert_eq(found_count, offset < next);
+                LogOpen open = how_to_open();
+                open.clean_shutdown = true;
+                open.compacted_offset = offset;
+                Log *log = open_log(open);
+                FileSpan span = FILE_SPAN_INIT;
+                cr_assert_eq(log_read(log, base, INT64_MAX, 1, true, &span), offset < next ? KAFKA_KAFKA_STORAGE_ERROR : 0);
+                file_span_release(&span);
+                log_abandon(log);
+        }
 }
 
 Test(check, readers_stop_at_a_gap) {

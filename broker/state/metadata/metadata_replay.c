@@ -103,10 +103,12 @@ static const struct {
 };
 
 bool metadata_read_frame(Str value, MetadataFrame *ret_frame) {
+        if (str_is_null(value))
+                return false;
         const uint8_t *at = (const uint8_t *)value.data, *end = at + value.len;
         uint32_t fields[3];
         for (int i = 0; i < 3; i++) {
-                size_t n = at ? varuint32_read(at, end, &fields[i]) : 0;
+                size_t n = varuint32_read(at, end, &fields[i]);
                 if (n == 0)
                         return false;
                 at += n;

@@ -262,7 +262,7 @@ void transaction_end(State *state, Str id, int64_t producer_id, int16_t producer
         Transaction *txn = transaction_find(state, id);
         EndArgs args = { .producer_id = producer_id, .producer_epoch = producer_epoch, .commit = commit };
         int r = id.len == 0          ? KAFKA_INVALID_REQUEST
-                : !txn               ? KAFKA_INVALID_PRODUCER_ID_MAPPING
+                : !txn               ? transaction_missing_code(state, id)
                 : client_version < 2 ? check_v1(txn, &args)
                                      : check_v2(txn, &args);
         if (r == 0)

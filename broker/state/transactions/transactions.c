@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "broker/state/journal.h"
 #include "broker/state/transactions/transaction_log.h"
 #include "storage/base/error.h"
 #include "storage/base/trace.h"
@@ -167,6 +168,15 @@ static void on_expiry(Timer *timer, State *state) {
         watch_expiry(state);
 }
 
+/* Whether what is not there does not exist: the log that would say so may be damaged. */
+static bool is_known(const State *state, Str id) {
+        return journal_is_readable(state, STR(TOPIC_NAME_TRANSACTIONS), id);
+}
+
+int16_t transaction_missing_code(const State *state, Str id) {
+        return is_known(state, id) ? KAFKA_INVALID_PRODUCER_ID_MAPPING : KAFKA_COORDINATOR_NOT_AVAILABLE;
+}
+
 int transactions_open(State *state) {
         state->transactions = calloc(1, sizeof(*state->transactions));
         if (!state->transactions)
@@ -178,7 +188,9 @@ int transactions_open(State *state) {
                 return r;
         HASHMAP_FOREACH(&state->transactions->by_id, node) {
                 Transaction *txn = container_of(node, Transaction, node);
-                if (txn->facts.status == TRANSACTION_PREPARE_COMMIT || txn->facts.status == TRANSACTION_PREPARE_ABORT)
+                if (!is_known(state, str_of(txn->id)))
+                        transaction_free(state, txn); /* what the sound part says may be over long since: no marker for that */
+                else if (txn->facts.status == TRANSACTION_PREPARE_COMMIT || txn->facts.status == TRANSACTION_PREPARE_ABORT)
                         transaction_carry_out(state, txn);
                 else
                         transaction_set_timer(state, txn, 0);
@@ -266,7 +278,7 @@ static int16_t find_or_make(State *state, Str id, int32_t timeout_ms, Transactio
         if (*ret_txn)
                 return 0;
         int64_t producer_id;
-        if (transactions_ensure_topic(state) || state_new_producer_id(state, &producer_id))
+        if (!is_known(state, id) || transactions_ensure_topic(state) || state_new_producer_id(state, &producer_id))
                 return KAFKA_COORDINATOR_NOT_AVAILABLE;
         Transaction *txn = transaction_new(state, id);
         if (!txn)
@@ -303,8 +315,11 @@ void transaction_init(State *state, Str id, int32_t timeout_ms, int64_t producer
 
 /* ---- partitions of a transaction */
 
-static int16_t check_owner(const Transaction *txn, int64_t producer_id, int16_t producer_epoch) {
-        if (!txn || txn->facts.producer_id != producer_id)
+static int16_t check_owner(const State *state, Str id, int64_t producer_id, int16_t producer_epoch) {
+        const Transaction *txn = transaction_find(state, id);
+        if (!txn)
+                return transaction_missing_code(state, id);
+        if (txn->facts.producer_id != producer_id)
                 return KAFKA_INVALID_PRODUCER_ID_MAPPING;
         if (txn->facts.producer_epoch != producer_epoch)
                 return KAFKA_PRODUCER_FENCED;
@@ -316,9 +331,8 @@ static int16_t check_owner(const Transaction *txn, int64_t producer_id, int16_t 
 int16_t transaction_verify(const State *state, Str id, int64_t producer_id, int16_t producer_epoch, Str topic, int32_t partition) {
         if (id.len == 0)
                 return KAFKA_INVALID_REQUEST;
-        const Transaction *txn = transaction_find(state, id);
-        int16_t code = check_owner(txn, producer_id, producer_epoch);
-        return code ? code : transaction_has(txn, topic, partition) ? 0 : KAFKA_TRANSACTION_ABORTABLE;
+        int16_t code = check_owner(state, id, producer_id, producer_epoch);
+        return code ? code : transaction_has(transaction_find(state, id), topic, partition) ? 0 : KAFKA_TRANSACTION_ABORTABLE;
 }
 
 static void on_added(State *state, Transaction *txn, const TransactionFacts *facts, TransactionWait *wait, int16_t code) {
@@ -356,7 +370,7 @@ static bool has_all(const Transaction *txn, const TransactionTarget *targets, in
 void transaction_add(State *state, Str id, int64_t producer_id, int16_t producer_epoch, const TransactionTarget *targets,
                      int32_t count, int16_t client_version, TransactionWait *wait) {
         Transaction *txn = transaction_find(state, id);
-        int16_t code = id.len ? check_owner(txn, producer_id, producer_epoch) : KAFKA_INVALID_REQUEST;
+        int16_t code = id.len ? check_owner(state, id, producer_id, producer_epoch) : KAFKA_INVALID_REQUEST;
         if (!code && txn->is_changing)
                 code = KAFKA_CONCURRENT_TRANSACTIONS;
         if (code)

@@ -70,6 +70,8 @@ int transactions_ensure_topic(State *state);
 
 /* NULL when there is none. */
 Transaction *transaction_find(const State *state, Str id);
+/* What a client is told when there is none: INVALID_PRODUCER_ID_MAPPING, or, where the log is damaged, COORDINATOR_NOT_AVAILABLE. */
+int16_t transaction_missing_code(const State *state, Str id);
 bool transaction_has(const Transaction *txn, Str topic, int32_t partition);
 
 typedef struct TransactionResult {

@@ -1,0 +1,5 @@
+/* A broker's state on a directory, without sockets: from its start over some hours to its end, and once more. */
+#pragma once
+
+/* What the second start finds is what the first one left. 0, or what state_open() said. */
+int life_lead(char *dir);
