@@ -1,14 +1,12 @@
 """The stock Java tools, each in three versions: the tutorial's, the last with ZooKeeper, the newest."""
-import os
 import signal
 import subprocess
 import threading
 
 import pytest
 from broker import ROOT
+from jvm import SECONDS, VERSIONS, Toolbox
 
-VERSIONS = os.environ.get('ODRADEK_KAFKA_VERSIONS', '2.8.0 3.9.1 4.3.1').split()
-SECONDS = 60  # only against hanging for ever
 
 
 def heed_ctrl_c():
@@ -17,10 +15,10 @@ def heed_ctrl_c():
 
 
 class Tools:
-    """The tools of one version, pointed at one broker."""
+    """The tools of one version, pointed at one broker. Those that end by themselves run in a toolbox, if there is any."""
 
-    def __init__(self, version, broker):
-        self.version, self.broker = version, broker
+    def __init__(self, version, broker, toolboxes=None):
+        self.version, self.broker, self.toolboxes, self.used = version, broker, toolboxes, set()
         self.old = version.startswith('2.')
         # 4.x prints a warning among the records where it's given the older name of an option
         new = int(version.split('.')[0]) >= 4
@@ -29,49 +27,62 @@ class Tools:
         self.setting = '--command-property' if new else '--producer-property'
 
     def of(self, version):
-        return Tools(version, self.broker)
+        return Tools(version, self.broker, self.toolboxes)
 
     def plain(self, tool, *args):
         """A tool that is left running; what it says goes to a pipe."""
+        self.used.add(tool)
         return subprocess.Popen([ROOT / 'tools/kafka', self.version, tool, *args], stdin=subprocess.PIPE,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c)
 
     def start(self, tool, *args):
-        return self.plain(tool, *args, '--bootstrap-server', self.broker.address)
+        return self.plain(tool, *args, *self.address)
 
-    def finish(self, process, stdin='', code=0):
+    @property
+    def address(self):
+        return '--bootstrap-server', self.broker.address
+
+    def call(self, tool, *args, stdin=''):
+        """The exit code of a tool, and what it wrote to standard output and error."""
+        if self.toolboxes:
+            self.used.add(tool)
+            return self.toolboxes(self.version).run(tool, args, stdin)
+        process = self.plain(tool, *args)
         try:
             out, err = process.communicate(stdin, timeout=SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
-            raise AssertionError(f'{process.args[2]} hangs: {process.communicate()}') from None
+            raise AssertionError(f'{tool} hangs: {process.communicate()}') from None
+        return process.returncode, out, err
+
+    def checked(self, tool, *args, code=0, stdin=''):
+        """What a tool printed on stdout; with code None, one that may fail, and all that it said."""
+        ended, out, err = self.call(tool, *args, stdin=stdin)
         if code is None:
             return out + err
-        assert process.returncode == code, out + err
+        assert ended == code, out + err
         return out
 
     def run(self, tool, *args, stdin='', code=0):
-        """A tool that ends by itself: what it printed on stdout."""
-        return self.finish(self.start(tool, *args), stdin, code)
+        return self.checked(tool, *args, *self.address, stdin=stdin, code=code)
 
     def without_address(self, tool, *args):
         """For tools that take the broker's address in another way."""
-        return self.finish(self.plain(tool, *args))
+        return self.checked(tool, *args)
 
     def address_first(self, tool, *args, code=0):
-        """Tools with a subcommand want the address before it; with code None, one that may fail, and all that it said."""
-        return self.finish(self.plain(tool, '--bootstrap-server', self.broker.address, *args), code=code)
+        """Tools with a subcommand want the address before it."""
+        return self.checked(tool, *self.address, *args, code=code)
 
     def maybe(self, tool, *args):
         """A tool that may fail: all that it said."""
-        return self.finish(self.start(tool, *args), code=None)
+        return self.run(tool, *args, code=None)
 
     def fails(self, tool, *args):
         """A tool that must fail: all that it said."""
-        process = self.start(tool, *args)
-        said = self.finish(process, code=None)
-        assert process.returncode != 0, said
-        return said
+        code, out, err = self.call(tool, *args, *self.address)
+        assert code != 0, out + err
+        return out + err
 
     def produce(self, topic, lines, *args):
         self.run('kafka-console-producer', '--topic', topic, *args, stdin=''.join(f'{line}\n' for line in lines))
@@ -100,17 +111,45 @@ def version(request):
     return request.param
 
 
-@pytest.fixture
-def tools(version, broker):
-    return Tools(version, broker)
+@pytest.fixture(scope='session')
+def toolboxes():
+    """A function that returns a version's toolbox."""
+    made = {}
+
+    def of(version):
+        if version not in made:
+            made[version] = Toolbox(version)
+        return made[version]
+    yield of
+    for toolbox in made.values():
+        toolbox.end()
 
 
 @pytest.fixture
-def own_tools(version, own_broker):
-    return Tools(version, own_broker)
+def recorded(record_run):
+    """Has the tools that a test used recorded."""
+    made = []
+
+    def record(tools):
+        made.append(tools)
+        return tools
+    yield record
+    for tools in made:
+        record_run("Kafka's own tools", tools.version, *sorted(tools.used))
+
+
+@pytest.fixture
+def tools(version, broker, toolboxes, recorded):
+    return recorded(Tools(version, broker, toolboxes))
+
+
+@pytest.fixture
+def own_tools(version, own_broker, recorded):
+    """Each in a JVM of its own, as everybody runs them."""
+    return recorded(Tools(version, own_broker))
 
 
 @pytest.fixture(params=[version for version in VERSIONS if not version.startswith('2.')])
-def newer_tools(request, broker):
+def newer_tools(request, broker, toolboxes, recorded):
     """For tools that came after 2.8."""
-    return Tools(request.param, broker)
+    return recorded(Tools(request.param, broker, toolboxes))
