@@ -14,13 +14,16 @@ client's version and then 'ok SCENARIO' for each of its scenarios, which check t
 
 What was run is recorded; tools/client_table.py makes README's table of it.
 """
+import pathlib
 import re
 import subprocess
+import sys
 
 import broker as brokers
 import pytest
 
 SECONDS = 240  # only against hanging for ever
+BUILD_SECONDS = 1200
 
 
 @pytest.fixture(scope='session')
@@ -64,3 +67,14 @@ def run_client(broker, name, record_run):
         assert done.returncode == 0, done.stderr
         record_run(client, version, *scenarios.split())
     return run
+
+
+@pytest.fixture
+def go_build(tmp_path):
+    """Builds a client's program in Go, with the Go that requirements.txt names, and returns where it is."""
+    def build(directory):
+        program = tmp_path / directory.name
+        subprocess.run([pathlib.Path(sys.executable).with_name('go'), 'build', '-o', program, '.'], cwd=directory, check=True,
+                       timeout=BUILD_SECONDS)
+        return program
+    return build

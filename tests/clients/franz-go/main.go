@@ -1,24 +1,31 @@
-// What a Go program does with franz-go, as short scenarios that check themselves.
+// What Go programs do with franz-go, as short scenarios that check themselves.
 //
 // usage: franz-go HOST:PORT NAME
 //
-// NAME starts the names of topics and groups. franz-go is pinned to the newest version that Debian 12's Go can build.
+// NAME starts the names of topics, groups and transactional ids.
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"reflect"
-	"sync"
+	"runtime/debug"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-var address, name string
+var (
+	address, name string
+	admin         *kadm.Client
+)
+
+const epochMs = 1700000000000
 
 func check(err error) {
 	if err != nil {
@@ -26,7 +33,7 @@ func check(err error) {
 	}
 }
 
-func same(what string, got, want interface{}) {
+func same(what string, got, want any) {
 	if !reflect.DeepEqual(got, want) {
 		panic(fmt.Sprintf("%s: got %v, want %v", what, got, want))
 	}
@@ -38,189 +45,212 @@ func client(options ...kgo.Opt) *kgo.Client {
 	return it
 }
 
-func createTopic(ctx context.Context, topic string, partitions int32) error {
-	admin := client()
-	defer admin.Close()
-	request := kmsg.NewPtrCreateTopicsRequest()
-	wanted := kmsg.NewCreateTopicsRequestTopic()
-	wanted.Topic, wanted.NumPartitions, wanted.ReplicationFactor = topic, partitions, 1
-	request.Topics = append(request.Topics, wanted)
-	response, err := request.RequestWith(ctx, admin)
-	check(err)
-	return kerr.ErrorForCode(response.Topics[0].ErrorCode)
-}
-
-// produce writes count records to one partition; a record's timestamp is its number in seconds.
-func produce(ctx context.Context, topic string, partition int32, first, count int, options ...kgo.Opt) {
-	writer := client(append(options, kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
-	defer writer.Close()
-	var records []*kgo.Record
-	for i := first; i < first+count; i++ {
-		records = append(records, &kgo.Record{Topic: topic, Partition: partition, Key: []byte(fmt.Sprint("key ", i)),
-			Value: []byte(fmt.Sprint("event ", i)), Timestamp: time.UnixMilli(1700000000000 + 1000*int64(i)),
-			Headers: []kgo.RecordHeader{{Key: "number", Value: []byte(fmt.Sprint(i))}}})
-	}
-	check(writer.ProduceSync(ctx, records...).FirstErr())
-}
-
-// read returns the next count records as text.
-func read(ctx context.Context, reader *kgo.Client, count int) (got []string) {
-	for len(got) < count {
-		fetches := reader.PollRecords(ctx, count-len(got))
-		check(fetches.Err())
-		fetches.EachRecord(func(r *kgo.Record) {
-			got = append(got, fmt.Sprintf("%d/%d %s %s", r.Partition, r.Offset, r.Key, r.Value))
-		})
-	}
-	return got
-}
-
-func expected(partition, first, count int) (lines []string) {
-	for i := first; i < first+count; i++ {
-		lines = append(lines, fmt.Sprintf("%d/%d key %d event %d", partition, i, i, i))
-	}
-	return lines
-}
-
-func codecs(ctx context.Context) {
-	for number, codec := range []kgo.CompressionCodec{kgo.NoCompression(), kgo.GzipCompression(), kgo.SnappyCompression(),
-		kgo.Lz4Compression(), kgo.ZstdCompression()} {
-		topic := fmt.Sprint(name, "-codec-", number)
-		check(createTopic(ctx, topic, 1))
-		same("a second topic of the name", createTopic(ctx, topic, 1), kerr.TopicAlreadyExists)
-		produce(ctx, topic, 0, 0, 200, kgo.ProducerBatchCompression(codec)) // idempotent by default
-		reader := client(kgo.ConsumeTopics(topic))
-		same(topic, read(ctx, reader, 200), expected(0, 0, 200))
-		reader.Close()
-	}
-}
-
-func acks(ctx context.Context) {
-	topic := name + "-acks"
-	check(createTopic(ctx, topic, 1))
-	for i, level := range []kgo.Acks{kgo.NoAck(), kgo.LeaderAck(), kgo.AllISRAcks()} {
-		produce(ctx, topic, 0, 10*i, 10, kgo.RequiredAcks(level), kgo.DisableIdempotentWrite())
-	}
-	reader := client(kgo.ConsumeTopics(topic))
-	defer reader.Close()
-	same(topic, read(ctx, reader, 30), expected(0, 0, 30))
-}
-
-func timestamps(ctx context.Context) {
-	topic := name + "-time"
-	check(createTopic(ctx, topic, 1))
-	produce(ctx, topic, 0, 0, 5)
-	produce(ctx, topic, 0, 5, 5)
-	reader := client(kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AfterMilli(1700000006500)))
-	defer reader.Close()
-	same(topic, read(ctx, reader, 3), expected(0, 7, 3))
-	reader.SetOffsets(map[string]map[int32]kgo.EpochOffset{topic: {0: {Epoch: -1, Offset: 2}}})
-	same("after a seek", read(ctx, reader, 8), expected(0, 2, 8))
-}
-
-// member keeps what one member of a group holds and has read.
-type member struct {
-	sync.Mutex
-	*kgo.Client
-	parts  map[int32]bool
-	values int
-	stop   context.CancelFunc
-}
-
-func join(ctx context.Context, topic string, balancer kgo.GroupBalancer) *member {
-	m := &member{parts: map[int32]bool{}}
-	change := func(held bool) func(context.Context, *kgo.Client, map[string][]int32) {
-		return func(ctx context.Context, client *kgo.Client, parts map[string][]int32) {
-			if !held {
-				check(client.CommitUncommittedOffsets(ctx))
-			}
-			m.Lock()
-			defer m.Unlock()
-			for _, part := range parts[topic] {
-				if m.parts[part] = held; !held {
-					delete(m.parts, part)
-				}
-			}
-		}
-	}
-	m.Client = client(kgo.ConsumeTopics(topic), kgo.ConsumerGroup(topic), kgo.Balancers(balancer),
-		kgo.OnPartitionsAssigned(change(true)), kgo.OnPartitionsRevoked(change(false)),
-		kgo.OnPartitionsLost(change(false)), kgo.HeartbeatInterval(500*time.Millisecond))
-	ctx, m.stop = context.WithCancel(ctx)
-	go func() {
-		for ctx.Err() == nil {
-			fetches := m.PollFetches(ctx)
-			m.Lock()
-			m.values += fetches.NumRecords()
-			m.Unlock()
-		}
-	}()
-	return m
-}
-
-func (m *member) leave(ctx context.Context) {
-	m.stop()
-	check(m.CommitUncommittedOffsets(ctx))
-	m.Close()
-}
-
-// holding waits until the members hold so many partitions each.
-func holding(ctx context.Context, members []*member, counts ...int) {
-	for {
+// until waits for a condition.
+func until(ctx context.Context, condition func() bool) {
+	for !condition() {
 		check(ctx.Err())
-		var got []int
-		for _, m := range members {
-			m.Lock()
-			got = append(got, len(m.parts))
-			m.Unlock()
-		}
-		if reflect.DeepEqual(got, counts) {
-			return
-		}
 		time.Sleep(20 * time.Millisecond)
 	}
 }
 
-func groups(ctx context.Context) {
-	for _, balancer := range []kgo.GroupBalancer{kgo.RangeBalancer(), kgo.RoundRobinBalancer(), kgo.CooperativeStickyBalancer()} {
-		topic := name + "-" + balancer.ProtocolName()
-		check(createTopic(ctx, topic, 4))
-		members := []*member{join(ctx, topic, balancer)}
-		holding(ctx, members, 4)
-		members = append(members, join(ctx, topic, balancer))
-		holding(ctx, members, 2, 2)
-		for partition := int32(0); partition < 4; partition++ {
-			produce(ctx, topic, partition, 0, 10)
-		}
-		for total := 0; total != 40; time.Sleep(20 * time.Millisecond) {
-			check(ctx.Err())
-			total = 0
-			for _, m := range members {
-				m.Lock()
-				total += m.values
-				m.Unlock()
-			}
-		}
-		members[0].leave(ctx)
-		holding(ctx, members[1:], 4)
-		members[1].leave(ctx)
+func newTopic(ctx context.Context, suffix string, partitions int32) string {
+	topic := name + "-" + suffix
+	_, err := admin.CreateTopic(ctx, partitions, 1, nil, topic)
+	check(err)
+	return topic
+}
 
-		// The group goes on where it was committed: only what came later is read.
-		produce(ctx, topic, 3, 10, 2)
-		last := client(kgo.ConsumeTopics(topic), kgo.ConsumerGroup(topic), kgo.Balancers(balancer))
-		same(topic, read(ctx, last, 2), expected(3, 10, 2))
-		last.Close()
+func numbers(first, count int) (values []string) {
+	for i := first; i < first+count; i++ {
+		values = append(values, fmt.Sprint("event ", i))
 	}
+	return values
+}
+
+// produce writes values to one partition; a record's time is its number in seconds.
+func produce(ctx context.Context, topic string, partition int32, values []string, options ...kgo.Opt) {
+	writer := client(append(options, kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	defer writer.Close()
+	var records []*kgo.Record
+	for i, value := range values {
+		records = append(records, &kgo.Record{Topic: topic, Partition: partition, Key: fmt.Append(nil, "key ", i), Value: []byte(value),
+			Headers: []kgo.RecordHeader{{Key: "number", Value: fmt.Append(nil, i)}}, Timestamp: time.UnixMilli(epochMs + 1000*int64(i))})
+	}
+	check(writer.ProduceSync(ctx, records...).FirstErr())
+}
+
+func reading(topic string, options ...kgo.Opt) *kgo.Client {
+	return client(append(options, kgo.ConsumeTopics(topic))...)
+}
+
+func read(ctx context.Context, reader *kgo.Client, count int) (got []*kgo.Record) {
+	for len(got) < count {
+		fetches := reader.PollRecords(ctx, count-len(got))
+		check(fetches.Err())
+		got = append(got, fetches.Records()...)
+	}
+	return got
+}
+
+// readValues returns the first count values of a topic.
+func readValues(ctx context.Context, topic string, count int, options ...kgo.Opt) (values []string) {
+	reader := reading(topic, options...)
+	defer reader.Close()
+	for _, record := range read(ctx, reader, count) {
+		values = append(values, string(record.Value))
+	}
+	return values
+}
+
+func records(ctx context.Context) {
+	topic := newTopic(ctx, "records", 1)
+	writer := client()
+	at := time.UnixMilli(epochMs)
+	for i, record := range []kgo.Record{
+		{Key: []byte("key"), Value: []byte("event"), Headers: []kgo.RecordHeader{{Key: "one", Value: []byte{1}}, {Key: "none"}}},
+		{Key: []byte{}, Value: []byte{}},
+		{},
+	} {
+		record.Topic, record.Timestamp = topic, at
+		check(writer.ProduceSync(ctx, &record).FirstErr())
+		same("its offset", record.Offset, int64(i))
+	}
+	writer.Close()
+	reader := reading(topic)
+	defer reader.Close()
+	got := read(ctx, reader, 3)
+	same("headers", got[0].Headers, []kgo.RecordHeader{{Key: "one", Value: []byte{1}}, {Key: "none"}})
+	same("values", [][]byte{got[0].Value, got[1].Value, got[2].Value}, [][]byte{[]byte("event"), {}, nil})
+	same("keys", [][]byte{got[0].Key, got[1].Key, got[2].Key}, [][]byte{[]byte("key"), {}, nil})
+	for i, record := range got {
+		same("offset", record.Offset, int64(i))
+		same("time", record.Timestamp.UnixMilli(), int64(epochMs))
+	}
+	for _, acks := range []kgo.Acks{kgo.NoAck(), kgo.LeaderAck(), kgo.AllISRAcks()} {
+		produce(ctx, topic, 0, numbers(0, 10), kgo.RequiredAcks(acks), kgo.DisableIdempotentWrite())
+		for i, record := range read(ctx, reader, 10) {
+			same("a record", string(record.Key)+" "+string(record.Value), fmt.Sprintf("key %d event %d", i, i))
+		}
+	}
+}
+
+func codecs(ctx context.Context) {
+	for i, codec := range []kgo.CompressionCodec{kgo.GzipCompression(), kgo.SnappyCompression(), kgo.Lz4Compression(), kgo.ZstdCompression()} {
+		topic := newTopic(ctx, fmt.Sprint("codec-", i), 1)
+		produce(ctx, topic, 0, numbers(0, 300), kgo.ProducerBatchCompression(codec))
+		same(topic, readValues(ctx, topic, 300), numbers(0, 300))
+	}
+}
+
+func big(ctx context.Context) {
+	topic := newTopic(ctx, "big", 1)
+	var values []string
+	for i := range 8 {
+		values = append(values, string(bytes.Repeat([]byte{byte(i)}, 1000000)))
+	}
+	plain := kgo.ProducerBatchCompression(kgo.NoCompression())
+	produce(ctx, topic, 0, values, plain, kgo.ProducerBatchMaxBytes(1048588)) // what a broker takes by default
+	if !reflect.DeepEqual(readValues(ctx, topic, 8), values) {
+		panic("big records were not read back")
+	}
+	if !reflect.DeepEqual(readValues(ctx, topic, 8, kgo.FetchMaxBytes(1000), kgo.FetchMaxPartitionBytes(1000)), values) {
+		panic("big records were not read back with a small fetch size")
+	}
+	writer := client(plain, kgo.ProducerBatchMaxBytes(2000000))
+	defer writer.Close()
+	err := writer.ProduceSync(ctx, &kgo.Record{Topic: topic, Value: make([]byte, 1100000)}).FirstErr()
+	same("a record of over 1 MiB is refused", errors.Is(err, kerr.MessageTooLarge), true)
+}
+
+func times(ctx context.Context) {
+	topic := newTopic(ctx, "times", 1)
+	produce(ctx, topic, 0, numbers(0, 5))
+	for _, each := range []struct{ milli, offset int64 }{{0, 0}, {epochMs, 0}, {epochMs + 1500, 2}, {epochMs + 4000, 4}, {epochMs + 4001, 5}} {
+		listed, err := admin.ListOffsetsAfterMilli(ctx, each.milli, topic) // the end where no record is as late
+		check(err)
+		same(fmt.Sprint("after ", each.milli), listed[topic][0].Offset, each.offset)
+	}
+	for i, list := range []func(context.Context, ...string) (kadm.ListedOffsets, error){admin.ListStartOffsets, admin.ListMaxTimestampOffsets,
+		admin.ListEndOffsets} {
+		listed, err := list(ctx, topic)
+		check(err)
+		same("the first, the latest in time, the end", listed[topic][0].Offset, []int64{0, 4, 5}[i])
+	}
+	reader := reading(topic, kgo.ConsumeResetOffset(kgo.NewOffset().AfterMilli(epochMs+1500)))
+	defer reader.Close()
+	same("from a time on", read(ctx, reader, 3)[0].Offset, int64(2))
+	reader.SetOffsets(map[string]map[int32]kgo.EpochOffset{topic: {0: {Epoch: -1, Offset: 1}}})
+	same("after a seek", read(ctx, reader, 4)[0].Offset, int64(1))
+}
+
+func transactions(ctx context.Context) {
+	source, target := newTopic(ctx, "source", 1), newTopic(ctx, "target", 1)
+	produce(ctx, source, 0, numbers(0, 6))
+	session, err := kgo.NewGroupTransactSession(kgo.SeedBrokers(address), kgo.TransactionalID(name), kgo.ConsumeTopics(source),
+		kgo.ConsumerGroup(source), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RequireStableFetchOffsets())
+	check(err)
+	for _, commit := range []kgo.TransactionEndTry{kgo.TryCommit, kgo.TryAbort, kgo.TryCommit, kgo.TryCommit} { // what was aborted is read again
+		check(session.Begin())
+		for _, record := range read(ctx, session.Client(), 2) {
+			value := string(record.Value)
+			if !commit {
+				value += " aborted"
+			}
+			check(session.ProduceSync(ctx, &kgo.Record{Topic: target, Value: []byte(value)}).FirstErr())
+		}
+		committed, err := session.End(ctx, commit)
+		check(err)
+		same("committed", committed, bool(commit))
+	}
+	same("committed", readValues(ctx, target, 6, kgo.FetchIsolationLevel(kgo.ReadCommitted())), numbers(0, 6))
+	same("all", readValues(ctx, target, 8), append(append(numbers(0, 2), "event 2 aborted", "event 3 aborted"), numbers(2, 4)...))
+	offsets, err := admin.FetchOffsets(ctx, source)
+	check(err)
+	same("the group's offset", offsets[source][0].At, int64(6))
+	session.Close()
+	fencing(ctx, target)
+}
+
+func fencing(ctx context.Context, topic string) {
+	older, newer := client(kgo.TransactionalID(name+"-fenced")), client(kgo.TransactionalID(name+"-fenced"))
+	defer older.Close()
+	defer newer.Close()
+	check(older.BeginTransaction())
+	check(older.ProduceSync(ctx, &kgo.Record{Topic: topic, Value: []byte("open")}).FirstErr())
+	_, _, err := newer.ProducerID(ctx)
+	check(err)
+	err = older.ProduceSync(ctx, &kgo.Record{Topic: topic, Value: []byte("fenced")}).FirstErr()
+	if !errors.Is(err, kerr.InvalidProducerEpoch) && !errors.Is(err, kerr.ProducerFenced) {
+		panic(fmt.Sprint("the older producer was not fenced: ", err))
+	}
+	check(newer.BeginTransaction())
+	check(newer.ProduceSync(ctx, &kgo.Record{Topic: topic, Value: []byte("newer")}).FirstErr())
+	check(newer.EndTransaction(ctx, kgo.TryCommit))
+	same("after fencing", readValues(ctx, topic, 7, kgo.FetchIsolationLevel(kgo.ReadCommitted())), append(numbers(0, 6), "newer"))
+}
+
+func version() string {
+	info, _ := debug.ReadBuildInfo()
+	for _, each := range info.Deps {
+		if each.Path == "github.com/twmb/franz-go" {
+			return each.Version[1:]
+		}
+	}
+	panic("which franz-go?")
 }
 
 func main() {
 	address, name = os.Args[1], os.Args[2]
 	ctx, cancel := context.WithTimeout(context.Background(), 120*time.Second)
 	defer cancel()
+	admin = kadm.NewClient(client())
+	defer admin.Close()
+	fmt.Println(version())
 	for _, scenario := range []struct {
 		name string
 		run  func(context.Context)
-	}{{"codecs", codecs}, {"acks", acks}, {"timestamps", timestamps}, {"groups", groups}} {
+	}{{"records", records}, {"codecs", codecs}, {"big", big}, {"times", times}, {"group", group}, {"kip848", kip848},
+		{"transactions", transactions}, {"admin", administration}} {
 		scenario.run(ctx)
 		fmt.Println("ok", scenario.name)
 	}
