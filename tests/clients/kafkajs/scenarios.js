@@ -165,6 +165,20 @@ async function transactions () {
   await older.disconnect()
 }
 
+async function pause () {
+  const topic = await createTopic('pause', 2)
+  const member = await join(topic)
+  await share([member], [0, 1])
+  member.consumer.pause([{ topic, partitions: [0] }])
+  for (const partition of [0, 1]) await produce(topic, numbers(10 * partition, 3), { partition })
+  await until(() => member.messages.length >= 3)
+  assert.deepStrictEqual(member.values(), numbers(10, 3))
+  member.consumer.resume([{ topic, partitions: [0] }])
+  await until(() => member.messages.length >= 6)
+  assert.deepStrictEqual(member.values().slice(3), numbers(0, 3))
+  await member.consumer.disconnect()
+}
+
 async function admin () {
   const topic = await createTopic('admin', 2)
   assert.strictEqual(await client.createTopics({ topics: [{ topic }] }), false)
@@ -193,24 +207,10 @@ async function admin () {
   assert(!(await client.listTopics()).includes(unread))
 }
 
-async function pause () {
-  const topic = await createTopic('pause', 2)
-  const member = await join(topic)
-  await share([member], [0, 1])
-  member.consumer.pause([{ topic, partitions: [0] }])
-  for (const partition of [0, 1]) await produce(topic, numbers(10 * partition, 3), { partition })
-  await until(() => member.messages.length >= 3)
-  assert.deepStrictEqual(member.values(), numbers(10, 3))
-  member.consumer.resume([{ topic, partitions: [0] }])
-  await until(() => member.messages.length >= 6)
-  assert.deepStrictEqual(member.values().slice(3), numbers(0, 3))
-  await member.consumer.disconnect()
-}
-
 async function main () {
   console.log(version)
   await client.connect()
-  for (const scenario of [records, codecs, big, times, group, transactions, admin, pause]) {
+  for (const scenario of [records, codecs, big, times, group, transactions, pause, admin]) {
     await scenario()
     console.log('ok', scenario.name)
   }
