@@ -14,7 +14,7 @@ import xml.etree.ElementTree
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 REPORT = ROOT / '.cache/results/clients.xml'
 BEGIN, END = '<!-- client table: tools/client_table.py -->', '<!-- end of client table -->'
-ORDER = ['records', 'codecs', 'big', 'times', 'group', 'kip848', 'transactions', 'admin']
+ORDER = ['records', 'codecs', 'big', 'times', 'group', 'kip848', 'transactions', 'pause', 'admin']
 
 
 def place(what):

@@ -10,6 +10,7 @@ client's version and then 'ok SCENARIO' for each of its scenarios, which check t
     group              members come and go, what they commit is where others go on
     kip848             the same with the newer consumer protocol
     transactions       committed and aborted ones as read_committed sees them, with offsets in them; the older producer is fenced
+    pause              partitions give nothing while they are paused
     admin              topics, partitions, configs, groups and deleted records as the client's own administration sees them
 
 What was run is recorded; tools/client_table.py makes README's table of it.

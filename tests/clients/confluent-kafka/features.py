@@ -1,6 +1,6 @@
 """What programs do with confluent-kafka, as short scenarios that check themselves.
 
-usage: scenarios.py SCENARIO HOST:PORT NAME
+usage: features.py SCENARIO HOST:PORT NAME
 
 Runs under two interpreters, one with Debian's old confluent-kafka and one with the newest; so it's a program, not a test
 module, and uses only what both know. NAME is for topics and groups.
