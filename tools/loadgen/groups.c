@@ -196,7 +196,7 @@ void workload_metadata(const Options *options) {
         Metadata metadata = { .options = options, .first = BUFFER_INIT };
         Ring ring = { .count = 0 };
         MetadataRequest request = MetadataRequest_INIT;
-        request.topics = NULL; /* all */
+        request.topics_count = -1; /* null: all */
         frame_append(&ring.bytes, &MetadataRequest_message, METADATA_VERSION, ring_mark(&ring), &request);
         ring_end(&ring);
         PumpPlan plan = { .options = options, .ring = &ring, .check = check_metadata, .userdata = &metadata };

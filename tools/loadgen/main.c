@@ -16,7 +16,8 @@ static const Mode modes[] = {
         { "idle", workload_idle },           { "parked", workload_parked }, { "groups", workload_groups },
         { "metadata", workload_metadata },   { "first", workload_first },   { "echo-server", floor_echo_server },
         { "echo", floor_echo },              { "receive", floor_receive },  { "storage", floor_storage },
-        { "fdatasync", floor_fdatasync },    { "touch", floor_touch },
+        { "fdatasync", floor_fdatasync },
+        { "checksum", floor_checksum },      { "touch", floor_touch },
 };
 
 static void raise_descriptor_limit(void) {

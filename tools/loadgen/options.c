@@ -19,7 +19,7 @@ typedef struct OptionRow {
 #define NUMBER(name, field) { name, offsetof(Options, field), false }
 
 static const OptionRow rows[] = {
-        TEXT("--host", host), TEXT("--topic", topic), TEXT("--group", group), TEXT("--directory", directory),
+        TEXT("--host", host), TEXT("--topic", topic), TEXT("--group", group), TEXT("--directory", directory), TEXT("--file", file),
         NUMBER("--port", port), NUMBER("--pid", pid), NUMBER("--topics", topics), NUMBER("--partitions", partitions),
         NUMBER("--records", records), NUMBER("--record-bytes", record_bytes), NUMBER("--acks", acks),
         NUMBER("--connections", connections), NUMBER("--in-flight", in_flight), NUMBER("--requests", requests),

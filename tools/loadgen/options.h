@@ -4,7 +4,7 @@
 #include <stdint.h>
 
 typedef struct Options {
-        const char *host, *topic, *group, *directory;
+        const char *host, *topic, *group, *directory, *file;
         int64_t port, pid;                          /* of the broker; pid 0: its CPU time is not measured */
         int64_t topics, partitions;                 /* topics above 1: topic-00000, topic-00001 ... */
         int64_t records, record_bytes, acks;        /* of a produce request's one batch */
