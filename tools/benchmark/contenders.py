@@ -14,6 +14,7 @@ import wire
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LOADGEN = ROOT / 'build/tools/loadgen/loadgen'
 SECONDS = 600  # only against hanging for ever
+brokers.START_SECONDS = SECONDS
 
 # What Kafka's own start script gives the JVM.
 KAFKA_JVM = ('-Xmx1G -Xms1G -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35'
@@ -121,6 +122,7 @@ class Contender:
 
     def call(self, api, version, values, ready):
         connection = wire.Connection('127.0.0.1', self.broker.port)
+        connection.sock.settimeout(SECONDS)
         end = time.monotonic() + SECONDS
         try:
             while True:

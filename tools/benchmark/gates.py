@@ -50,6 +50,15 @@ ROWS = [
     Row('- the same after kill -9', 'many_killed_s', 's', LESS, limit=1),
 ]
 
+# What common clients see, where it was asked for.
+CLIENT_ROWS = [
+    Row('librdkafka on its defaults: produce', 'rdkafka_produce_rate', 'records/s', MORE),
+    Row('- consume', 'rdkafka_consume_rate', 'records/s', MORE),
+    Row('kafka-producer-perf-test, 100 B', 'java_produce_rate', 'records/s', MORE),
+    Row('- average latency', 'java_produce_ms', 'ms', LESS),
+    Row('kafka-consumer-perf-test', 'java_consume_rate', 'records/s', MORE),
+]
+
 # Of the machine, without a broker.
 FLOOR_ROWS = [
     Row('echo server: round trip at 2,000/s, p50', 'echo_p50_us', 'us', LESS),

@@ -45,6 +45,7 @@ class Result:
     def __init__(self):
         self.figures = {}
         self.notes = []
+        self.growth = {}  # contender: rows of growth.measure()
         self.versions = {}
         self.machine = machine()
 
@@ -77,6 +78,11 @@ def text_rows(result):
     for row, ours, theirs, ratio, judged in result.rows():
         yield (row.title, with_spread(row, ours) or gates.NOT_MEASURED, with_spread(row, theirs), f'{ratio:,.1f}x' if ratio else '',
                '; '.join(f'{gate}: {verdict}' for gate, verdict in judged))
+    for row in gates.CLIENT_ROWS:
+        ours, theirs = result.values('odradek', row.figure), result.values('kafka', row.figure)
+        if ours:
+            ratio = gates.better_by(row, median(ours), median(theirs))
+            yield row.title, with_spread(row, ours), with_spread(row, theirs), f'{ratio:,.1f}x' if ratio else '', 'mostly the client'
     for row in gates.FLOOR_ROWS:
         yield f'{row.title}', with_spread(row, result.values('machine', row.figure)) or gates.NOT_MEASURED, '', '', 'the machine itself'
 
@@ -102,7 +108,7 @@ def write_json(result, path):
     rows = [{'title': row.title, 'figure': row.figure, 'unit': row.unit, 'odradek': median(ours), 'kafka': median(theirs), 'ratio': ratio,
              'gates': [{'gate': gate, 'verdict': verdict} for gate, verdict in judged]} for row, ours, theirs, ratio, judged in result.rows()]
     text = json.dumps({'machine': result.machine, 'versions': result.versions, 'notes': result.notes, 'rows': rows,
-                       'figures': result.figures}, indent=1)
+                       'figures': result.figures, 'growth': result.growth}, indent=1)
     pathlib.Path(path).write_text(text + '\n')
 
 
