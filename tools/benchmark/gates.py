@@ -13,13 +13,14 @@ class Row:
     better: str
     times: float = None  # so many times better than Kafka
     limit: float = None  # at most, where less is better; at least, where more is
-    floor: tuple = None  # (factor, figure of the machine): the limit is that many times it
+    floor: tuple = None  # (factor, figure of the machine, what that is): the limit is so many times it
 
 
 ROWS = [
     Row('exec to first acknowledged produce, one topic on disk', 'start_ms', 'ms', LESS, times=150, limit=10),
     Row('first start with an empty directory, format included', 'first_start_ms', 'ms', LESS, times=150, limit=10),
     Row('idle resident memory', 'idle_mb', 'MB', LESS, times=60, limit=6),
+    Row('- without what it shares (Pss)', 'idle_pss_mb', 'MB', LESS),
     Row('wake-ups when idle', 'idle_wake_ups', '/s', LESS, limit=0),
     Row('1 record a request, 16 connections x 20 in flight', 'small1_rate', 'requests/s', MORE, times=10),
     Row('- broker CPU a request', 'small1_cpu_us', 'us', LESS, times=15),
@@ -33,14 +34,14 @@ ROWS = [
     Row('- broker CPU a GB', 'batch256_cpu_s', 's', LESS, times=3.5),
     Row('catch-up fetch, 1 connection, 1 MiB', 'catch_up_rate', 'MB/s', MORE, times=1.15),
     Row('- broker CPU a GB', 'catch_up_cpu_s', 's', LESS),
-    Row('produce, open loop 2,000/s, p50', 'produce_p50_us', 'us', LESS, times=1.4, floor=(2, 'echo_p50_us')),
+    Row('produce, open loop 2,000/s, p50', 'produce_p50_us', 'us', LESS, times=1.4, floor=(2, 'echo_p50_us', 'the echo server')),
     Row('- p99', 'produce_p99_us', 'us', LESS, times=3),
     Row('end to end, 2,000/s, p50', 'e2e2000_p50_us', 'us', LESS, times=2.5),
     Row('- p99', 'e2e2000_p99_us', 'us', LESS),
     Row('end to end, 10,000/s, p50', 'e2e10000_p50_us', 'us', LESS, times=4),
     Row('- p99', 'e2e10000_p99_us', 'us', LESS),
     Row('acks=all against acks=1, broker CPU', 'acks_all_percent', '% more', LESS, limit=5),
-    Row('synced acknowledgements (flush.messages=1)', 'durable_rate', '/s', MORE, floor=(25, 'sync_rate')),
+    Row('synced acknowledgements (flush.messages=1)', 'durable_rate', '/s', MORE, floor=(25, 'sync_rate', 'a sync each')),
     Row('an idle connection, of 1,000: private memory', 'connection_bytes', 'bytes', LESS, limit=1024),
     Row('8,000 parked fetches: cost to a producer', 'parked_percent', '% more', LESS, limit=5),
     Row('recovery of an unflushed GiB', 'recovery_s', 's', LESS, times=10),
@@ -98,8 +99,8 @@ def judge(row, ours, theirs, floor):
     if row.limit is not None:
         out.append((f'{sign} {row.limit:g} {row.unit}', NOT_MEASURED if ours is None else PASSED if within(row, ours, row.limit) else MISSED))
     if row.floor is not None:
-        factor, name = row.floor
+        factor, name, spoken = row.floor
         limit = None if floor.get(name) is None else factor * floor[name]
-        text = f'{sign} {factor:g}x {name}' + ('' if limit is None else f' = {limit:,.0f}')
+        text = f'{sign} {factor:g}x {spoken}' + ('' if limit is None else f' ({limit:,.0f})')
         out.append((text, NOT_MEASURED if ours is None or limit is None else PASSED if within(row, ours, limit) else MISSED))
     return out

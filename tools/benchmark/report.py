@@ -71,7 +71,7 @@ def with_spread(row, values):
     if not values:
         return ''
     wide = spread(values)
-    return f'{number(median(values))} {row.unit}' + ('' if wide is None else f' ±{wide:.0f}%')
+    return f'{number(median(values))} {row.unit}' + ('' if wide is None or row.unit.startswith('%') else f' ±{wide:.0f}%')
 
 
 def text_rows(result):
@@ -121,7 +121,7 @@ def write_readme(result):
         raise SystemExit('bench: README.md has no place for what was measured')
     where = result.machine
     lines = [f'{where["date"]}, {where["cores"]} cores of {where["cpu"]}, {where["memory_gib"]} GiB, Linux {where["kernel"]}; '
-             f'{" and ".join(result.versions.values())}. Load generator and broker share the cores. Medians of {rounds(result)} rounds, ± half their range.',
+             f'{" and ".join(result.versions.values())}. Load generator and broker share the cores. {spoken_rounds(result)}',
              '', '| what | odradek | ' + result.versions.get('kafka', 'Kafka') + ' | ratio | gates |', '|---|---|---|---|---|']
     lines += ['| ' + ' | '.join(each.replace('|', '\\|') for each in row) + ' |' for row in text_rows(result)]
     lines += ['', f'{summary(result)}.', *[f'{note[0].upper()}{note[1:]}.' for note in result.notes]]
@@ -130,8 +130,9 @@ def write_readme(result):
     path.write_text(before + begin + '\n' + '\n'.join(lines) + '\n' + end + after)
 
 
-def rounds(result):
-    return max((len(values) for values in result.figures.get('odradek', {}).values()), default=0)
+def spoken_rounds(result):
+    rounds = max((len(values) for values in result.figures.get('odradek', {}).values()), default=0)
+    return f'Medians of {rounds} rounds, ± half their range.' if rounds > 1 else 'One round.'
 
 
 def write_plot(result, path):
