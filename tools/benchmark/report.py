@@ -140,10 +140,12 @@ def write_plot(result, path):
     drawn = []
     title = ''
     for row, _, _, ratio, _ in result.rows():
-        title = row.title if not row.title.startswith('- ') else title
+        part = row.title.startswith('- ')
+        title = title if part else row.title
         if ratio:
-            drawn.append((title if row.title == title else f'{title}: {row.title[2:]}', ratio, row.times))
-    line, left, width = 20, 440, 420
+            of = title.split(':')[0].removesuffix(', p50')
+            drawn.append((f'{of}: {row.title[2:]}' if part else title, ratio, row.times))
+    line, left, width = 20, 460, 420
     most = max([ratio for _, ratio, _ in drawn] + [gate or 1 for *_, gate in drawn] + [10])
     decades = math.ceil(math.log10(most))
 
