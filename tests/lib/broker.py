@@ -106,8 +106,10 @@ class Kafka(Broker):
             'offsets.topic.replication.factor': '1',
             'transaction.state.log.replication.factor': '1', 'transaction.state.log.min.isr': '1'}
         path.write_text(''.join(f'{name}={value}\n' for name, value in values.items()))
-        subprocess.run([ROOT / 'tools/kafka', self.version, 'kafka-storage', 'format', '-t', 'b2RyYWRlay10ZXN0LTAwMA',
-                        '-c', path, *['--standalone'] * self.STANDALONE], check=True, stdout=subprocess.DEVNULL)
+        self.format('format', '-t', 'b2RyYWRlay10ZXN0LTAwMA', '-c', path, *['--standalone'] * self.STANDALONE)
+
+    def format(self, *arguments):
+        subprocess.run([ROOT / 'tools/kafka', self.version, 'kafka-storage', *arguments], check=True, stdout=subprocess.DEVNULL)
 
     def wait_ready(self):
         end = time.monotonic() + START_SECONDS

@@ -1,0 +1,283 @@
+"""What is measured: a function a measurement, which returns its figures by name. MEASUREMENTS lists them in the order they run.
+
+Each function gets the bench (sizes, scratch directory) and a contender that runs and is warm, or its class where it needs a broker of its
+own. Every produce is read back.
+"""
+import dataclasses
+import statistics
+import time
+
+from contenders import Background, loadgen
+
+GIB = 1 << 30
+SMALL = dict(connections=16, in_flight=20)  # of one record of 100 bytes
+
+
+@dataclasses.dataclass
+class Measurement:
+    name: str
+    function: object
+    own_broker: bool = False  # it starts brokers itself
+    once: bool = False        # in one round where odradek is measured alone
+    alone: bool = False       # of odradek only: its gates are not against Kafka
+
+
+def read_back(contender, topic, records, partitions=1, rounds=1, **more):
+    return contender.run('fetch', topic=topic, partitions=partitions, expect=records, rounds=rounds, **more)
+
+
+def produce(bench, contender, requests, partitions=1, records=1, configs=None, keep=False, **options):
+    """Produces to a fresh topic and reads it back. The result, and the topic's name where it is kept."""
+    topic = contender.create(partitions, **(configs or {}))
+    requests = bench.sized(requests)
+    bench.touch(requests * (records * 110 + 200))
+    result = contender.run('produce', topic=topic, partitions=partitions, records=records, requests=requests, **options)
+    read_back(contender, topic, result['records'], partitions)
+    bench.note_generator(result)
+    if keep:
+        return result, topic
+    contender.delete(topic)
+    return result
+
+
+# Starts.
+
+def start(bench, kind):
+    with kind(bench.scratch) as contender:
+        topic = contender.create()
+        contender.run('produce', topic=topic, requests=1)
+        contender.stop()
+        took = contender.start_until_acknowledged(topic)
+        contender.stop()
+    return {'start_ms': took}
+
+
+def first_start(bench, kind):
+    contender = kind(bench.scratch)
+    try:
+        took = contender.first_start('bench')
+        contender.stop()
+    finally:
+        contender.__exit__()
+    return {'first_start_ms': took}
+
+
+# At rest.
+
+def idle(bench, kind):
+    """A broker with one topic and a record in it, when it has settled down."""
+    with kind(bench.scratch) as contender:
+        topic = contender.create()
+        contender.run('produce', topic=topic, requests=1)
+        time.sleep(bench.seconds(3))
+        before, begun = contender.wake_ups(), time.monotonic()
+        time.sleep(bench.seconds(5))
+        wake_ups = (contender.wake_ups() - before) / (time.monotonic() - begun)
+        memory = contender.memory()
+        contender.stop()
+    return {'idle_mb': memory['Rss'] * 1024 / 1e6, 'idle_pss_mb': memory['Pss'] * 1024 / 1e6, 'idle_wake_ups': wake_ups}
+
+
+def idle_connections(bench, contender):
+    count = bench.sized(1000)
+    before = contender.memory()['Anonymous']
+    with contender.hold('idle', connections=count):
+        grown = contender.memory()['Anonymous'] - before
+    return {'connection_bytes': grown * 1024 / count}
+
+
+# Requests and bytes.
+
+def small(bench, contender, partitions):
+    result = produce(bench, contender, int(1_500_000 * contender.speed), partitions, **SMALL)
+    return {f'small{partitions}_rate': result['requests'] / result['seconds'],
+            f'small{partitions}_cpu_us': result['broker_cpu_s'] / result['requests'] * 1e6}
+
+
+def small_1(bench, contender):
+    return small(bench, contender, 1)
+
+
+def small_100(bench, contender):
+    return small(bench, contender, 100)
+
+
+def big(bench, contender, name, partitions, records, in_flight, requests):
+    result = produce(bench, contender, requests, partitions, records, connections=4, in_flight=in_flight)
+    gigabytes = result['bytes_out'] / 1e9
+    return {f'{name}_rate': gigabytes * 1000 / result['seconds'], f'{name}_cpu_s': result['broker_cpu_s'] / gigabytes}
+
+
+def batch16_1(bench, contender):
+    return big(bench, contender, 'batch16_1', 1, 150, 8, 90_000)
+
+
+def batch16_100(bench, contender):
+    return big(bench, contender, 'batch16_100', 100, 150, 8, 90_000)
+
+
+def batch256(bench, contender):
+    return big(bench, contender, 'batch256', 1, 2400, 4, 6_000)
+
+
+def catch_up(bench, contender):
+    result, topic = produce(bench, contender, 60_000, records=150, connections=4, in_flight=8, keep=True)
+    fetched = read_back(contender, topic, result['records'], rounds=3, bytes=1 << 20)
+    contender.delete(topic)
+    gigabytes = fetched['bytes_in'] / 1e9
+    return {'catch_up_rate': gigabytes * 1000 / fetched['seconds'], 'catch_up_cpu_s': fetched['broker_cpu_s'] / gigabytes}
+
+
+# Latencies.
+
+def latency(bench, contender):
+    result = produce(bench, contender, 6_000, rate=2000)
+    return {'produce_p50_us': result['p50_us'], 'produce_p99_us': result['p99_us'], 'produce_p999_us': result['p999_us']}
+
+
+def end_to_end(bench, contender, rate):
+    topic = contender.create()
+    result = contender.run('end-to-end', topic=topic, rate=rate, requests=bench.sized(rate * 3))
+    contender.delete(topic)
+    return {f'e2e{rate}_p50_us': result['p50_us'], f'e2e{rate}_p99_us': result['p99_us'], f'e2e{rate}_p999_us': result['p999_us']}
+
+
+def end_to_end_2000(bench, contender):
+    return end_to_end(bench, contender, 2000)
+
+
+def end_to_end_10000(bench, contender):
+    return end_to_end(bench, contender, 10000)
+
+
+# What must not cost more.
+
+def cpu_us(result):
+    return result['broker_cpu_s'] / result['requests'] * 1e6
+
+
+def in_turns(bench, one, other, pairs=5):
+    """Medians of one's and other's figures, measured in turns."""
+    figures = [(one(), other()) for _ in range(1 if bench.smoke else pairs)]
+    return tuple(statistics.median(column) for column in zip(*figures))
+
+
+def parked(bench, contender):
+    """A producer's cost beside fetches that wait on other partitions."""
+    count = bench.sized(8000)
+    idle_topic = contender.create(100)
+
+    def alone():
+        return cpu_us(produce(bench, contender, int(500_000 * contender.speed), **SMALL))
+
+    def beside():
+        with contender.hold('parked', topic=idle_topic, partitions=100, connections=count, wait_ms=600_000):
+            return alone()
+    without, with_them = in_turns(bench, alone, beside, 3)
+    contender.delete(idle_topic)
+    return {'parked_percent': (with_them / without - 1) * 100}
+
+
+def acks_all(bench, contender):
+    def cost(acks):
+        return cpu_us(produce(bench, contender, int(500_000 * contender.speed), acks=acks, **SMALL))
+    one, every = in_turns(bench, lambda: cost(1), lambda: cost(-1), 3)
+    return {'acks_all_percent': (every / one - 1) * 100}
+
+
+# Durability.
+
+def durable(bench, contender):
+    """Acknowledgements a second where each is synced before, from as many producers as make a group commit."""
+    result = produce(bench, contender, int(60_000 * contender.speed), configs={'flush_messages': '1'}, connections=64, in_flight=20)
+    return {'durable_rate': result['requests'] / result['seconds']}
+
+
+def recovery(bench, kind):
+    """Seconds a GiB that a start takes longer after a kill, when nothing is known to be on disk."""
+    with kind(bench.scratch) as contender:
+        result, topic = produce(bench, contender, 64_000, records=150, connections=4, in_flight=8, keep=True)
+        contender.stop()
+        clean = contender.start_until_acknowledged(topic)
+        contender.broker.kill9()
+        (contender.data / 'recovery-point-offset-checkpoint').unlink(missing_ok=True)
+        killed = contender.start_until_acknowledged(topic)
+        read_back(contender, topic, result['records'] + 2)
+        log = max((contender.data / f'{topic}-0').glob('*.log'), key=lambda path: path.stat().st_size)
+        plain = loadgen('checksum', file=log)
+        contender.stop()
+    gibibytes = result['bytes_out'] / GIB
+    return {'recovery_s': (killed - clean) / 1000 / gibibytes, 'plain_read_s': plain['seconds'] / (plain['bytes'] / GIB)}
+
+
+def many_partitions(bench, kind):
+    """10,000 partitions, each written to: requests, memory, and restarts."""
+    count = bench.sized(10_000)
+    with kind(bench.scratch) as contender:
+        contender.run('produce', topic=contender.create(), requests=1)
+        before = contender.memory()
+        topic = contender.create(count)
+        contender.run('produce', topic=topic, partitions=count, requests=count, **SMALL)
+        grown = contender.memory()['Rss'] - before['Rss']
+        contender.delete(topic)
+        result, topic = produce(bench, contender, 500_000, count, keep=True, **SMALL)
+        contender.stop()
+        clean = contender.start_until_acknowledged(topic)
+        contender.broker.kill9()
+        killed = contender.start_until_acknowledged(topic)
+        read_back(contender, topic, result['records'] + 2, count)
+        contender.stop()
+    return {'many_cpu_us': cpu_us(result), 'many_bytes': grown * 1024 / count, 'many_clean_s': clean / 1000, 'many_killed_s': killed / 1000}
+
+
+# The machine itself: contender is not used.
+
+def floor_echo(bench, _):
+    with Background('echo-server') as server:
+        address = dict(port=server.said['port'], pid=server.process.pid, record_bytes=208)
+        slow = loadgen('echo', rate=2000, requests=bench.sized(6000), **address)
+        quick = loadgen('echo', requests=bench.sized(1_000_000), **SMALL, **address)
+    return {'echo_p50_us': slow['p50_us'], 'echo_p99_us': slow['p99_us'], 'echo_p999_us': slow['p999_us'],
+            'echo_rate': quick['requests'] / quick['seconds'], 'echo_cpu_us': cpu_us(quick)}
+
+
+def floor_bytes(bench, _):
+    moved = loadgen('receive', bytes=bench.sized(4 * 10**9))
+    gigabytes = moved['bytes'] / 1e9
+    out = {'loopback_rate': gigabytes * 1000 / moved['seconds'], 'receive_cpu_s': moved['receive_cpu_s'] / gigabytes,
+           'send_cpu_s': moved['send_cpu_s'] / gigabytes}
+    for kib in (16, 256):
+        bench.touch(bench.sized(GIB))
+        stored = loadgen('storage', bytes=bench.sized(GIB), record_bytes=kib << 10, directory=bench.scratch)
+        out[f'store{kib}_rate'] = stored['bytes'] / 1e6 / stored['seconds']
+        out[f'store{kib}_cpu_s'] = stored['own_cpu_s'] / (stored['bytes'] / 1e9)
+    return out
+
+
+def floor_sync(bench, _):
+    synced = loadgen('fdatasync', requests=bench.sized(200), record_bytes=1024, directory=bench.scratch)
+    return {'sync_rate': synced['requests'] / synced['seconds'], 'sync_p50_us': synced['p50_us']}
+
+
+FLOOR = [Measurement('echo', floor_echo), Measurement('bytes', floor_bytes), Measurement('fdatasync', floor_sync)]
+
+MEASUREMENTS = [
+    Measurement('start', start, own_broker=True),
+    Measurement('first start', first_start, own_broker=True),
+    Measurement('at rest', idle, own_broker=True, once=True),
+    Measurement('1 record a request', small_1),
+    Measurement('100 partitions', small_100),
+    Measurement('16 KiB batches', batch16_1),
+    Measurement('16 KiB batches, 100 partitions', batch16_100),
+    Measurement('256 KiB batches', batch256),
+    Measurement('catch-up', catch_up),
+    Measurement('latency', latency),
+    Measurement('end to end, 2,000/s', end_to_end_2000),
+    Measurement('end to end, 10,000/s', end_to_end_10000),
+    Measurement('acks=all', acks_all, once=True, alone=True),
+    Measurement('durable', durable, once=True),
+    Measurement('idle connections', idle_connections, once=True, alone=True),
+    Measurement('parked fetches', parked, once=True, alone=True),
+    Measurement('recovery', recovery, own_broker=True, once=True),
+    Measurement('10,000 partitions', many_partitions, own_broker=True, once=True, alone=True),
+]

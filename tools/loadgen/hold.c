@@ -1,0 +1,64 @@
+/* Connections that only are there, while something else is measured. */
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tools/loadgen/common.h"
+#include "tools/loadgen/workloads.h"
+
+/* Nothing may come from the broker, and no connection may end, until standard input does. */
+static void wait_end(const int *fds, int64_t count) {
+        int epoll = epoll_create1(EPOLL_CLOEXEC);
+        struct epoll_event event = { .events = EPOLLIN, .data.fd = -1 };
+        int r = epoll_ctl(epoll, EPOLL_CTL_ADD, STDIN_FILENO, &event);
+        for (int64_t i = 0; i < count && r == 0; i++) {
+                event.data.fd = fds[i];
+                r = epoll_ctl(epoll, EPOLL_CTL_ADD, fds[i], &event);
+        }
+        if (r < 0)
+                die("epoll: %m");
+        printf("{\"held\": %lld}\n", (long long)count);
+        fflush(stdout);
+        while (epoll_wait(epoll, &event, 1, -1) < 1)
+                ;
+        if (event.data.fd >= 0)
+                die("something came on a connection that was to be still");
+}
+
+static int *connect_all(const Options *options) {
+        int *fds = malloc((size_t)options->connections * sizeof(int));
+        for (int64_t i = 0; fds && i < options->connections; i++)
+                fds[i] = client_connect(options);
+        return fds ? fds : (die("out of memory"), NULL);
+}
+
+void workload_idle(const Options *options) {
+        int *fds = connect_all(options);
+        Arena arena = ARENA_INIT(0);
+        ApiVersionsRequest request = ApiVersionsRequest_INIT;
+        ApiVersionsResponse response;
+        for (int64_t i = 0; i < options->connections; i++) {
+                arena_reset(&arena);
+                if (!CLIENT_CALL(fds[i], ApiVersions, 2, &request, &arena, &response) || response.error_code)
+                        die("ApiVersions was not answered");
+        }
+        wait_end(fds, options->connections);
+        free(fds);
+        arena_deinit(&arena);
+}
+
+void workload_parked(const Options *options) {
+        int *fds = connect_all(options);
+        for (int64_t i = 0; i < options->connections; i++) {
+                char name[256];
+                size_t offset_at;
+                Buffer request = fetch_frame(options, topic_name(options, i % options->topics, name),
+                                             (int32_t)(i / options->topics % options->partitions), (int32_t)options->wait_ms, &offset_at);
+                if (!client_send_all(fds[i], request.data, request.size))
+                        die("the broker closed a connection");
+                buffer_deinit(&request);
+        }
+        wait_end(fds, options->connections);
+        free(fds);
+}
