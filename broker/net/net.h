@@ -16,7 +16,7 @@
 
 #define NET_AREA_BYTES ((size_t)2 << 20)
 #define NET_PIECE_BYTES ((size_t)256 << 10) /* one read */
-#define NET_CALLS_KEPT 256                  /* spare Call structs, each with some 2 KB */
+#define NET_CALLS_KEPT 512                  /* spare Call structs, each with some 2 KB */
 
 typedef struct Connection Connection;
 typedef struct InBlock InBlock;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-uint8_t *buffer_extend(Buffer *buffer, size_t size) {
+uint8_t *buffer_grow(Buffer *buffer, size_t size) {
         if (buffer->failed || size > SIZE_MAX / 4)
                 return buffer->failed = true, NULL;
         size_t need = buffer->size + size;

@@ -16,8 +16,17 @@ typedef struct Buffer {
 
 #define BUFFER_INIT ((Buffer){ .data = NULL, .size = 0, .capacity = 0, .failed = false })
 
+/* The same as buffer_extend(), where there is no room yet. */
+uint8_t *buffer_grow(Buffer *buffer, size_t size);
+
 /* Room for size more bytes, counted as used, not initialised; NULL (and failed set) without memory. */
-uint8_t *buffer_extend(Buffer *buffer, size_t size);
+static inline uint8_t *buffer_extend(Buffer *buffer, size_t size) {
+        if (buffer->failed || !buffer->data || size > buffer->capacity - buffer->size)
+                return buffer_grow(buffer, size);
+        uint8_t *result = buffer->data + buffer->size;
+        buffer->size += size;
+        return result;
+}
 
 /* Appends a copy. */
 void buffer_append(Buffer *buffer, const void *data, size_t size);
