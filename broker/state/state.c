@@ -381,6 +381,8 @@ int state_close(State *state) {
 void state_abandon(State *state) {
         if (!state)
                 return;
+        state->failed = true;
+        state_commit(state); /* who waits for a write is told that it came to nothing */
         state->failed = true; /* whoever is released writes nothing more */
         flusher_give_up(state);
         transactions_close(state);
