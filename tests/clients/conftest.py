@@ -30,7 +30,8 @@ BUILD_SECONDS = 1200
 @pytest.fixture(scope='session')
 def broker(tmp_path_factory):
     """One broker for all tests that leave it running."""
-    it = brokers.new(tmp_path_factory.mktemp('broker')).start()
+    # the tests write records of long ago, which retention would take from under them once the broker has run for some minutes
+    it = brokers.new(tmp_path_factory.mktemp('broker'), log_retention_check_interval_ms='86400000').start()
     yield it
     it.stop()
 
