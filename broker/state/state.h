@@ -46,6 +46,7 @@ struct State {
         int32_t node_id;
         HashMap topics, topics_by_id, topics_by_collision;
         Heap timers;
+        bool is_running_timers;
         Worker flusher;        /* syncs that somebody waits for */
         Worker checker;        /* batches whose check takes long */
         Worker worker;         /* everything else that blocks, but for the cleaner */
