@@ -10,10 +10,10 @@ typedef struct Broker Broker;
 /* Exit codes of the process. */
 typedef enum BrokerExit {
         BROKER_EXIT_CLEAN = 0,
-        BROKER_EXIT_FATAL = 1,
+        BROKER_EXIT_FATAL = 1,          /* a damaged metadata log among it, as for the check command */
         BROKER_EXIT_USAGE = 2,
         BROKER_EXIT_PORT_IN_USE = 3,
-        BROKER_EXIT_DATA_DIRECTORY = 4, /* locked by another process, or not ours */
+        BROKER_EXIT_DATA_DIRECTORY = 4, /* in use by another process, or not ours */
 } BrokerExit;
 
 /* Takes the ports, opens the data directory, listens, and prints "ready HOST:PORT" on ready (NULL: nowhere). The config must outlive

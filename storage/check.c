@@ -300,6 +300,9 @@ static void check_end(Check *check) {
         if (check->checked->is_empty && (check->has_indexes || point > check->how->log_start_offset))
                 check_report(check, CHECK_ROT, check->how->path, -1, check->how->log_start_offset, -1,
                              "holds no segment, though records up to offset %" PRId64 " were on disk", point);
+        if (!check->stop && check->count && check->how->log_start_offset > end)
+                check_report(check, CHECK_ODD, check->how->path, -1, end, -1, "the log ends at offset %" PRId64 ", below its start %" PRId64 ": it will go on there",
+                             end, check->how->log_start_offset);
         if (check->stop || !check->count || end >= point || check->how->metadata)
                 return;
         segment_path(check->how->path, check->bases[check->count - 1], "log", path);

@@ -19,8 +19,9 @@ static int find_position(Log *log, Segment *segment, int64_t offset, int64_t *re
                         return 0;
                 }
         if (offset <= segment->base_offset) {
+                BatchHeader header;
                 *ret_position = 0;
-                return 0;
+                return segment->size ? segment_read_header(segment, 0, &header) : 0;
         }
         segment_map(segment, log->config.segment_bytes);
         int r = segment_load_indexes(segment, log->config.index_interval_bytes);

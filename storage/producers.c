@@ -290,11 +290,18 @@ void producers_keep(Producers *producers) {
         }
 }
 
+/* Timestamps are what clients say. */
+static bool has_expired(const ProducerState *state, int64_t now_ms, int64_t expiration_ms) {
+        int64_t age_ms;
+        if (__builtin_sub_overflow(now_ms, state->last_timestamp_ms, &age_ms))
+                return state->last_timestamp_ms < 0;
+        return age_ms >= expiration_ms;
+}
+
 void producers_expire(Producers *producers, int64_t now_ms, int64_t expiration_ms) {
         HASHMAP_FOREACH(&producers->map, node) {
                 Producer *producer = container_of(node, Producer, node);
-                if (producer->state.txn_start_offset < 0 &&
-                    now_ms - producer->state.last_timestamp_ms >= expiration_ms)
+                if (producer->state.txn_start_offset < 0 && has_expired(&producer->state, now_ms, expiration_ms))
                         producer_remove(producers, producer);
         }
 }

@@ -167,7 +167,7 @@ int segment_write(Segment *segment, struct iovec *parts, int count, int64_t posi
                 return fd;
         reserve(segment, position, position + bytes, bytes_expected);
         segment->unsynced = true;
-        return file_write_parts(fd, parts, count, position, segment->spares_space);
+        return file_write_parts(fd, parts, count, position);
 }
 
 void segment_note(Segment *segment, const BatchHeader *header, int64_t index_interval_bytes) {
@@ -208,6 +208,11 @@ static int trim(Segment *segment) {
                 segment->torn = false;
         }
         return r;
+}
+
+void segment_trim(Segment *segment) {
+        if (segment->reserved_end > segment->size)
+                (void)trim(segment);
 }
 
 int segment_cut_tail(Segment *segment) {
@@ -383,8 +388,8 @@ int segment_read_header(Segment *segment, int64_t position, BatchHeader *ret_hea
                         return got < 0 ? (int)got : -EUCLEAN;
         }
         int r = batch_read_header(at, BATCH_HEADER_BYTES, ret_header);
-        if ((r && r != -EAGAIN) || (int64_t)batch_size(ret_header) > segment->size - position)
-                return -EUCLEAN;
+        if ((r && r != -EAGAIN) || (int64_t)batch_size(ret_header) > segment->size - position || ret_header->base_offset < segment->base_offset)
+                return -EUCLEAN; /* the checksum does not cover the offset */
         return 0;
 }
 

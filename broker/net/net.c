@@ -16,6 +16,7 @@
 #include "storage/base/trace.h"
 
 #define TURN_ROUNDS_MAX 16 /* then the sockets are asked again */
+#define ACCEPTS_PER_TURN 256
 #define ACCEPT_RETRY_SECONDS 0.1 /* when not even a refusal was possible */
 #define REFUSALS_LOG_MS 1000     /* one line in that time */
 
@@ -246,7 +247,7 @@ static void on_connect(struct ev_loop *loop, ev_io *io, int events) {
         Acceptor *acceptor = container_of(io, Acceptor, io);
         Net *net = acceptor->net;
         set_clocks(net->state); /* those of the last turn may be old: the newcomer would look idle */
-        for (;;) {
+        for (int i = 0; i < ACCEPTS_PER_TURN; i++) { /* those who are in have their turn, too */
                 struct sockaddr_storage peer;
                 socklen_t size = sizeof(peer);
                 if (net->connection_count >= net->connections_max) {

@@ -49,6 +49,11 @@ static int make_dirs(const char *dir) {
         return 0;
 }
 
+static bool ends_with(const char *name, const char *tail) {
+        size_t size = strlen(name), tail_size = strlen(tail);
+        return size > tail_size && strcmp(name + size - tail_size, tail) == 0;
+}
+
 /* Names that a directory which was never ours may hold, or that our own first start may have left. */
 static int is_somebodys(const struct dirent *entry, void *data) {
         static const char *const names[] = { ".lock", "lost+found", META_NAME ".tmp" };
@@ -109,11 +114,50 @@ static int check_unnamed(State *state) {
         return STATE_OPEN_FOREIGN;
 }
 
+static int check_kind(const State *state, const char *name, mode_t kind) {
+        char path[PATH_MAX];
+        struct stat st;
+        int r = entry_path(state, name, path);
+        if (r || lstat(path, &st) || (st.st_mode & S_IFMT) == kind)
+                return r;
+        trace_error("'%s' is %s; put the %s itself there, or name another directory with --data. Nothing was changed", path,
+                    S_ISLNK(st.st_mode) ? "a symbolic link, which no broker follows" : kind == S_IFDIR ? "no directory" : "no file",
+                    kind == S_IFDIR ? "directory" : "file");
+        return STATE_OPEN_FOREIGN;
+}
+
+/* The metadata log is read before it is opened as a log. */
+static int check_metadata_kinds(const State *state) {
+        char path[PATH_MAX], name[NAME_MAX + sizeof(TOPIC_NAME_METADATA "-0/")];
+        int r = entry_path(state, TOPIC_NAME_METADATA "-0", path);
+        DIR *dir = r ? NULL : opendir(path);
+        if (!dir)
+                return r;
+        for (struct dirent *entry; r == 0 && (entry = readdir(dir));) {
+                snprintf(name, sizeof(name), TOPIC_NAME_METADATA "-0/%s", entry->d_name);
+                if (ends_with(name, ".log") || ends_with(name, ".checkpoint"))
+                        r = check_kind(state, name, S_IFREG);
+        }
+        closedir(dir);
+        return r;
+}
+
+static int check_kinds(const State *state) {
+        static const char *const names[] = { META_NAME, MARKER_NAME, RECOVERY_NAME, START_NAME, CLEANER_NAME, REPLICATION_NAME, ".lock" };
+        int r = check_kind(state, TOPIC_NAME_METADATA "-0", S_IFDIR);
+        for (size_t i = 0; r == 0 && i < sizeof(names) / sizeof(names[0]); i++)
+                r = check_kind(state, names[i], S_IFREG);
+        return r ? r : check_metadata_kinds(state);
+}
+
 /* Looks before anything is written, so that a directory of somebody else stays as it is. */
 static int check_ownership(State *state) {
         MetaProperties meta;
         const char *reason = NULL;
-        int r = checkpoint_read_meta(state->config->data_dir, &meta, &reason);
+        int r = check_kinds(state);
+        if (r)
+                return r;
+        r = checkpoint_read_meta(state->config->data_dir, &meta, &reason);
         if (r == -EUCLEAN) {
                 char what[256];
                 snprintf(what, sizeof(what), "has a " META_NAME " that cannot be used (%s)", reason ? reason : "malformed");
@@ -420,11 +464,6 @@ int data_dir_write_checkpoints(State *state) {
 
 int data_dir_drop_stale_rows(State *state) {
         return state->deletions == state->checkpointed_deletions ? 0 : data_dir_write_checkpoints(state);
-}
-
-static bool ends_with(const char *name, const char *tail) {
-        size_t size = strlen(name), tail_size = strlen(tail);
-        return size > tail_size && strcmp(name + size - tail_size, tail) == 0;
 }
 
 static bool is_directory(const State *state, const char *name, unsigned char type) {

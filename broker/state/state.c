@@ -92,13 +92,13 @@ static bool retain(State *state, Partition *partition) {
         return r > 0;
 }
 
-/* Retention is by time, so it runs on an idle broker too, as rarely as Kafka's; a few logs a turn. */
+/* Retention is by time, so it runs on an idle broker too, as rarely as Kafka's; a few logs a turn, of which it cuts one, since that syncs. */
 static void run_retention(Timer *timer, State *state) {
         bool removed = false;
         if (list_is_empty(&state->retention_queue))
                 queue_retention(state);
-        for (int i = 0; i < RETENTIONS_PER_TURN && !list_is_empty(&state->retention_queue) && !state->failed; i++)
-                removed |= retain(state, container_of(list_pop(&state->retention_queue), Partition, retain));
+        for (int i = 0; i < RETENTIONS_PER_TURN && !removed && !list_is_empty(&state->retention_queue) && !state->failed; i++)
+                removed = retain(state, container_of(list_pop(&state->retention_queue), Partition, retain));
         if (removed)
                 checkpoint_later(state);
         flusher_start(state); /* it may have rolled some */
@@ -381,6 +381,8 @@ int state_close(State *state) {
 void state_abandon(State *state) {
         if (!state)
                 return;
+        state->failed = true;
+        state_commit(state); /* who waits for a write is told that it came to nothing */
         state->failed = true; /* whoever is released writes nothing more */
         flusher_give_up(state);
         transactions_close(state);

@@ -46,6 +46,7 @@ struct State {
         int32_t node_id;
         HashMap topics, topics_by_id, topics_by_collision;
         Heap timers;
+        bool is_running_timers;
         Worker flusher;        /* syncs that somebody waits for */
         Worker checker;        /* batches whose check takes long */
         Worker worker;         /* everything else that blocks, but for the cleaner */
@@ -98,7 +99,7 @@ int state_inspect(Config *config, int64_t now_ms, State **ret_state, bool *ret_c
 /* A clean stop: everything written and synced, the marker last. NULL is fine. 0 or -errno. */
 int state_close(State *state);
 
-/* As a crash would leave it: frees everything, writes nothing. For tests, and for a broker that failed. */
+/* As a crash would leave it: frees everything, writes nothing, and says so to whoever waits. For tests, and for a broker that failed. */
 void state_abandon(State *state);
 
 /* Something that waits for the end of the turn's writes. done() is called by state_commit() once, after unlinking. */

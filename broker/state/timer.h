@@ -14,7 +14,8 @@ struct Timer {
         void (*fire)(Timer *timer, State *state);
 };
 
-/* (Re)starts the timer to fire once when the monotonic clock reaches due_ms. 0 or -ENOMEM. */
+/* (Re)starts the timer to fire once when the monotonic clock reaches due_ms. 0 or -ENOMEM.
+ * What a timer sets while it fires waits for a later turn, so that long work can go in pieces. */
 int timer_set(State *state, Timer *timer, int64_t due_ms);
 /* Stops it; harmless when it is not running. */
 void timer_stop(State *state, Timer *timer);

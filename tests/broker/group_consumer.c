@@ -124,6 +124,12 @@ Test(group_consumer, target_is_computed_once_an_interval) {
         share();
 }
 
+Test(group_consumer, clock_that_goes_back_holds_up_no_target) {
+        go_on(&a);
+        fixture.state->now_ms -= 86400000;
+        share();
+}
+
 Test(group_consumer, silent_member_is_fenced_after_its_session) {
         share();
         state_fixture_advance(&fixture, 44000);
@@ -264,6 +270,20 @@ Test(group_consumer, pattern_finds_new_topics_ten_seconds_after_it_was_resolved)
         go_on(&a);
         state_fixture_advance(&fixture, 10);
         go_on(&a);
+        cr_assert_eq(a.owned.count, 7);
+}
+
+Test(group_consumer, clock_that_goes_back_hides_no_new_topics) {
+        use_pattern(&a, "t.?");
+        go_on(&a);
+        state_fixture_advance(&fixture, 10);
+        go_on(&a);
+        fixture.state->now_ms -= 86400000;
+        cr_assert_eq(topic_create(fixture.state, STR("t2"), 3, NULL, NULL), 0);
+        for (int i = 0; i < 2; i++) {
+                state_fixture_advance(&fixture, 11000);
+                go_on(&a);
+        }
         cr_assert_eq(a.owned.count, 7);
 }
 

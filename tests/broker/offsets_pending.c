@@ -107,6 +107,16 @@ Test(offsets_pending, that_are_not_written_do_not_exist) {
         assert_now_and_later(4, false);
 }
 
+Test(offsets_pending, that_are_under_way_when_the_process_dies_do_not_exist) {
+        OffsetToCommit wanted = { .topic = STR("t"), .metadata = STR(""), .offset = 5, .expire_ms = -1 };
+        OffsetsWait wait = { .done = on_written };
+        commit(0, 4);
+        cr_assert_eq(offsets_write(fixture.state, STR("g"), &wanted, 1, NULL, &wait), 0);
+        state_fixture_crash(&fixture);
+        cr_assert(written_count == 2 && written_code == KAFKA_COORDINATOR_NOT_AVAILABLE);
+        assert_now_and_later(4, false);
+}
+
 Test(offsets_pending, exist_though_nobody_waits_for_the_write) {
         OffsetToCommit wanted = { .topic = STR("t"), .metadata = STR(""), .offset = 5, .expire_ms = -1 };
         OffsetsWait wait = { .done = on_written };

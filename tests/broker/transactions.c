@@ -110,6 +110,14 @@ Test(transactions, time_runs_out) {
         cr_assert_eq(end(who, true, 0).code, KAFKA_PRODUCER_FENCED);
 }
 
+Test(transactions, a_clock_that_goes_back_gives_no_more_time_than_there_was) {
+        TransactionResult who = begin();
+        fixture.state->now_ms -= 86400000;
+        cr_assert_eq(add(who, 1), 0);
+        state_fixture_advance(&fixture, TIMEOUT_MS);
+        cr_assert_eq(it()->facts.status, TRANSACTION_COMPLETE_ABORT);
+}
+
 Test(transactions, what_is_out_of_time_and_cannot_be_written_is_tried_again_later) {
         begin();
         state_fixture_fail_writes(true);

@@ -15,6 +15,7 @@ client's version and then 'ok SCENARIO' for each of its scenarios, which check t
 
 What was run is recorded; tools/client_table.py makes README's table of it.
 """
+import os
 import pathlib
 import re
 import subprocess
@@ -30,7 +31,8 @@ BUILD_SECONDS = 1200
 @pytest.fixture(scope='session')
 def broker(tmp_path_factory):
     """One broker for all tests that leave it running."""
-    it = brokers.new(tmp_path_factory.mktemp('broker')).start()
+    # the tests write records of long ago, which retention would take from under them once the broker has run for some minutes
+    it = brokers.new(tmp_path_factory.mktemp('broker'), log_retention_check_interval_ms='86400000').start()
     yield it
     it.stop()
 
@@ -78,4 +80,15 @@ def go_build(tmp_path):
         subprocess.run([pathlib.Path(sys.executable).with_name('go'), 'build', '-o', program, '.'], cwd=directory, check=True,
                        timeout=BUILD_SECONDS)
         return program
+    return build
+
+
+@pytest.fixture
+def cargo_build():
+    """Builds a client's program in Rust and returns where it is. Its lock file, which names a registry, is made anew in a clone."""
+    def build(directory):
+        target = brokers.ROOT / '.cache/cargo'
+        settings = os.environ | {'CARGO_TARGET_DIR': str(target), 'ZSTD_SYS_USE_PKG_CONFIG': '1'}
+        subprocess.run(['cargo', 'build', '--quiet'], cwd=directory, check=True, timeout=BUILD_SECONDS, env=settings)
+        return target / 'debug' / f'odradek-{directory.name}'
     return build

@@ -42,6 +42,17 @@ static uint64_t picture(State *state) {
         return sum;
 }
 
+/* A log that is damaged after a clean stop is a torn one for the next start, if no checkpoint says how far it was on disk. */
+static bool serves_all(const State *state) {
+        HASHMAP_FOREACH(&state->topics, node) {
+                const Topic *topic = container_of(node, Topic, by_name);
+                for (int32_t i = 0; i < topic->partition_count; i++)
+                        if (!topic->partitions[i]->log)
+                                return false;
+        }
+        return true;
+}
+
 /* Timers that come back for ever are a fault of their own, but not one that this could tell from many. */
 static void pass_hours(State *state) {
         int64_t end_ms = state->mono_ms + HOURS_MS;
@@ -78,13 +89,14 @@ int life_lead(char *dir) {
         pass_hours(state);
         uint64_t before = picture(state);
         int64_t now_ms = state->now_ms;
+        bool comparable = serves_all(state);
         r = state_close(state);
         config_map_deinit(&config.broker);
         if (r)
                 return 0;
         r = start(&config, dir, now_ms, &state);
         FUZZ_CHECK(r == 0);
-        FUZZ_CHECK(picture(state) == before);
+        FUZZ_CHECK(!comparable || picture(state) == before);
         state_abandon(state);
         config_map_deinit(&config.broker);
         return 0;

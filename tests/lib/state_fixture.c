@@ -40,10 +40,8 @@ void state_fixture_reopen(StateFixture *fixture) {
 
 void state_fixture_crash(StateFixture *fixture) {
         int64_t now_ms = fixture->state->now_ms, mono_ms = fixture->state->mono_ms;
-        state_fixture_fail_writes(true);
-        state_commit(fixture->state);
-        state_fixture_fail_writes(false);
         state_abandon(fixture->state);
+        state_fixture_fail_writes(false);
         open_again(fixture, now_ms, mono_ms);
 }
 

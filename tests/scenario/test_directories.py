@@ -514,6 +514,27 @@ def test_symbolic_links_are_not_followed(sound, serve, tmp_path, what):
     assert before == (directories.digest(elsewhere) if what == 'partition' else elsewhere.read_bytes())
 
 
+@pytest.mark.parametrize('name', ['meta.properties', '.kafka_cleanshutdown', 'recovery-point-offset-checkpoint', '__cluster_metadata-0',
+                                  'replication-offset-checkpoint', 'log-start-offset-checkpoint', f'__cluster_metadata-0/{FILE}.log'])
+@pytest.mark.parametrize('how', ['link', 'other kind'])
+def test_files_of_the_broker_are_what_they_should_be(sound, tmp_path, name, how):
+    path = sound / name
+    path.rename(tmp_path / 'elsewhere')
+    if how == 'link':
+        path.symlink_to(tmp_path / 'elsewhere')
+    elif name == '__cluster_metadata-0':
+        path.write_text('')
+    else:
+        path.mkdir()
+    refused(sound, name, 'symbolic link' if how == 'link' else 'is no ', 'Nothing was changed')
+
+
+def test_a_start_behind_the_end_is_told(sound):
+    (sound / 'log-start-offset-checkpoint').write_text('0\n1\ngood 0 4000\n')
+    found, = check(sound, 0)['findings']
+    assert found['kind'] == 'odd' and found['file'] == str(sound / 'good-0') and '4000' in found['what']
+
+
 def test_another_topics_directory(sound, serve, tmp_path):
     shutil.copy(sound / 'good-0/partition.metadata', sound / 'bad-0/partition.metadata')
     found, = check(sound, 1)['findings']

@@ -324,6 +324,97 @@ Test(log, timestamps_are_found_exactly) {
         assert_ok(log_close(log, NOW));
 }
 
+static int spared;
+
+static bool spare(void) {
+        spared++;
+        return false;
+}
+
+static ssize_t full_pwritev(int fd, const struct iovec *parts, int count, off_t position) {
+        return errno = ENOSPC, -1;
+}
+
+static int full_open(const char *path, int flags, mode_t mode) {
+        return flags & O_CREAT ? (errno = ENOSPC, -1) : open(path, flags, mode);
+}
+
+/* Be it a write, the epoch that begins with it, or a new segment. */
+Test(log, only_who_may_takes_the_room_that_is_kept) {
+        LogOpen how = how_to_open();
+        LogAppend result;
+        how.config.segment_bytes = 200;
+        for (int i = 0; i < 2; i++) {
+                Log *log = open_log(how);
+                file_spare_space = spare;
+                for (int k = 0; k < 2; k++) {
+                        spared = 0;
+                        file_ops.pwritev = full_pwritev;
+                        cr_assert_eq(try_append(log, TEST_BATCH(.value_bytes = 100), &result), -ENOSPC);
+                        file_ops = FILE_OPS_SYSTEM;
+                        file_ops.open = full_open;
+                        if (k)
+                                cr_assert_eq(try_append(log, TEST_BATCH(.value_bytes = 100), &result), -ENOSPC);
+                        file_ops = FILE_OPS_SYSTEM;
+                        cr_assert_eq(spared > 0, i);
+                        append(log, TEST_BATCH(.value_bytes = 100));
+                }
+                file_spare_space = NULL;
+                log_abandon(log);
+                how.path = test_dir; /* a fresh one, of the broker's own */
+                how.spares_space = true;
+        }
+}
+
+static void append_at(Log *log, int count, int64_t now_ms) {
+        for (int i = 0; i < count; i++) {
+                size_t size;
+                uint8_t *data = make_batch(TEST_BATCH(.value_bytes = 100), &size);
+                LogAppend result;
+                assert_ok(log_append(log, data, size, LOG_ORIGIN_CLIENT, 0, now_ms, &result));
+                assert_ok(log_commit(log, now_ms));
+                free(data);
+        }
+}
+
+/* The largest timestamp goes on to count, for the index as for retention. */
+Test(log, nothing_is_lost_when_the_clock_goes_back) {
+        LogOpen how = how_to_open();
+        LogPosition position;
+        int64_t early = NOW - 86400000, first, last;
+        how.config.message_timestamp_log_append = true;
+        how.config.segment_bytes = 1000;
+        how.config.index_interval_bytes = 0;
+        how.config.segment_ms = how.config.retention_ms = 1000;
+        Log *log = open_log(how);
+        append_at(log, 9, NOW);
+        append_at(log, 20, early);
+        cr_assert_eq(log_retain(log, early), 0);
+        append_at(log, 5, early + 500);
+        for (int i = 0; i < 2; i++) {
+                cr_assert(log_start_offset(log) == 0 && log_end_offset(log) == 34);
+                for (int64_t offset = 0; offset < 34; offset++) {
+                        cr_assert_gt(read_from(log, offset, 1, true, &first, &last), 0);
+                        cr_assert_eq(first, offset);
+                }
+                assert_ok(log_find_timestamp(log, NOW, &position));
+                cr_assert(position.offset == 0 && position.timestamp_ms == NOW);
+                assert_ok(log_find_timestamp(log, early, &position));
+                cr_assert_eq(position.offset, 0);
+                assert_ok(log_find_timestamp(log, NOW + 1, &position));
+                cr_assert_eq(position.offset, -1);
+                if (i == 0) { /* a crash, and the clock is further back */
+                        log_abandon(log);
+                        how.now_ms = early - 86400000;
+                        log = open_log(how);
+                }
+        }
+        cr_assert_gt(log_retain(log, NOW + 1001), 0);
+        cr_assert_eq(log_start_offset(log), 34);
+        append_at(log, 1, NOW + 1001);
+        assert_ok(log_close(log, NOW));
+}
+
 Test(log, idle_open_log_is_small) {
         Log *log = open_log(how_to_open());
         append_many(log, 1);

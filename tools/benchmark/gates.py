@@ -46,6 +46,7 @@ ROWS = [
     Row('8,000 parked fetches: cost to a producer', 'parked_percent', '% more', LESS, limit=5),
     Row('recovery of an unflushed GiB', 'recovery_s', 's', LESS, times=10),
     Row('10,000 partitions: broker CPU a request', 'many_cpu_us', 'us', LESS, limit=2),
+    Row('- the first request to each', 'many_first_us', 'us', LESS),
     Row('- memory each', 'many_bytes', 'bytes', LESS, limit=4096),
     Row('- restart to first acknowledged produce', 'many_clean_s', 's', LESS, limit=0.5),
     Row('- the same after kill -9', 'many_killed_s', 's', LESS, limit=1),

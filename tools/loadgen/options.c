@@ -23,7 +23,7 @@ static const OptionRow rows[] = {
         NUMBER("--port", port), NUMBER("--pid", pid), NUMBER("--topics", topics), NUMBER("--partitions", partitions),
         NUMBER("--records", records), NUMBER("--record-bytes", record_bytes), NUMBER("--acks", acks),
         NUMBER("--connections", connections), NUMBER("--in-flight", in_flight), NUMBER("--requests", requests),
-        NUMBER("--rate", rate), NUMBER("--bytes", bytes), NUMBER("--groups", groups), NUMBER("--wait-ms", wait_ms),
+        NUMBER("--rate", rate), NUMBER("--unmeasured", unmeasured), NUMBER("--bytes", bytes), NUMBER("--groups", groups), NUMBER("--wait-ms", wait_ms),
         NUMBER("--check-every", check_every), NUMBER("--expect", expect), NUMBER("--rounds", rounds), NUMBER("--create", create),
 };
 
@@ -47,7 +47,7 @@ Options options_parse(int argc, char **argv) {
                         die("%s %s is no number", argv[i], argv[i + 1]);
         }
         if (options.topics < 1 || options.partitions < 1 || options.records < 1 || options.connections < 1 || options.in_flight < 1 ||
-            options.requests < 1 || options.rate < 0 || options.groups < 1 || options.check_every < 1 || options.rounds < 1)
+            options.requests < 1 || options.unmeasured < 0 || options.unmeasured >= options.requests || options.rate < 0 || options.groups < 1 || options.check_every < 1 || options.rounds < 1)
                 die("a number is out of its range");
         return options;
 }

@@ -7,9 +7,10 @@
 #define SAMPLE_OFFSET 0x1122334455667708
 
 void print_result(const char *more, const PumpResult *result) {
-        printf("{%s\"requests\": %lld, \"seconds\": %.6f, \"bytes_out\": %lld, \"bytes_in\": %lld, \"own_cpu_s\": %.6f, \"broker_cpu_s\": %.6f",
+        printf("{%s\"requests\": %lld, \"seconds\": %.6f, \"bytes_out\": %lld, \"bytes_in\": %lld, \"own_cpu_s\": %.6f, \"broker_cpu_s\": %.6f, "
+               "\"unmeasured_cpu_s\": %.6f",
                more, (long long)result->requests, result->seconds, (long long)result->bytes_out, (long long)result->bytes_in,
-               result->own_cpu_s, result->broker_cpu_s);
+               result->own_cpu_s, result->broker_cpu_s, result->unmeasured_cpu_s);
         static const struct { const char *name; double part; } quantiles[] = { { "p50", .5 }, { "p90", .9 }, { "p99", .99 }, { "p999", .999 } };
         for (size_t i = 0; i < sizeof(quantiles) / sizeof(quantiles[0]); i++)
                 printf(", \"%s_us\": %.1f", quantiles[i].name, (double)histogram_quantile(&result->latency_ns, quantiles[i].part) / 1e3);
@@ -157,7 +158,7 @@ void workload_produce(const Options *options) {
         pump_run(&plan, &result);
         check_offsets(&produce);
         char more[64];
-        snprintf(more, sizeof(more), "\"records\": %lld, ", (long long)(result.requests * options->records));
+        snprintf(more, sizeof(more), "\"records\": %lld, ", (long long)((result.requests + options->unmeasured) * options->records));
         print_result(more, &result);
         ring_deinit(&produce.ring);
         free(produce.acknowledged);

@@ -36,6 +36,7 @@ struct Pump {
         int32_t count;
         int epoll;
         int64_t queued, answered, begin_ns, now_ns;
+        int64_t since_ns, since_own_cpu_ns, since_broker_cpu_ns; /* what is measured began then */
         uint8_t *received;
         PumpResult *result;
 };
@@ -62,6 +63,24 @@ void ring_deinit(Ring *ring) {
 
 int64_t pump_scheduled_ns(const Pump *pump, int64_t i) {
         return pump->begin_ns + (int64_t)((__int128)i * NS_PER_S / pump->plan->options->rate);
+}
+
+static void begin_measuring(Pump *pump) {
+        int64_t broker_cpu = cpu_ns(pump->plan->options->pid);
+        double before = (double)(broker_cpu - pump->since_broker_cpu_ns) / NS_PER_S;
+        memset(pump->result, 0, sizeof(*pump->result));
+        pump->result->unmeasured_cpu_s = pump->answered ? before : 0;
+        pump->since_broker_cpu_ns = broker_cpu;
+        pump->since_own_cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+        pump->since_ns = now_ns();
+}
+
+static void end_measuring(Pump *pump) {
+        PumpResult *result = pump->result;
+        result->seconds = (double)(now_ns() - pump->since_ns) / NS_PER_S;
+        result->own_cpu_s = (double)(clock_ns(CLOCK_PROCESS_CPUTIME_ID) - pump->since_own_cpu_ns) / NS_PER_S;
+        result->broker_cpu_s = (double)(cpu_ns(pump->plan->options->pid) - pump->since_broker_cpu_ns) / NS_PER_S;
+        result->requests = pump->answered - pump->plan->options->unmeasured;
 }
 
 static int32_t next_slot(const Ring *ring, int32_t slot) {
@@ -138,7 +157,8 @@ static void take_answer(Pump *pump, PumpConnection *connection, const uint8_t *f
         histogram_add(&pump->result->latency_ns, pump->now_ns - since);
         connection->slot_answered = next_slot(pump->plan->ring, slot);
         connection->answered++;
-        pump->answered++;
+        if (++pump->answered == options->unmeasured)
+                begin_measuring(pump);
 }
 
 /* Takes the whole answers at data; returns the bytes they had. */
@@ -278,14 +298,10 @@ void pump_run(const PumpPlan *plan, PumpResult *ret_result) {
         if (pump.epoll < 0 || !pump.connections || !pump.received)
                 die("out of memory");
         prctl(PR_SET_TIMERSLACK, 1UL);
-        memset(ret_result, 0, sizeof(*ret_result));
         connect_all(&pump);
-        int64_t broker_cpu = cpu_ns(plan->options->pid), own_cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+        begin_measuring(&pump);
         pump.begin_ns = pump.now_ns = now_ns();
         run(&pump);
-        ret_result->seconds = (double)(now_ns() - pump.begin_ns) / NS_PER_S;
-        ret_result->own_cpu_s = (double)(clock_ns(CLOCK_PROCESS_CPUTIME_ID) - own_cpu) / NS_PER_S;
-        ret_result->broker_cpu_s = (double)(cpu_ns(plan->options->pid) - broker_cpu) / NS_PER_S;
-        ret_result->requests = pump.answered;
+        end_measuring(&pump);
         close_all(&pump);
 }

@@ -43,8 +43,9 @@ typedef struct PumpPlan {
 } PumpPlan;
 
 typedef struct PumpResult {
-        int64_t requests, bytes_out, bytes_in;
+        int64_t requests, bytes_out, bytes_in; /* without the unmeasured ones */
         double seconds, own_cpu_s, broker_cpu_s;
+        double unmeasured_cpu_s; /* the broker's, for those */
         Histogram latency_ns; /* against the scheduled time when a rate is given, else against the sending */
 } PumpResult;
 

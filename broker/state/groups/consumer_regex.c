@@ -204,6 +204,8 @@ static bool is_walk_due(const State *state, const ConsumerGroup *consumer) {
         if (!consumer->regexes.count || consumer->scan)
                 return false;
         last_walk(consumer, &walked_ms, &version, &unresolved);
+        if (state->now_ms < walked_ms) /* the clock went back */
+                return true;
         if (walked_ms != INT64_MIN && state->now_ms <= walked_ms + REFRESH_INTERVAL_MIN_MS)
                 return false;
         return unresolved > 0 || version < state->topics_created_version ||

@@ -12,7 +12,8 @@
 
 static bool may_compute(const State *state, const ConsumerGroup *consumer) {
         int32_t interval_ms = group_consumer_setting(state, consumer->group, "consumer.assignment.interval.ms");
-        return consumer->target_ms == 0 || interval_ms == 0 || state->now_ms >= consumer->target_ms + interval_ms;
+        bool went_back = state->now_ms < consumer->target_ms; /* the clock, and until it is there again is too long */
+        return consumer->target_ms == 0 || interval_ms == 0 || went_back || state->now_ms >= consumer->target_ms + interval_ms;
 }
 
 typedef struct Vote {

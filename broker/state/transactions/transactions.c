@@ -35,7 +35,8 @@ static void on_timer(Timer *timer, State *state) {
 }
 
 void transaction_set_timer(State *state, Transaction *txn, int64_t at_least_ms) {
-        int64_t passed_ms = state->now_ms - txn->facts.start_ms, left_ms = txn->facts.timeout_ms - passed_ms;
+        int64_t passed_ms = state->now_ms > txn->facts.start_ms ? state->now_ms - txn->facts.start_ms : 0; /* clocks may go back */
+        int64_t left_ms = txn->facts.timeout_ms - passed_ms;
         if (txn->facts.status != TRANSACTION_ONGOING)
                 timer_stop(state, &txn->timer);
         else if (timer_set(state, &txn->timer, state->mono_ms + (left_ms > at_least_ms ? left_ms : at_least_ms)) < 0)

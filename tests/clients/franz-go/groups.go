@@ -120,3 +120,31 @@ func kip848(ctx context.Context) {
 		same("the type of "+topic, listed[topic].GroupType, "consumer")
 	}
 }
+
+func pause(ctx context.Context) {
+	topic := newTopic(ctx, "pause", 2)
+	m := join(ctx, topic)
+	defer m.leave(ctx)
+	until(ctx, func() bool {
+		m.Lock()
+		defer m.Unlock()
+		return len(m.parts) == 2
+	})
+	m.PauseFetchPartitions(map[string][]int32{topic: {0}})
+	for partition := range int32(2) {
+		produce(ctx, topic, partition, numbers(10*int(partition), 10))
+	}
+	m.reads(ctx, numbers(10, 10))
+	m.ResumeFetchPartitions(map[string][]int32{topic: {0}})
+	m.reads(ctx, append(numbers(10, 10), numbers(0, 10)...))
+}
+
+// reads waits until a member has read those values, and no others.
+func (m *member) reads(ctx context.Context, values []string) {
+	until(ctx, func() bool {
+		m.Lock()
+		defer m.Unlock()
+		return len(m.values) >= len(values)
+	})
+	same("values", m.values, values)
+}

@@ -241,7 +241,7 @@ func version() string {
 
 func main() {
 	address, name = os.Args[1], os.Args[2]
-	ctx, cancel := context.WithTimeout(context.Background(), 120*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Second)
 	defer cancel()
 	admin = kadm.NewClient(client())
 	defer admin.Close()
@@ -250,7 +250,7 @@ func main() {
 		name string
 		run  func(context.Context)
 	}{{"records", records}, {"codecs", codecs}, {"big", big}, {"times", times}, {"group", group}, {"kip848", kip848},
-		{"transactions", transactions}, {"admin", administration}} {
+		{"transactions", transactions}, {"pause", pause}, {"admin", administration}} {
 		scenario.run(ctx)
 		fmt.Println("ok", scenario.name)
 	}

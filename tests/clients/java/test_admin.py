@@ -71,8 +71,9 @@ def test_the_quorum_is_one_node(newer_tools):
     assert int(rows['HighWatermark']) > 0
     [voter] = json.loads(rows['CurrentVoters'])
     assert voter['id'] == 1
-    _, row = newer_tools.address_first('kafka-metadata-quorum', 'describe', '--replication').splitlines()
-    assert row.split()[0] == '1' and row.split()[-1] == 'Leader'
+    for options in (), ('--human-readable',):
+        _, row = newer_tools.address_first('kafka-metadata-quorum', 'describe', '--replication', *options).splitlines()
+        assert row.split()[0] == '1' and row.split()[-1] == 'Leader' and ('ms ago' in row) == bool(options)
 
 
 def test_producers_of_a_partition(newer_tools, name):
@@ -81,6 +82,14 @@ def test_producers_of_a_partition(newer_tools, name):
     header, row = newer_tools.address_first('kafka-transactions', 'describe-producers', '--topic', name, '--partition', '0').splitlines()
     producer = dict(zip(header.split(), row.split()))
     assert (producer['ProducerEpoch'], producer['LastSequence'], producer['CurrentTransactionStartOffset']) == ('0', '1', 'None')
+
+
+def test_the_cluster_is_described(tools):
+    cluster = re.fullmatch(r'Cluster ID: (\S+)\n', tools.run('kafka-cluster', 'cluster-id'))
+    assert re.fullmatch(r'[A-Za-z0-9_-]{22}', cluster[1])
+    if tools.version >= '4':
+        _, row = tools.run('kafka-cluster', 'list-endpoints').splitlines()
+        assert row.split()[:3] == ['1', 'localhost', str(tools.broker.port)]
 
 
 def test_a_broker_cannot_unregister_itself(newer_tools):

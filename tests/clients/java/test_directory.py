@@ -5,6 +5,7 @@ byte."""
 import json
 import os
 import subprocess
+import time
 
 import broker as brokers
 import confluent_kafka
@@ -13,7 +14,7 @@ import picture
 import pytest
 
 ENDS = ('stopped', 'killed')
-GROUPS = ('group-one', 'group-two')
+GROUPS = ('group-one', 'group-two', 'group-transactional', 'group-pending', 'group-848')
 SEGMENT = str(1 << 20)  # the least that is allowed
 
 
@@ -30,7 +31,7 @@ def write(broker, topic, count, codec='none', size=50, **settings):
 
 
 def write_transactions(broker, topic):
-    """A committed and an aborted one, and offsets that go with them."""
+    """Committed and aborted ones, and offsets that go with them."""
     producer = confluent_kafka.Producer({'bootstrap.servers': broker.address, 'transactional.id': f'writer of {topic}'})
     producer.init_transactions(60)
     for number in range(6):
@@ -38,7 +39,57 @@ def write_transactions(broker, topic):
         for partition in range(2):
             producer.produce(topic, f'transaction {number}', partition=partition)
         producer.flush(60)
+        commit_in_transaction(broker, producer, 'group-transactional', number)
         (producer.abort_transaction if number % 2 else producer.commit_transaction)(60)
+
+
+def commit_in_transaction(broker, producer, group, offset):
+    consumer = confluent_kafka.Consumer({'bootstrap.servers': broker.address, 'group.id': group})
+    producer.send_offsets_to_transaction([confluent_kafka.TopicPartition('events-gzip', 0, offset)], consumer.consumer_group_metadata(), 60)
+    consumer.close()
+
+
+def begin_transaction(broker):
+    """One that nobody ends; the next owner of the directory finds it."""
+    producer = confluent_kafka.Producer({'bootstrap.servers': broker.address, 'transactional.id': 'left open', 'transaction.timeout.ms': 900000})
+    producer.init_transactions(60)
+    producer.begin_transaction()
+    producer.produce('left-open', 'perhaps', partition=0)
+    producer.flush(60)
+    commit_in_transaction(broker, producer, 'group-pending', 3)
+    write(broker, 'left-open', 3)
+
+
+def end_transaction(broker):
+    """Whoever has its id after that begins by aborting it."""
+    before = stable_offset(broker)
+    producer = confluent_kafka.Producer({'bootstrap.servers': broker.address, 'transactional.id': 'left open'})
+    producer.init_transactions(60)
+    client = picture.Client(broker)
+    assert before == 0 and stable_offset(broker) == client.offset('left-open', 0, -1) == 5
+    assert client.committed('group-pending') == {}
+    client.close()
+
+
+def stable_offset(broker):
+    client = picture.Client(broker)
+    row = {'partition_index': 0, 'timestamp': -1}
+    answer = client.call('ListOffsets', 5, {'replica_id': -1, 'isolation_level': 1, 'topics': [{'name': 'left-open', 'partitions': [row]}]},
+                         lambda a: a['topics'][0]['partitions'][0]['error_code'] == 0)
+    client.close()
+    return answer['topics'][0]['partitions'][0]['offset']
+
+
+def consume_848(broker):
+    """A group of the newer protocol, whose member leaves."""
+    consumer = confluent_kafka.Consumer({'bootstrap.servers': broker.address, 'group.id': 'group-848', 'group.protocol': 'consumer',
+                                         'auto.offset.reset': 'earliest', 'enable.auto.commit': False})
+    consumer.subscribe(['events-lz4'])
+    end = time.monotonic() + 60
+    while not consumer.poll(0.2):
+        assert time.monotonic() < end
+    consumer.commit(offsets=[confluent_kafka.TopicPartition('events-lz4', 1, 7)], asynchronous=False)
+    consumer.close()
 
 
 def fill(broker):
@@ -51,15 +102,19 @@ def fill(broker):
     client.create('shortened', 1, segment_bytes=SEGMENT, max_message_bytes='500000')
     client.create('empty', 3)
     client.create('transactions', 2)
-    write_transactions(broker, 'transactions')
+    client.create('left-open', 1)
     for codec in picture.CODECS:
         write(broker, f'events-{codec}', 3000 if codec == 'none' else 500, codec, 1000, **{'enable.idempotence': codec != 'none'})
+    write_transactions(broker, 'transactions')
+    begin_transaction(broker)
+    if broker.HAS_848:
+        consume_848(broker)
     write(broker, 'compacted', 200)
     write(broker, 'deleted', 10)
     write(broker, 'shortened', 2500, size=1000)
     client.delete_records('shortened', 0, 1411)
     client.call('DeleteTopics', 5, {'topic_names': ['deleted'], 'timeout_ms': 30000})
-    for group in GROUPS:
+    for group in GROUPS[:2]:
         client.commit(group, 'events-gzip', {0: 5, 1: 7})
         client.commit(group, 'shortened', {0: 1500})
     client.commit(GROUPS[0], 'events-gzip', {0: 11})
@@ -78,6 +133,8 @@ def write_more(broker):
     client.create(f'from-{type(broker).__name__}-{broker.turn}', 1, retention_ms='7200000')
     write(broker, f'from-{type(broker).__name__}-{broker.turn}', 5)
     write_transactions(broker, 'transactions')
+    if broker.turn == 0 and stable_offset(broker) == 0:
+        end_transaction(broker)
     client.commit(GROUPS[1], 'events-gzip', {0: 60 + broker.turn})
     client.close()
     broker.turn += 1
@@ -97,11 +154,15 @@ def broker_epoch(path):
 
 
 class Odradek(brokers.Odradek):
-    turn = 0
+    turn, HAS_848 = 0, True
 
 
 class Kafka(brokers.Kafka):
     turn = 0
+
+    @property
+    def HAS_848(self):
+        return self.version.startswith('4.')
 
 
 class Standalone(Kafka):
@@ -164,11 +225,13 @@ def test_graduation(started, tmp_path, how):
     fill(ours)
     before = picture.take(ours, GROUPS)
     assert before['shortened'][2][0][0] == 1411 and before['groups']['group-one'][('events-gzip', 0)] == (11, 'at 11')
+    assert before['groups']['group-transactional'] == {('events-gzip', 0): (4, '')} and not before['groups']['group-pending']
+    assert before['groups']['group-848'] == {('events-lz4', 1): (7, '')} and stable_offset(ours) == 0
     end(ours, how)
     picture.check_offline(tmp_path / 'data')
 
     kafka = started(Graduate)
-    assert picture.take(kafka, GROUPS) == before
+    assert picture.take(kafka, GROUPS) == before and stable_offset(kafka) == 0
     write_more(kafka)
     after = picture.take(kafka, GROUPS)
     groups, later = before.pop('groups'), after.pop('groups')
@@ -190,7 +253,7 @@ def test_the_way_back(started, tmp_path, kind, version, how):
     picture.check_offline(tmp_path / 'data')
 
     ours = started(Odradek)
-    assert picture.take(ours, GROUPS) == before
+    assert picture.take(ours, GROUPS) == before and stable_offset(ours) == 0
     write_more(ours)
     middle = picture.take(ours, GROUPS)
     end(ours, how)

@@ -69,6 +69,13 @@ def test_offsets_are_found_and_records_deleted(tools, name, tmp_path):
     assert offsets('kafka-get-offsets', '--topic', name, *where) == f'{name}:0:{ends[0]}\n{name}:1:{ends[1]}\n'
     assert offsets('kafka-get-offsets', '--topic', name, *where, '--time', '-2') == f'{name}:0:0\n{name}:1:0\n'
 
+    if not tools.old:
+        first = tools.consume(name, 1, '--partition', '0', '--offset', 'earliest', tools.formatter, 'print.timestamp=true')[0]
+        stamp = re.match(r'CreateTime:(\d+)', first)[1]
+        for when, found in (stamp, 0), ('latest', ends[0]), ('earliest', 0), ('-4', 0):
+            assert offsets('kafka-get-offsets', '--topic-partitions', f'{name}:0', '--time', when) == f'{name}:0:{found}\n', when
+        assert re.fullmatch(rf'{name}:0:\d+\n', offsets('kafka-get-offsets', '--topic-partitions', f'{name}:0', '--time', 'max-timestamp'))
+
     plan = tmp_path / 'plan.json'
     plan.write_text('{"version": 1, "partitions": [{"topic": "%s", "partition": 0, "offset": 1}]}' % name)
     assert 'low_watermark: 1' in tools.run('kafka-delete-records', '--offset-json-file', str(plan))

@@ -1,6 +1,8 @@
 """kafka-topics, kafka-configs and kafka-broker-api-versions: what people try after the tutorial's first topic."""
 import re
 
+from tools import Tools
+
 APIS = ['Produce', 'Fetch', 'ListOffsets', 'Metadata', 'OffsetCommit', 'OffsetFetch', 'FindCoordinator', 'JoinGroup',
         'Heartbeat', 'LeaveGroup', 'SyncGroup', 'DescribeGroups', 'ListGroups', 'ApiVersions', 'CreateTopics',
         'DeleteTopics', 'InitProducerId', 'DescribeConfigs', 'CreatePartitions', 'DeleteGroups', 'OffsetDelete',
@@ -83,6 +85,28 @@ def test_configs_are_described_and_altered(tools, name):
     assert re.search(r'^  segment.bytes=1073741824 sensitive=false', every, re.M)
     tools.run('kafka-configs', '--alter', *entity, '--delete-config', 'retention.ms')
     assert 'retention.ms=1234567' not in tools.run('kafka-configs', '--describe', *entity)
+
+
+def test_configs_of_brokers_are_described_and_altered(own_broker, toolboxes, recorded, version):
+    """Those of one broker go before those of all."""
+    tools, key = recorded(Tools(version, own_broker, toolboxes)), 'log.retention.ms'
+    one, all_of_them = [('--entity-type', 'brokers', *which) for which in (('--entity-name', '1'), ('--entity-default',))]
+    tools.run('kafka-configs', '--alter', *all_of_them, '--add-config', f'{key}=7000000,log.cleaner.threads=2')
+    tools.run('kafka-configs', '--alter', *one, '--add-config', f'{key}=8000000')
+    described = tools.run('kafka-configs', '--describe', *all_of_them)
+    assert re.search(rf'^  {key}=7000000 sensitive=false synonyms=\{{DYNAMIC_DEFAULT_BROKER_CONFIG:{key}=7000000', described, re.M)
+    wanted = f'DYNAMIC_BROKER_CONFIG:{key}=8000000, DYNAMIC_DEFAULT_BROKER_CONFIG:{key}=7000000'
+    assert f'  {key}=8000000 sensitive=false synonyms={{{wanted}' in tools.run('kafka-configs', '--describe', *one)
+    every = tools.run('kafka-configs', '--describe', '--all', *one)
+    assert f'  {key}=8000000 sensitive=false synonyms={{{wanted}' in every
+    assert re.search(r'^  log.cleaner.threads=2 sensitive=false synonyms=\{DYNAMIC_DEFAULT_BROKER_CONFIG:log.cleaner.threads=2, '
+                     r'DEFAULT_CONFIG:log.cleaner.threads=1\}$', every, re.M) and len(every.splitlines()) > 300
+    assert 'Cannot update these configs dynamically: [broker.id]' in tools.fails('kafka-configs', '--alter', *one, '--add-config', 'broker.id=2')
+    tools.run('kafka-configs', '--alter', *one, '--delete-config', key)
+    assert f'  {key}=' not in tools.run('kafka-configs', '--describe', *one)
+    tools.run('kafka-configs', '--alter', *all_of_them, '--delete-config', f'{key},log.cleaner.threads')
+    assert f'  {key}=' not in tools.run('kafka-configs', '--describe', *all_of_them)
+    assert '  root=' in tools.run('kafka-configs', '--describe', '--entity-type', 'broker-loggers', '--entity-name', '1')
 
 
 def test_every_api_of_the_tutorial_is_usable(tools):

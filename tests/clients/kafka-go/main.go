@@ -246,7 +246,7 @@ func version() string {
 
 func main() {
 	address, name = os.Args[1], os.Args[2]
-	ctx, cancel := context.WithTimeout(context.Background(), 120*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Second)
 	defer cancel()
 	client = &kafka.Client{Addr: kafka.TCP(address)}
 	fmt.Println(version())

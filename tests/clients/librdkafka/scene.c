@@ -150,7 +150,7 @@ Member *member_new(const char *topic, bool is_classic) {
         Member *member = calloc(1, sizeof(*member));
         rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
         assert(member);
-        member->client = is_classic ? client_new(RD_KAFKA_CONSUMER, "group.id", topic, "heartbeat.interval.ms", "300", NULL) :
+        member->client = is_classic ? client_new(RD_KAFKA_CONSUMER, "group.id", topic, "heartbeat.interval.ms", "300", "session.timeout.ms", "30000", NULL) :
                                       client_new(RD_KAFKA_CONSUMER, "group.id", topic, "group.protocol", "consumer", NULL);
         rd_kafka_topic_partition_list_add(topics, topic, RD_KAFKA_PARTITION_UA);
         assert(!rd_kafka_subscribe(member->client, topics));

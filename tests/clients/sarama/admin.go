@@ -68,12 +68,7 @@ func configure(topic string) {
 // groups reads what is left of a topic of 10 records as a group, and looks at it.
 func groups(topic string) {
 	m := join(topic, sarama.NewBalanceStrategyRange())
-	until("6 records", func() bool {
-		m.Lock()
-		defer m.Unlock()
-		return len(m.values) >= 6
-	})
-	same("what is left", m.values, numbers(4, 6))
+	m.reads(numbers(4, 6))
 	listed, err := admin.ListConsumerGroups()
 	check(err)
 	same("is listed", listed[topic], "consumer")

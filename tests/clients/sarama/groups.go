@@ -118,13 +118,18 @@ func comeAndGo(topic string, strategy sarama.BalanceStrategy) {
 	// The group goes on where it was committed: only what came later is read.
 	check(produce(topic, 3, numbers(40, 2), nil))
 	last := join(topic, strategy)
-	until("what came later", func() bool {
-		last.Lock()
-		defer last.Unlock()
-		return len(last.values) >= 2
-	})
+	last.reads(numbers(40, 2))
 	last.leave()
-	same("what came later", last.values, numbers(40, 2))
+}
+
+// reads waits until a member has read those values, and no others.
+func (m *member) reads(values []string) {
+	until("its reads", func() bool {
+		m.Lock()
+		defer m.Unlock()
+		return len(m.values) >= len(values)
+	})
+	same("values", m.values, values)
 }
 
 func group() {
@@ -135,4 +140,22 @@ func group() {
 	for _, strategy := range strategies {
 		comeAndGo(newTopic("group-"+strategy.Name(), 4), strategy)
 	}
+}
+
+func pause() {
+	topic := newTopic("pause", 2)
+	m := join(topic, sarama.NewBalanceStrategyRange())
+	defer m.leave()
+	until("two partitions", func() bool {
+		m.Lock()
+		defer m.Unlock()
+		return len(m.parts) == 2
+	})
+	m.Pause(map[string][]int32{topic: {0}})
+	for partition := range int32(2) {
+		check(produce(topic, partition, numbers(10*int(partition), 10), nil))
+	}
+	m.reads(numbers(10, 10))
+	m.Resume(map[string][]int32{topic: {0}})
+	m.reads(append(numbers(10, 10), numbers(0, 10)...))
 }

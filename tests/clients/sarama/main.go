@@ -26,7 +26,7 @@ var (
 
 const (
 	epochMs = 1700000000000
-	limit   = 30 * time.Second // only against hanging for ever
+	limit   = 60 * time.Second // only against hanging for ever
 )
 
 func check(err error) {
@@ -238,7 +238,7 @@ func main() {
 		name string
 		run  func()
 	}{{"records", records}, {"codecs", codecs}, {"big", big}, {"times", times}, {"group", group}, {"transactions", transactions},
-		{"admin", administration}} {
+		{"pause", pause}, {"admin", administration}} {
 		scenario.run()
 		fmt.Println("ok", scenario.name)
 	}

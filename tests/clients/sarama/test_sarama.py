@@ -10,4 +10,4 @@ HERE = pathlib.Path(__file__).parent
 @pytest.mark.timeout(1500)  # it may be the first that is built
 @pytest.mark.parametrize('version', ['0.11.0.0', 'default', '4.3.1'])
 def test_sarama(run_client, go_build, version):
-    run_client('sarama', [go_build(HERE), version], 'records codecs big times group transactions admin', HERE)
+    run_client('sarama', [go_build(HERE), version], 'records codecs big times group transactions pause admin', HERE)

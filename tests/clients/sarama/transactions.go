@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -22,21 +23,29 @@ func send(producer sarama.SyncProducer, topic, value string) error {
 	return err
 }
 
-func transactions() {
-	source, target := newTopic("source", 1), newTopic("target", 1)
-	check(produce(source, 0, numbers(0, 6), nil))
-	next, stop := reading(source, sarama.OffsetOldest, nil)
-	defer stop()
+// copier is a group member that copies pairs of records in transactions, the offsets in them; it aborts the second.
+type copier struct {
+	target string
+	cancel context.CancelFunc
+}
+
+func (c copier) Setup(sarama.ConsumerGroupSession) error   { return nil }
+func (c copier) Cleanup(sarama.ConsumerGroupSession) error { return nil }
+
+func (c copier) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
+	defer c.cancel()
 	producer := transactional(name)
 	for _, commit := range []bool{true, false, true} {
 		check(producer.BeginTxn())
-		for _, message := range next(2) {
+		for range 2 {
+			message := <-claim.Messages()
 			value := string(message.Value)
 			if !commit {
 				value += " aborted"
 			}
-			check(send(producer, target, value))
-			check(producer.AddMessageToTxn(message, source, nil))
+			check(send(producer, c.target, value))
+			check(producer.AddMessageToTxnWithGroupMetadata(message,
+				sarama.NewConsumerGroupMetadataFromSession(session, message.Topic, nil), nil))
 		}
 		if commit {
 			check(producer.CommitTxn())
@@ -44,7 +53,18 @@ func transactions() {
 			check(producer.AbortTxn())
 		}
 	}
-	check(producer.Close())
+	return producer.Close()
+}
+
+func transactions() {
+	source, target := newTopic("source", 1), newTopic("target", 1)
+	check(produce(source, 0, numbers(0, 6), nil))
+	group, err := sarama.NewConsumerGroup([]string{address}, source, config(nil))
+	check(err)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	check(group.Consume(ctx, []string{source}, copier{target, cancel}))
+	same("how it ended", ctx.Err(), context.Canceled)
+	check(group.Close())
 	same("committed", readValues(target, 4, readCommitted), append(numbers(0, 2), numbers(4, 2)...))
 	same("all", readValues(target, 6, nil), append(append(numbers(0, 2), "event 2 aborted", "event 3 aborted"), numbers(4, 2)...))
 	same("the group's offset", committed(source, 0), int64(6))
