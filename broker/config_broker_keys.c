@@ -186,7 +186,7 @@ const ConfigKey broker_config_keys[] = {
         { "metrics.num.samples", CONFIG_TYPE_INT, "2", .min = 1, .max = INT32_MAX, .read_only = true },
         { "metrics.recording.level", CONFIG_TYPE_STRING, "INFO", .read_only = true },
         { "metrics.sample.window.ms", CONFIG_TYPE_LONG, "30000", .min = 1, .max = INT64_MAX, .read_only = true },
-        { "min.insync.replicas", CONFIG_TYPE_INT, "1", .min = 1, .max = INT32_MAX, .documentation = "Replicas that acks=all waits for; above 1 refuses such writes on one node." },
+        { "min.insync.replicas", CONFIG_TYPE_INT, "1", .min = 1, .max = INT32_MAX, .documentation = "Replicas that acks=all waits for, at most as many as there are: here the one." },
         { "node.id", CONFIG_TYPE_INT, NULL, .min = 0, .max = INT32_MAX, .read_only = true, .documentation = "Id of this node." },
         { "num.io.threads", CONFIG_TYPE_INT, "8", .min = 1, .max = INT32_MAX },
         { "num.network.threads", CONFIG_TYPE_INT, "3", .min = 1, .max = INT32_MAX },

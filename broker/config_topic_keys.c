@@ -23,7 +23,7 @@ const ConfigKey topic_config_keys[] = {
         { "message.timestamp.type", CONFIG_TYPE_STRING, "CreateTime", .synonym = "log.message.timestamp.type", .valid = "CreateTime,LogAppendTime", .documentation = "CreateTime: of the producer; LogAppendTime: of the broker." },
         { "min.cleanable.dirty.ratio", CONFIG_TYPE_DOUBLE, "0.5", .min = 0, .max = 1, .synonym = "log.cleaner.min.cleanable.ratio", .documentation = "Share of uncompacted bytes from which on a log is compacted." },
         { "min.compaction.lag.ms", CONFIG_TYPE_LONG, "0", .min = 0, .max = INT64_MAX, .synonym = "log.cleaner.min.compaction.lag.ms", .documentation = "Time for which a record is not compacted." },
-        { "min.insync.replicas", CONFIG_TYPE_INT, "1", .min = 1, .max = INT32_MAX, .synonym = "min.insync.replicas", .documentation = "Replicas that acks=all waits for; above 1 refuses such writes on one node." },
+        { "min.insync.replicas", CONFIG_TYPE_INT, "1", .min = 1, .max = INT32_MAX, .synonym = "min.insync.replicas", .documentation = "Replicas that acks=all waits for, at most as many as there are: here the one." },
         { "preallocate", CONFIG_TYPE_BOOLEAN, "false", .synonym = "log.preallocate" },
         { "remote.log.copy.disable", CONFIG_TYPE_BOOLEAN, "false" },
         { "remote.log.delete.on.disable", CONFIG_TYPE_BOOLEAN, "false" },

@@ -6,6 +6,7 @@ from cases.common import Case, versions
 from cases.compression import compression_cases
 from cases.configs import config_cases
 from cases.consumer_groups import consumer_group_cases
+from cases.effects import effect_cases
 from cases.groups import group_cases
 from cases.produce import produce_cases
 from cases.read import read_cases, record_deletion_cases
@@ -39,3 +40,4 @@ def all_cases():
     yield from admin_cases()
     yield from bad_input_cases()
     yield from all_config_cases()
+    yield from effect_cases()

@@ -292,6 +292,8 @@ def level_cases():
         yield old.describe(f'fenced at level {level}')
         yield old.add(3, [0], f'at level {level}, again')
         yield old.end(4, True, f'at level {level}')
+        if level == 0:
+            continue  # such a producer hangs for ever on Kafka, which has no way to write what it is
         yield new.init(5)
         yield new.produce(12, 0, f'adds by itself at level {level}')
         yield new.end(5, True, f'at level {level}')
