@@ -58,7 +58,8 @@ static bool is_whole_number(ConfigType type) {
 static Str tidy(const ConfigKey *key, Str value) {
         if (is_whole_number(key->type))
                 return bare_number(value);
-        return key->type == CONFIG_TYPE_BOOLEAN || key->type == CONFIG_TYPE_DOUBLE ? trim(value) : value;
+        bool is_choice = key->type == CONFIG_TYPE_STRING && key->valid;
+        return key->type == CONFIG_TYPE_BOOLEAN || key->type == CONFIG_TYPE_DOUBLE || is_choice ? trim(value) : value;
 }
 
 /* Older keys of the same setting in coarser units, newest first. */
@@ -245,6 +246,23 @@ static bool parse_double(Str value, double *ret_number) {
         return *end == '\0';
 }
 
+/* As Java writes it: with as few digits as tell it from all others, and an exponent from 10^7 on and below 10^-3. */
+static void spell_double(double number, char ret_text[static 64]) {
+        char digits[40];
+        int precision = 1;
+        do
+                snprintf(digits, sizeof(digits), "%.*e", precision - 1, number);
+        while (strtod(digits, NULL) != number && ++precision <= 17);
+        char *mantissa_end = strchr(digits, 'e');
+        int exponent = mantissa_end ? atoi(mantissa_end + 1) : 0;
+        if (!mantissa_end || number == 0 || (exponent < 7 && exponent >= -3)) {
+                snprintf(ret_text, 64, "%.*f", precision - 1 > exponent ? precision - 1 - exponent : 1, number);
+                return;
+        }
+        *mantissa_end = 0;
+        snprintf(ret_text, 64, "%s%sE%d", digits, strchr(digits, '.') ? "" : ".0", exponent);
+}
+
 static bool validate_double(const ConfigKey *key, Str value, char *message, size_t size) {
         double number;
         if (!parse_double(value, &number)) {
@@ -254,10 +272,9 @@ static bool validate_double(const ConfigKey *key, Str value, char *message, size
         if (key->min == key->max || (number >= (double)key->min && number <= (double)key->max))
                 return true;
         bool is_low = number < (double)key->min;
-        char shown[32];
-        snprintf(shown, sizeof(shown), "%g", number);
-        snprintf(message, size, "Invalid value %s%s for configuration %s: Value must be %s %lld", shown, strpbrk(shown, ".e") ? "" : ".0",
-                 key->name, is_low ? "at least" : "no more than", (long long)(is_low ? key->min : key->max));
+        char shown[64];
+        spell_double(number, shown);
+        snprintf(message, size, "Invalid value %s for configuration %s: Value must be %s %lld", shown, key->name, is_low ? "at least" : "no more than", (long long)(is_low ? key->min : key->max));
         return false;
 }
 
@@ -303,6 +320,15 @@ static bool is_partition_and_broker(Str item) {
                str_to_int64((Str){ .data = colon + 1, .len = (size_t)(item.data + item.len - colon - 1) }, 0, INT32_MAX, &number);
 }
 
+/* The items as Java prints a list, cut where they are too many. */
+static void spell_items(Str list, char *text, size_t size) {
+        Str item;
+        size_t used = 0;
+        text[0] = 0;
+        while (used < size && config_next_item(&list, &item))
+                used += (size_t)snprintf(text + used, size - used, "%s%.*s", used ? ", " : "", STR_ARG(item));
+}
+
 /* The two configs that tools set while they move replicas. */
 static bool validate_throttled(const ConfigKey *key, Str value, char *message, size_t size) {
         Str rest = value, item;
@@ -311,11 +337,13 @@ static bool validate_throttled(const ConfigKey *key, Str value, char *message, s
                 return true;
         while (config_next_item(&rest, &item))
                 ok = ok && is_partition_and_broker(item);
+        char shown[256];
+        spell_items(value, shown, sizeof(shown));
         if (!ok)
                 snprintf(message, size,
-                         "Invalid value [%.*s] for configuration %s: %s must be the literal '*' or a list of replicas in the following "
+                         "Invalid value [%s] for configuration %s: %s must be the literal '*' or a list of replicas in the following "
                          "format: [partitionId]:[brokerId],[partitionId]:[brokerId],...",
-                         STR_ARG(value), key->name, key->name);
+                         shown, key->name, key->name);
         return ok;
 }
 
@@ -341,7 +369,7 @@ bool config_validate(const ConfigKey *key, Str value, char *ret_message, size_t 
         default:
                 if (strcmp(key->name, "share.auto.offset.reset") == 0)
                         return config_validate_offset_reset(key, trim(value), ret_message, message_size);
-                return validate_choice(key, value, ret_message, message_size);
+                return validate_choice(key, trim(value), ret_message, message_size);
         }
 }
 

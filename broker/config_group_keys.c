@@ -5,11 +5,11 @@
 #include <assert.h>
 
 const ConfigKey group_config_keys[] = {
-        { "consumer.assignment.interval.ms", CONFIG_TYPE_INT, "1000", .min = 0, .max = INT32_MAX, .synonym = "group.consumer.assignment.interval.ms" },
-        { "consumer.heartbeat.interval.ms", CONFIG_TYPE_INT, "5000", .min = 1, .max = INT32_MAX, .synonym = "group.consumer.heartbeat.interval.ms" },
-        { "consumer.session.timeout.ms", CONFIG_TYPE_INT, "45000", .min = 1, .max = INT32_MAX, .synonym = "group.consumer.session.timeout.ms" },
+        { "consumer.assignment.interval.ms", CONFIG_TYPE_INT, "1000", .min = 0, .max = INT32_MAX, .synonym = "group.consumer.assignment.interval.ms", .documentation = "Least time between two computations of the target assignment." },
+        { "consumer.heartbeat.interval.ms", CONFIG_TYPE_INT, "5000", .min = 1, .max = INT32_MAX, .synonym = "group.consumer.heartbeat.interval.ms", .documentation = "How often members of the group send heartbeats." },
+        { "consumer.session.timeout.ms", CONFIG_TYPE_INT, "45000", .min = 1, .max = INT32_MAX, .synonym = "group.consumer.session.timeout.ms", .documentation = "Silence after which a member of the group is removed." },
         { "share.assignment.interval.ms", CONFIG_TYPE_INT, "1000", .min = 0, .max = INT32_MAX, .synonym = "group.share.assignment.interval.ms" },
-        { "share.auto.offset.reset", CONFIG_TYPE_STRING, "latest" },
+        { "share.auto.offset.reset", CONFIG_TYPE_STRING, "latest", .documentation = "Where a share group starts that has no offsets." },
         { "share.delivery.count.limit", CONFIG_TYPE_INT, "5", .min = 2, .max = INT32_MAX, .synonym = "group.share.delivery.count.limit" },
         { "share.heartbeat.interval.ms", CONFIG_TYPE_INT, "5000", .min = 1, .max = INT32_MAX, .synonym = "group.share.heartbeat.interval.ms" },
         { "share.isolation.level", CONFIG_TYPE_STRING, "read_uncommitted", .valid = "read_committed,read_uncommitted" },
@@ -26,9 +26,9 @@ const ConfigKey group_config_keys[] = {
 const size_t group_config_key_count = sizeof(group_config_keys) / sizeof(group_config_keys[0]);
 
 const ConfigKey client_metrics_config_keys[] = {
-        { "interval.ms", CONFIG_TYPE_INT, "300000", .min = INT32_MIN, .max = INT32_MAX },
-        { "match", CONFIG_TYPE_LIST, "" },
-        { "metrics", CONFIG_TYPE_LIST, "" },
+        { "interval.ms", CONFIG_TYPE_INT, "300000", .min = INT32_MIN, .max = INT32_MAX, .documentation = "How often clients push their metrics." },
+        { "match", CONFIG_TYPE_LIST, "", .documentation = "Which clients are meant: NAME=PATTERN, all of them." },
+        { "metrics", CONFIG_TYPE_LIST, "", .documentation = "Names, or beginnings of names, of the metrics that clients push." },
 };
 const size_t client_metrics_config_key_count = sizeof(client_metrics_config_keys) / sizeof(client_metrics_config_keys[0]);
 

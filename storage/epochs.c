@@ -67,8 +67,13 @@ void epochs_end(const Epochs *epochs, int32_t epoch, int64_t log_end_offset, int
                 int64_t *ret_end_offset) {
         *ret_epoch = -1;
         *ret_end_offset = -1;
-        if (epoch < 0 || epoch > epochs_latest(epochs))
+        if (epoch == -1 || epochs->count == 0 || epoch > epochs_latest(epochs))
                 return;
+        if (epoch < epochs->rows[0].epoch) { /* older than all that is left: it ended where they begin */
+                *ret_epoch = epoch;
+                *ret_end_offset = epochs->rows[0].start_offset;
+                return;
+        }
         for (int32_t i = 0; i < epochs->count && epochs->rows[i].epoch <= epoch; i++) {
                 *ret_epoch = epochs->rows[i].epoch;
                 *ret_end_offset = i + 1 < epochs->count ? epochs->rows[i + 1].start_offset : log_end_offset;

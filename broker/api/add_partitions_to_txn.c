@@ -72,16 +72,25 @@ static void set_all(Row *row, int16_t code) {
                         row->topic_results[i].results_by_partition[j].partition_error_code = code;
 }
 
+/* What clients before v4 may not write to, and what there is not. */
+static int16_t check_partition(Call *call, Str topic, int32_t partition) {
+        if (call_version(call) < 4 && topic_name_is_internal(topic))
+                return KAFKA_TOPIC_AUTHORIZATION_FAILED;
+        return partition_find(call->state, topic, partition) ? 0 : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+}
+
 /* All or nothing: with an unknown partition the others are not attempted. */
 static bool refuse_unknown(Call *call, const Want *want, Row *row) {
         bool found = false;
         set_all(row, KAFKA_OPERATION_NOT_ATTEMPTED);
         for (int32_t i = 0; i < want->topics_count; i++)
-                for (int32_t j = 0; j < want->topics[i].partitions_count; j++)
-                        if (!partition_find(call->state, want->topics[i].name, want->topics[i].partitions[j])) {
-                                row->topic_results[i].results_by_partition[j].partition_error_code = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
-                                found = true;
-                        }
+                for (int32_t j = 0; j < want->topics[i].partitions_count; j++) {
+                        int16_t code = check_partition(call, want->topics[i].name, want->topics[i].partitions[j]);
+                        if (!code)
+                                continue;
+                        row->topic_results[i].results_by_partition[j].partition_error_code = code;
+                        found = true;
+                }
         if (!found)
                 set_all(row, 0);
         return found;

@@ -187,11 +187,19 @@ static int check_client_metrics(Call *call, const ConfigKey *key, Str value, Str
 
 static int check_value(Call *call, const Kind *kind, const ConfigKey *key, Str value, bool cluster_default, Str *ret_message) {
         char message[1024];
-        int r = kind->type == CONFIG_RESOURCE_BROKER ? check_dynamic(call, key, cluster_default, ret_message) : 0;
+        Str name = str_of(key->name);
+        bool is_broker = kind->type == CONFIG_RESOURCE_BROKER, is_late = is_per_broker(name) && !is_per_listener(name) && !key->read_only;
+        int r = is_broker && !is_late ? check_dynamic(call, key, cluster_default, ret_message) : 0;
         if (r == 0 && !config_validate(key, value, message, sizeof(message))) {
                 *ret_message = arena_str(&call->arena, str_of(message));
                 return kind->invalid_code;
         }
+        if (r == 0 && is_broker && is_late && key->type != CONFIG_TYPE_CLASS)
+                r = check_dynamic(call, key, cluster_default, ret_message);
+        if (r == 0 && is_broker)
+                r = broker_config_check(call, key, value, ret_message);
+        if (r == 0 && is_broker && is_late && key->type == CONFIG_TYPE_CLASS)
+                r = check_dynamic(call, key, cluster_default, ret_message);
         return r == 0 && kind->type == CONFIG_RESOURCE_CLIENT_METRICS ? check_client_metrics(call, key, value, ret_message) : r;
 }
 

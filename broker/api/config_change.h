@@ -27,6 +27,9 @@ void config_change_all(Call *call, ConfigTarget *targets, int32_t count, int (*a
 /* The given configs of a resource, as a copy to change. Codes and messages as above. */
 int config_change_begin(Call *call, int8_t resource_type, Str resource_name, ConfigMap *ret_map, Str *ret_message);
 
+/* Whether a running broker takes a value that is of the right type (broker_config_check.c). Codes and messages as above. */
+int broker_config_check(Call *call, const ConfigKey *key, Str value, Str *ret_message);
+
 /* Sets or (value null) removes one config in map. Codes and messages as above. */
 int config_change_set(Call *call, int8_t resource_type, ConfigMap *map, Str name, Str value, bool cluster_default, Str *ret_message);
 

@@ -97,7 +97,7 @@ void api_consumer_group_heartbeat(Call *call) {
         *h = (Heartbeat){ .call = call, .response = ConsumerGroupHeartbeatResponse_INIT };
         int r = handle(h, &result);
         if (r) {
-                refuse(h, call_code(call, r), result.message);
+                refuse(h, r == KAFKA_MESSAGE_TOO_LARGE ? journal_code(r) : call_code(call, r), result.message);
                 return;
         }
         h->response.member_id = arena_str(&call->arena, result.member_id);

@@ -58,7 +58,46 @@ static void add_broker_values(const Config *config, Values *values, const Config
                 values->rows[values->count++] = found.rows[first];
 }
 
-static bool fill_row(Call *call, ConfigRow *row, const ConfigKey *key, Str value, const Values *values, bool read_only) {
+/* What the broker gives, which is the same for all resources of a request: found once for each key. */
+typedef struct Describing {
+        Call *call;
+        Values *of_topics, *of_groups, *of_broker; /* NULL until they are asked for */
+} Describing;
+
+/* Those of one key of a table, or NULL without memory; broker_key NULL: none. */
+static const Values *find_values(Describing *d, Values **of_table, size_t key_count, size_t at, const ConfigKey *broker_key) {
+        if (!*of_table) {
+                *of_table = arena_alloc_array(&d->call->arena, key_count, sizeof(Values));
+                for (size_t i = 0; *of_table && i < key_count; i++)
+                        (*of_table)[i].count = -1;
+        }
+        Values *values = *of_table ? &(*of_table)[at] : NULL;
+        if (values && values->count < 0) {
+                values->count = 0;
+                if (broker_key)
+                        add_broker_values(d->call->state->config, values, broker_key);
+        }
+        return values;
+}
+
+static const ConfigKey *synonym_of(const ConfigKey *key) {
+        return key->synonym ? config_find_key(CONFIG_RESOURCE_BROKER, str_of(key->synonym)) : NULL;
+}
+
+/* A copy that begins with the resource's own value. */
+static const Values *put_first(Call *call, const ConfigKey *key, const ConfigEntry *own, ConfigSource source, const Values *rest) {
+        Values *values = arena_alloc(&call->arena, sizeof(*values));
+        if (!values)
+                return NULL;
+        values->count = 0;
+        values_add(values, key, own->value, source);
+        memcpy(values->rows + 1, rest->rows, (size_t)rest->count * sizeof(Synonym));
+        values->count += rest->count;
+        return values;
+}
+
+/* The values live as long as the call. */
+static void fill_row(const Call *call, ConfigRow *row, const ConfigKey *key, Str value, const Values *values, bool read_only) {
         const DescribeConfigsRequest *request = call->request;
         row->name = str_of(key->name);
         row->value = key->sensitive ? STR_NULL : value;
@@ -67,18 +106,17 @@ static bool fill_row(Call *call, ConfigRow *row, const ConfigKey *key, Str value
         row->is_default = row->config_source == CONFIG_SOURCE_DEFAULT;
         row->is_sensitive = key->sensitive;
         row->config_type = (int8_t)key->type;
-        row->documentation = request->include_documentation && key->documentation ? str_of(key->documentation) : STR_NULL;
-        if (!request->include_synonyms || values->count == 0)
-                return true;
-        row->synonyms = call_array(call, DescribeConfigsResponseSynonym, values->count);
-        if (!row->synonyms)
-                return false;
-        memcpy(row->synonyms, values->rows, (size_t)values->count * sizeof(Synonym));
-        row->synonyms_count = values->count;
-        return true;
+        row->documentation = !request->include_documentation ? STR_NULL
+                             : key->documentation            ? str_of(key->documentation)
+                                                             : STR("Taken over from Apache Kafka; it has no effect here.");
+        if (request->include_synonyms) {
+                row->synonyms = (Synonym *)(uintptr_t)values->rows;
+                row->synonyms_count = values->count;
+        }
 }
 
-static bool describe_topic(Call *call, const Want *want, const Topic *topic, Row *row) {
+static bool describe_topic(Describing *d, const Want *want, const Topic *topic, Row *row) {
+        Call *call = d->call;
         const Config *config = call->state->config;
         row->configs = call_array(call, DescribeConfigsResponseConfig, topic_config_key_count);
         if (!row->configs)
@@ -86,22 +124,22 @@ static bool describe_topic(Call *call, const Want *want, const Topic *topic, Row
         for (size_t i = 0; i < topic_config_key_count; i++) {
                 const ConfigKey *key = &topic_config_keys[i];
                 const ConfigEntry *own = config_map_find(&topic->config, key);
-                Values values = { .count = 0 };
                 if (!is_wanted(want, key->name) || (key->internal && !own))
                         continue;
-                if (own)
-                        values_add(&values, key, own->value, CONFIG_SOURCE_TOPIC);
-                if (key->synonym)
-                        add_broker_values(config, &values, config_find_key(CONFIG_RESOURCE_BROKER, str_of(key->synonym)));
-                Str value = arena_str(&call->arena, config_topic_str(config, &topic->config, key->name, NULL));
-                if (!fill_row(call, &row->configs[row->configs_count++], key, value, &values, false))
+                const Values *values = find_values(d, &d->of_topics, topic_config_key_count, i, synonym_of(key));
+                if (values && own)
+                        values = put_first(call, key, own, CONFIG_SOURCE_TOPIC, values);
+                Str value = config_topic_str(config, &topic->config, key->name, NULL);
+                if (!values)
                         return false;
+                fill_row(call, &row->configs[row->configs_count++], key, value, values, false);
         }
         return true;
 }
 
 /* A group: its own values, the broker's, the defaults. Client metrics: only what was given counts as a synonym. */
-static bool describe_resource(Call *call, const Want *want, const ConfigKey *keys, size_t key_count, Row *row) {
+static bool describe_resource(Describing *d, const Want *want, const ConfigKey *keys, size_t key_count, Row *row) {
+        Call *call = d->call;
         const Config *config = call->state->config;
         bool is_group = want->resource_type == CONFIG_RESOURCE_GROUP;
         const ConfigMap *own = resource_config_find(call->state, want->resource_type, want->resource_name);
@@ -109,20 +147,23 @@ static bool describe_resource(Call *call, const Want *want, const ConfigKey *key
         for (size_t i = 0; row->configs && i < key_count; i++) {
                 const ConfigKey *key = &keys[i];
                 const ConfigEntry *entry = config_map_find(own, key);
-                Values values = { .count = 0 };
                 if (!is_wanted(want, key->name))
                         continue;
+                Values *values = arena_alloc(&call->arena, sizeof(*values));
+                const Values *brokers = key->synonym ? find_values(d, &d->of_groups, key_count, i, synonym_of(key)) : NULL;
+                if (!values || (key->synonym && !brokers))
+                        return false;
+                values->count = 0;
                 if (entry)
-                        values_add(&values, key, entry->value, entry->source);
-                if (key->synonym)
-                        add_broker_values(config, &values, config_find_key(CONFIG_RESOURCE_BROKER, str_of(key->synonym)));
-                else if (is_group)
-                        values_add(&values, key, key->default_value, CONFIG_SOURCE_DEFAULT);
+                        values_add(values, key, entry->value, entry->source);
+                for (int32_t k = 0; brokers && k < brokers->count; k++)
+                        values->rows[values->count++] = brokers->rows[k];
+                if (!key->synonym && is_group)
+                        values_add(values, key, key->default_value, CONFIG_SOURCE_DEFAULT);
                 Str value = entry          ? str_of(entry->value)
                             : key->synonym ? config_str(config, key->synonym)
                                            : str_of(key->default_value);
-                if (!fill_row(call, &row->configs[row->configs_count++], key, value, &values, false))
-                        return false;
+                fill_row(call, &row->configs[row->configs_count++], key, value, values, false);
         }
         return row->configs != NULL;
 }
@@ -137,26 +178,34 @@ static Str broker_value(Call *call, const ConfigKey *key) {
         return config_str(state->config, key->name);
 }
 
-static bool describe_broker(Call *call, const Want *want, bool only_cluster_default, Row *row) {
+static const Values *find_cluster_default(Call *call, const ConfigKey *key) {
+        Values *values = arena_alloc(&call->arena, sizeof(*values));
+        if (!values)
+                return NULL;
+        values->count = 0;
+        add_given(call->state->config, values, key, CONFIG_SOURCE_DYNAMIC_DEFAULT_BROKER);
+        return values;
+}
+
+static bool describe_broker(Describing *d, const Want *want, bool only_cluster_default, Row *row) {
+        Call *call = d->call;
         const Config *config = call->state->config;
         row->configs = call_array(call, DescribeConfigsResponseConfig, broker_config_key_count);
         if (!row->configs)
                 return false;
         for (size_t i = 0; i < broker_config_key_count; i++) {
                 const ConfigKey *key = &broker_config_keys[i];
-                Values values = { .count = 0 };
-                if (!is_wanted(want, key->name))
-                        continue;
-                if (only_cluster_default)
-                        add_given(config, &values, key, CONFIG_SOURCE_DYNAMIC_DEFAULT_BROKER);
-                else
-                        add_broker_values(config, &values, key);
                 bool is_given = config_map_find(&config->broker, key) != NULL;
-                if ((only_cluster_default && values.count == 0) || (key->internal && !is_given))
+                if (!is_wanted(want, key->name) || ((key->internal || only_cluster_default) && !is_given))
                         continue;
-                Str value = only_cluster_default ? values.rows[0].value : broker_value(call, key);
-                if (!fill_row(call, &row->configs[row->configs_count++], key, value, &values, key->read_only))
+                const Values *values = only_cluster_default ? find_cluster_default(call, key)
+                                                            : find_values(d, &d->of_broker, broker_config_key_count, i, key);
+                if (!values)
                         return false;
+                if (only_cluster_default && values->count == 0)
+                        continue;
+                Str value = only_cluster_default ? values->rows[0].value : broker_value(call, key);
+                fill_row(call, &row->configs[row->configs_count++], key, value, values, key->read_only);
         }
         return true;
 }
@@ -182,12 +231,13 @@ static void refuse(Row *row, int16_t code, Str message) {
         row->error_message = message;
 }
 
-static bool describe_broker_named(Call *call, const Want *want, bool is_logger, Row *row) {
+static bool describe_broker_named(Describing *d, const Want *want, bool is_logger, Row *row) {
+        Call *call = d->call;
         int64_t id;
         if (want->resource_name.len == 0 && is_logger)
                 refuse(row, KAFKA_INVALID_REQUEST, STR("Broker id must not be empty"));
         else if (want->resource_name.len == 0)
-                return describe_broker(call, want, true, row);
+                return describe_broker(d, want, true, row);
         else if (!str_to_int64(want->resource_name, INT32_MIN, INT32_MAX, &id))
                 refuse(row, KAFKA_INVALID_REQUEST, arena_printf(&call->arena, "Broker id must be an integer, but it is: %.*s",
                                                                 STR_ARG(want->resource_name)));
@@ -196,15 +246,16 @@ static bool describe_broker_named(Call *call, const Want *want, bool is_logger, 
                        arena_printf(&call->arena, "Unexpected broker id, expected %d%s, but received %.*s", call->state->node_id,
                                     is_logger ? "" : " or empty string", STR_ARG(want->resource_name)));
         else
-                return is_logger ? describe_logger(call, want, row) : describe_broker(call, want, false, row);
+                return is_logger ? describe_logger(call, want, row) : describe_broker(d, want, false, row);
         return true;
 }
 
-static bool describe_topic_named(Call *call, const Want *want, Row *row) {
+static bool describe_topic_named(Describing *d, const Want *want, Row *row) {
+        Call *call = d->call;
         char message[512];
         Topic *topic = topic_find(call->state, want->resource_name);
         if (topic)
-                return describe_topic(call, want, topic, row);
+                return describe_topic(d, want, topic, row);
         if (topic_name_is_valid(want->resource_name)) {
                 refuse(row, KAFKA_UNKNOWN_TOPIC_OR_PARTITION, STR(""));
                 return true;
@@ -214,25 +265,25 @@ static bool describe_topic_named(Call *call, const Want *want, Row *row) {
         return true;
 }
 
-static bool describe(Call *call, const Want *want, Row *row) {
+static bool describe(Describing *d, const Want *want, Row *row) {
         row->resource_type = want->resource_type;
         row->resource_name = want->resource_name;
         row->error_message = STR("");
         bool is_nameless = want->resource_name.len == 0;
         switch (want->resource_type) {
         case CONFIG_RESOURCE_TOPIC:
-                return describe_topic_named(call, want, row);
+                return describe_topic_named(d, want, row);
         case CONFIG_RESOURCE_BROKER:
         case CONFIG_RESOURCE_BROKER_LOGGER:
-                return describe_broker_named(call, want, want->resource_type == CONFIG_RESOURCE_BROKER_LOGGER, row);
+                return describe_broker_named(d, want, want->resource_type == CONFIG_RESOURCE_BROKER_LOGGER, row);
         case CONFIG_RESOURCE_GROUP:
                 if (!is_nameless)
-                        return describe_resource(call, want, group_config_keys, group_config_key_count, row);
+                        return describe_resource(d, want, group_config_keys, group_config_key_count, row);
                 refuse(row, KAFKA_INVALID_REQUEST, STR("Group name must not be empty"));
                 return true;
         case CONFIG_RESOURCE_CLIENT_METRICS:
                 if (!is_nameless)
-                        return describe_resource(call, want, client_metrics_config_keys, client_metrics_config_key_count, row);
+                        return describe_resource(d, want, client_metrics_config_keys, client_metrics_config_key_count, row);
                 refuse(row, KAFKA_INVALID_REQUEST, STR("Client metrics subscription name must not be empty"));
                 return true;
         default:
@@ -246,11 +297,12 @@ static bool describe(Call *call, const Want *want, Row *row) {
 void api_describe_configs(Call *call) {
         const DescribeConfigsRequest *request = call->request;
         DescribeConfigsResponse response = DescribeConfigsResponse_INIT;
+        Describing d = { .call = call };
         response.results = call_array(call, DescribeConfigsResponseResult, request->resources_count);
         response.results_count = request->resources_count;
         bool ok = response.results != NULL;
         for (int32_t i = 0; ok && i < request->resources_count; i++)
-                ok = describe(call, &request->resources[i], &response.results[i]);
+                ok = describe(&d, &request->resources[i], &response.results[i]);
         if (ok)
                 call_reply(call, &response);
         else

@@ -46,7 +46,7 @@ static bool is_valid(const DescribeTopicPartitionsRequest *request) {
         return listed && request->cursor->partition_index >= 0;
 }
 
-static void refuse(Call *call) {
+static void refuse(Call *call, int16_t code) {
         const DescribeTopicPartitionsRequest *request = call->request;
         DescribeTopicPartitionsResponse response = DescribeTopicPartitionsResponse_INIT;
         response.topics = call_array(call, DescribeTopicPartitionsResponseTopic, request->topics_count);
@@ -57,9 +57,16 @@ static void refuse(Call *call) {
         response.topics_count = request->topics_count;
         for (int32_t i = 0; i < request->topics_count; i++) {
                 response.topics[i].name = request->topics[i].name;
-                response.topics[i].error_code = KAFKA_INVALID_REQUEST;
+                response.topics[i].error_code = code;
         }
         call_reply(call, &response);
+}
+
+static bool names_nothing(const DescribeTopicPartitionsRequest *request) {
+        for (int32_t i = 0; i < request->topics_count; i++)
+                if (request->topics[i].name.len == 0)
+                        return true;
+        return false;
 }
 
 /* Partitions from first on, at most limit; *ret_next is the one to go on with, or -1. */
@@ -130,8 +137,8 @@ static bool fill(Call *call, const Str *names, int32_t count, DescribeTopicParti
 
 void api_describe_topic_partitions(Call *call) {
         const DescribeTopicPartitionsRequest *request = call->request;
-        if (!is_valid(request)) {
-                refuse(call);
+        if (!is_valid(request) || names_nothing(request)) {
+                refuse(call, is_valid(request) ? KAFKA_UNKNOWN_SERVER_ERROR : KAFKA_INVALID_REQUEST);
                 return;
         }
         DescribeTopicPartitionsResponse response = DescribeTopicPartitionsResponse_INIT;

@@ -44,12 +44,15 @@ static bool check_epoch(const Partition *partition, int32_t current_leader_epoch
 }
 
 /* A reader whose last epoch ended elsewhere has read records that are gone (KIP-595). */
-static bool find_divergence(const Partition *partition, const FetchWant *want, FetchResponsePartition *row) {
+static bool find_divergence(const Partition *partition, const FetchWant *want, FetchResponsePartition *row, int16_t *ret_code) {
+        *ret_code = 0;
         if (want->last_fetched_epoch < 0)
                 return false;
         int32_t epoch;
         int64_t end_offset;
         log_epoch_end(partition->log, want->last_fetched_epoch, &epoch, &end_offset);
+        if (epoch < 0)
+                *ret_code = KAFKA_OFFSET_OUT_OF_RANGE;
         if (epoch < 0 || (epoch == want->last_fetched_epoch && end_offset >= want->fetch_offset))
                 return false;
         row->diverging_epoch.epoch = epoch;
@@ -106,11 +109,15 @@ static int16_t read_partition(Call *call, Pass *pass, Topic *topic, const FetchW
         row->log_start_offset = partition_start_offset(partition);
         bool committed = request->isolation_level == 1;
         row->aborted_transactions_count = committed ? 0 : -1;
-        if (find_divergence(partition, want, row))
-                return 0;
+        if (find_divergence(partition, want, row, &code) || code)
+                return code;
         int64_t size_max = want->partition_max_bytes < pass->budget_bytes ? want->partition_max_bytes : pass->budget_bytes;
         FileSpan span = FILE_SPAN_INIT;
         int r = partition_read(partition, want->fetch_offset, committed, size_max > 0 ? (int32_t)size_max : 0, pass->bytes == 0, &span);
+        if (!r && size_max < 0 && want->fetch_offset < (committed ? row->last_stable_offset : row->high_watermark)) {
+                file_span_release(&span);
+                return KAFKA_UNKNOWN_SERVER_ERROR;
+        }
         if (!r && committed && span.size)
                 r = list_aborted(call, partition, want->fetch_offset, row);
         if (r) {
@@ -119,7 +126,6 @@ static int16_t read_partition(Call *call, Pass *pass, Topic *topic, const FetchW
         }
         row->records.span = span;
         pass->bytes += span.size;
-        pass->budget_bytes -= span.size;
         return 0;
 }
 
@@ -145,6 +151,11 @@ static int32_t count_of_topic(const Fetch *fetch, int32_t first) {
         return end - first;
 }
 
+/* A request that may have less than nothing lets its first partition fail, as Kafka's does. */
+static void spend(Pass *pass, int64_t bytes) {
+        pass->budget_bytes = pass->budget_bytes > bytes ? pass->budget_bytes - bytes : 0;
+}
+
 static bool read_topic(const Fetch *fetch, Pass *pass, const FetchWant *wants, int32_t count, FetchResponseResponse *answer) {
         Topic *topic = find_topic(fetch, wants);
         int16_t unknown = call_version(fetch->call) >= 13 ? KAFKA_UNKNOWN_TOPIC_ID : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
@@ -158,7 +169,10 @@ static bool read_topic(const Fetch *fetch, Pass *pass, const FetchWant *wants, i
                 FetchResponsePartition *row = &answer->partitions[i];
                 row->partition_index = wants[i].partition;
                 row->records.bytes = STR("");
+                int64_t bytes = pass->bytes;
                 int16_t code = topic ? read_partition(fetch->call, pass, topic, &wants[i], row) : unknown;
+                if (topic && topic_partition(topic, wants[i].partition))
+                        spend(pass, pass->bytes - bytes);
                 if (code)
                         fail_row(row, code);
                 if (code && code != KAFKA_UNKNOWN_TOPIC_OR_PARTITION && code != unknown)
@@ -433,12 +447,38 @@ static int begin(Fetch *fetch) {
         return take_wants(fetch) ? 0 : -ENOMEM;
 }
 
+/* Before v13 each partition is told what concerns the whole request. */
+static void refuse_all(Call *call, int16_t code) {
+        const FetchRequest *request = call->request;
+        FetchResponse refusal = FetchResponse_INIT;
+        refusal.error_code = code;
+        refusal.session_id = request->session_id;
+        int32_t count = call_version(call) < 13 ? request->topics_count : 0;
+        refusal.responses = call_array(call, FetchResponseResponse, count);
+        for (int32_t i = 0; refusal.responses && i < count; i++) {
+                FetchResponseResponse *topic = &refusal.responses[refusal.responses_count++];
+                topic->topic = request->topics[i].topic;
+                topic->partitions = call_array(call, FetchResponsePartition, request->topics[i].partitions_count);
+                for (int32_t j = 0; topic->partitions && j < request->topics[i].partitions_count; j++) {
+                        FetchResponsePartition *row = &topic->partitions[topic->partitions_count++];
+                        row->partition_index = request->topics[i].partitions[j].partition;
+                        row->records.bytes = STR("");
+                        fail_row(row, code);
+                }
+        }
+        call_reply(call, &refusal);
+}
+
 void api_fetch(Call *call) {
         const FetchRequest *request = call->request;
         Fetch *fetch = arena_alloc(&call->arena, sizeof(*fetch));
         Pass pass;
         if (!fetch) {
                 call_close(call);
+                return;
+        }
+        if (request->isolation_level != 0 && request->isolation_level != 1) {
+                refuse_all(call, KAFKA_UNKNOWN_SERVER_ERROR);
                 return;
         }
         *fetch = (Fetch){ .timer = { .fire = on_timer }, .call = call };

@@ -44,7 +44,7 @@ static void init_transactional(Call *call) {
 void api_init_producer_id(Call *call) {
         const InitProducerIdRequest *request = call->request;
         int64_t producer_id = -1;
-        if ((request->producer_id < 0) != (request->producer_epoch < 0)) {
+        if ((request->producer_id == -1) != (request->producer_epoch == -1)) {
                 reply(call, KAFKA_INVALID_REQUEST, -1, -1);
         } else if (!str_is_null(request->transactional_id)) {
                 init_transactional(call);

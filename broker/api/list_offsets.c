@@ -72,9 +72,12 @@ static int16_t answer_partition(Call *call, Partition *partition, const ListOffs
                 return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
         if (call_version(call) < version_of_time(want->timestamp))
                 return KAFKA_UNSUPPORTED_VERSION;
+        const ListOffsetsRequest *request = call->request;
+        if (request->isolation_level != 0 && request->isolation_level != 1)
+                return KAFKA_UNKNOWN_SERVER_ERROR;
         if (!partition->log)
                 return KAFKA_KAFKA_STORAGE_ERROR;
-        if (want->current_leader_epoch >= 0 && want->current_leader_epoch != partition->leader_epoch)
+        if (want->current_leader_epoch != -1 && want->current_leader_epoch != partition->leader_epoch)
                 return want->current_leader_epoch < partition->leader_epoch ? KAFKA_FENCED_LEADER_EPOCH
                                                                             : KAFKA_UNKNOWN_LEADER_EPOCH;
         int r = find_position(call, partition, want->timestamp, &position);

@@ -97,8 +97,34 @@ static bool fill_named(Call *call, MetadataResponse *response) {
         return ok;
 }
 
+static bool names_nothing(const Call *call) {
+        const MetadataRequest *request = call->request;
+        for (int32_t i = 0; i < request->topics_count; i++)
+                if (str_is_null(request->topics[i].name) && uuid_is_zero(&request->topics[i].topic_id))
+                        return call_version(call) >= VERSION_TOPIC_IDS;
+        return false;
+}
+
+/* As Kafka fails: with a code for everything, and nobody to turn to. */
+static bool refuse_all(Call *call) {
+        const MetadataRequest *request = call->request;
+        MetadataResponse response = MetadataResponse_INIT;
+        response.topics = call_array(call, MetadataResponseTopic, request->topics_count);
+        for (int32_t i = 0; response.topics && i < request->topics_count; i++) {
+                MetadataResponseTopic *row = &response.topics[response.topics_count++];
+                row->error_code = KAFKA_UNKNOWN_SERVER_ERROR;
+                row->name = str_is_null(request->topics[i].name) ? STR("") : request->topics[i].name;
+                row->topic_id = request->topics[i].topic_id;
+        }
+        response.error_code = KAFKA_UNKNOWN_SERVER_ERROR;
+        call_reply(call, &response);
+        return true;
+}
+
 void api_metadata(Call *call) {
         const MetadataRequest *request = call->request;
+        if (names_nothing(call) && refuse_all(call))
+                return;
         State *state = call->state;
         MetadataResponse response = MetadataResponse_INIT;
         MetadataResponseBroker broker = { .node_id = state->node_id, .host = cluster_host(call), .port = cluster_port(call) };

@@ -1,6 +1,8 @@
 /* OffsetCommit: v0-10
  * Commits offsets for a group. v1 has a timestamp a partition and v2-4 a retention time; v6 adds leader epochs; v7 static members; v8 is
  * flexible; v9 speaks the new protocol's member epochs; v10 names topics by id. */
+#include <errno.h>
+
 #include "broker/api/api.h"
 #include "broker/state/groups/consumer_heartbeat.h"
 #include "broker/state/groups/offsets_write.h"
@@ -159,8 +161,8 @@ void api_offset_commit(Call *call) {
         }
         int r = c->count ? offsets_write(call->state, request->group_id, c->offsets, c->count, NULL, &c->wait) : 0;
         if (r || !c->count) {
-                int16_t code = call_code(call, r);
-                on_written(&c->wait, call->state, !code || code == KAFKA_UNKNOWN_SERVER_ERROR ? code : KAFKA_COORDINATOR_NOT_AVAILABLE);
+                int16_t code = r == -ENOMEM ? call_code(call, r) : journal_code(r);
+                on_written(&c->wait, call->state, code);
                 return;
         }
         call->park = c;

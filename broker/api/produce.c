@@ -234,11 +234,6 @@ static void append_one(Produce *p, Topic *topic, const ProduceRequestPartitionDa
                 fail_row(p, row, KAFKA_INVALID_TOPIC_EXCEPTION);
                 return;
         }
-        if (request->acks == -1 && topic->min_insync_replicas > 1) {
-                fail_row(p, row, KAFKA_NOT_ENOUGH_REPLICAS);
-                row->log_start_offset = partition_start_offset(partition);
-                return;
-        }
         Str records = data->records.bytes;
         TransactionAdmission admission = { 0 };
         if (!str_is_null(request->transactional_id)) /* check_request() saw that without one no batch is part of a transaction */

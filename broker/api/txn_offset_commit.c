@@ -1,6 +1,8 @@
 /* TxnOffsetCommit: v0-5
  * Commits offsets of a group inside a transaction: they take effect when it commits. v2 adds leader epochs; v3 is flexible and names the
  * member (KIP-447); v4 knows TRANSACTION_ABORTABLE; v5 takes the group's partition into the transaction by itself (KIP-890). */
+#include <errno.h>
+
 #include "broker/api/api.h"
 #include "broker/state/groups/consumer_heartbeat.h"
 #include "broker/state/groups/offsets_write.h"
@@ -36,10 +38,10 @@ static void write_offsets(Commit *c) {
         const TxnOffsetCommitRequest *request = c->call->request;
         OffsetsProducer producer = { request->producer_id, request->producer_epoch };
         int r = offsets_write(c->call->state, request->group_id, c->offsets, c->count, &producer, &c->wait);
-        if (r > 0 && r != KAFKA_KAFKA_STORAGE_ERROR)
+        if (r > 0 && r != KAFKA_KAFKA_STORAGE_ERROR && r != KAFKA_MESSAGE_TOO_LARGE)
                 reply(c, (int16_t)r);
         else if (r)
-                reply(c, call_code(c->call, r) ? KAFKA_COORDINATOR_NOT_AVAILABLE : 0);
+                reply(c, r == -ENOMEM ? call_code(c->call, r) : journal_code(r));
 }
 
 static void on_added(TransactionWait *wait, State *state, const TransactionResult *result) {
@@ -147,6 +149,11 @@ static void begin(Commit *c) {
         }
         const Topic *offsets = topic_find(call->state, STR(TOPIC_NAME_OFFSETS));
         int32_t partition = journal_partition_index(request->group_id, offsets->partition_count);
+        Log *log = offsets->partitions[partition]->log;
+        if (log && log_has_open_transaction(log, request->producer_id, request->producer_epoch)) {
+                write_offsets(c); /* it was checked when it began */
+                return;
+        }
         if (call_version(call) >= 5) {
                 TransactionTarget target = { STR(TOPIC_NAME_OFFSETS), partition };
                 transaction_add(call->state, request->transactional_id, request->producer_id, request->producer_epoch, &target, 1,

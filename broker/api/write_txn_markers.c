@@ -53,6 +53,10 @@ static void cancel(Call *call) {
 static void mark(Marking *m, const Want *want, Str topic, Row *row) {
         Partition *partition = partition_find(m->call->state, topic, row->partition_index);
         int64_t end_offset = -1;
+        if (partition && want->producer_id < 0) {
+                row->error_code = KAFKA_UNKNOWN_SERVER_ERROR;
+                return;
+        }
         int r = partition ? transaction_mark(m->call->state, partition, want->producer_id, want->producer_epoch,
                                              want->coordinator_epoch, want->transaction_version, want->transaction_result, &end_offset)
                           : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;

@@ -27,11 +27,13 @@ struct FetchSession {
         int64_t created_ms, used_ms;
         HashMap partitions;
         List order;
+        FetchSessions *owner;
 };
 
 struct FetchSessions {
         HashMap by_id;
         List by_age; /* longest unused first */
+        size_t bytes; /* of all sessions' partitions */
 };
 
 int fetch_sessions_open(State *state) {
@@ -44,7 +46,12 @@ int fetch_sessions_open(State *state) {
         return 0;
 }
 
+static size_t key_size(const FetchWant *want) {
+        return (want->topic.len ? want->topic.len : sizeof(want->topic_id)) + sizeof(want->partition);
+}
+
 static void partition_forget(FetchSession *session, SessionPartition *partition) {
+        session->owner->bytes -= sizeof(*partition) + key_size(&partition->want);
         hashmap_remove(&session->partitions, &partition->node);
         list_remove(&partition->order);
         free(partition);
@@ -122,7 +129,7 @@ FetchSession *fetch_session_new(State *state, bool by_id, int32_t partition_coun
         if (!session)
                 return NULL;
         *session = (FetchSession){ .id = new_id(state), .epoch = 1, .by_id = by_id, .created_ms = state->mono_ms,
-                                   .used_ms = state->mono_ms, .partitions = HASHMAP_INIT };
+                                   .used_ms = state->mono_ms, .partitions = HASHMAP_INIT, .owner = state->fetch_sessions };
         list_init(&session->order);
         if (hashmap_insert(&state->fetch_sessions->by_id, id_key(&session->id), &session->node)) {
                 free(session);
@@ -173,10 +180,6 @@ int32_t fetch_session_count(const FetchSession *session) {
 
 #define KEY_BYTES_MAX (INT16_MAX + 4) /* a topic's name has at most as many bytes as its length can say */
 
-static size_t key_size(const FetchWant *want) {
-        return (want->topic.len ? want->topic.len : sizeof(want->topic_id)) + sizeof(want->partition);
-}
-
 static void write_key(const FetchWant *want, char *to) {
         size_t size = key_size(want) - sizeof(want->partition);
         memcpy(to, &want->partition, sizeof(want->partition));
@@ -194,7 +197,8 @@ static SessionPartition *find_partition(const FetchSession *session, const Fetch
 
 static int add_partition(FetchSession *session, const FetchWant *want) {
         size_t size = key_size(want);
-        if (session->partitions.count >= FETCH_SESSION_PARTITIONS_MAX || size > KEY_BYTES_MAX)
+        size_t bytes = session->owner->bytes + sizeof(SessionPartition) + size;
+        if (session->partitions.count >= FETCH_SESSION_PARTITIONS_MAX || size > KEY_BYTES_MAX || bytes > FETCH_SESSIONS_BYTES_MAX)
                 return -ENOSPC;
         SessionPartition *partition = calloc(1, sizeof(*partition) + size);
         if (!partition)
@@ -209,6 +213,7 @@ static int add_partition(FetchSession *session, const FetchWant *want) {
                 return -ENOMEM;
         }
         list_append(&session->order, &partition->order);
+        session->owner->bytes = bytes;
         return 0;
 }
 

@@ -152,9 +152,16 @@ static void on_commit(CommitWait *wait, State *state) {
         write->done(write, state, write->partition->commit_error ? KAFKA_COORDINATOR_NOT_AVAILABLE : 0);
 }
 
+/* max.message.bytes of the topic bounds what a request may make of a group. */
+static int append_limited(State *state, Partition *partition, Buffer *batch) {
+        LogAppend append;
+        if (partition->log && (int64_t)batch->size > log_config(partition->log)->max_message_bytes)
+                return KAFKA_MESSAGE_TOO_LARGE;
+        return partition_append_owned(state, partition, batch, LOG_ORIGIN_BROKER, &append);
+}
+
 int journal_append(State *state, Journal *journal, Str group_id, JournalWrite *write,
                    void (*done)(JournalWrite *write, State *state, int16_t code)) {
-        LogAppend append;
         int r = groups_ensure_topic(state);
         Topic *topic = topic_find(state, STR(TOPIC_NAME_OFFSETS));
         if (!r && !topic)
@@ -163,7 +170,7 @@ int journal_append(State *state, Journal *journal, Str group_id, JournalWrite *w
                 r = batch_builder_finish(&journal->batch, 0);
         if (!r) {
                 Partition *partition = topic->partitions[journal_partition_index(group_id, topic->partition_count)];
-                r = partition_append_owned(state, partition, &journal->batch.out, LOG_ORIGIN_BROKER, &append);
+                r = append_limited(state, partition, &journal->batch.out);
                 if (!r && write) {
                         write->partition = partition;
                         write->done = done;
@@ -179,6 +186,10 @@ void journal_follow(State *state, Str group_id, JournalWrite *write, void (*done
         write->partition = topic->partitions[journal_partition_index(group_id, topic->partition_count)];
         write->done = done;
         state_wait_commit(state, &write->wait, on_commit);
+}
+
+int16_t journal_code(int r) {
+        return r == KAFKA_MESSAGE_TOO_LARGE ? KAFKA_UNKNOWN_SERVER_ERROR : r ? KAFKA_COORDINATOR_NOT_AVAILABLE : 0;
 }
 
 typedef struct SyncWrite {

@@ -51,6 +51,9 @@ static inline int32_t journal_count(const Journal *journal) {
 int journal_append(State *state, Journal *journal, Str group_id, JournalWrite *write,
                    void (*done)(JournalWrite *write, State *state, int16_t code));
 
+/* What a client is told of such a failure: COORDINATOR_NOT_AVAILABLE, or what Kafka says where the records don't fit a batch. */
+int16_t journal_code(int r);
+
 /* Appends and commits the turn. 0; a positive code or -errno, and then the records are not in the log. */
 int journal_write(State *state, Journal *journal, Str group_id);
 

@@ -300,9 +300,6 @@ void topic_apply_config(State *state, Topic *topic) {
         flush = config_topic_str(state->config, &topic->config, "flush.ms", &source);
         if (!str_to_int64(flush, 0, INT64_MAX, &topic->flush_ms))
                 topic->flush_ms = INT64_MAX;
-        int64_t replicas = 1;
-        str_to_int64(config_topic_str(state->config, &topic->config, "min.insync.replicas", &source), 1, INT32_MAX, &replicas);
-        topic->min_insync_replicas = (int32_t)replicas;
         LogConfig config = LOG_CONFIG_INIT;
         config_topic_log(state->config, &topic->config, &config);
         for (int32_t i = 0; i < topic->partition_count; i++) {

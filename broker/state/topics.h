@@ -17,7 +17,6 @@ struct Topic {
         Partition **partitions; /* owned; index = partition */
         int32_t partition_count;
         ConfigMap config;       /* given values */
-        int32_t min_insync_replicas; /* of config, with its defaults */
         bool is_internal;       /* __consumer_offsets, __transaction_state */
         int64_t flush_messages; /* config flush.messages: sync once so many are not on disk */
         int64_t flush_ms;       /* config flush.ms: sync once that old; INT64_MAX: never */

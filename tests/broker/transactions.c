@@ -101,6 +101,21 @@ Test(transactions, a_new_owner_ends_what_the_old_one_left) {
         cr_assert_eq(end(old, true, 0).code, KAFKA_PRODUCER_FENCED);
 }
 
+Test(transactions, older_levels_fence_as_well_and_are_read_back) {
+        for (int16_t level = 0; level <= 2; level++) {
+                fixture.state->feature_levels[FEATURE_TRANSACTION] = level;
+                TransactionResult old = begin();
+                cr_assert_eq(init().code, KAFKA_CONCURRENT_TRANSACTIONS);
+                cr_assert_eq(it()->facts.client_version, level);
+                state_fixture_crash(&fixture);
+                cr_assert_eq(it()->facts.status, TRANSACTION_COMPLETE_ABORT);
+                fixture.state->feature_levels[FEATURE_TRANSACTION] = level;
+                TransactionResult who = init();
+                cr_assert(who.code == 0 && who.producer_id == old.producer_id && who.producer_epoch > old.producer_epoch);
+                cr_assert_eq(end(old, true, 0).code, KAFKA_PRODUCER_FENCED);
+        }
+}
+
 Test(transactions, time_runs_out) {
         TransactionResult who = begin();
         state_fixture_advance(&fixture, TIMEOUT_MS - 1);

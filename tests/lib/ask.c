@@ -44,13 +44,27 @@ void asked_drop(Asked *asked) {
         free(asked);
 }
 
+/* With the pieces of files in their places. */
+static Buffer flatten(const Reply *reply) {
+        Buffer out = BUFFER_INIT;
+        size_t at = 0;
+        for (int32_t i = 0; i < reply->span_count; at = reply->spans[i++].at) {
+                buffer_append(&out, reply->bytes.data + at, reply->spans[i].at - at);
+                cr_assert_eq(file_span_copy(&reply->spans[i].span, &out), 0);
+        }
+        buffer_append(&out, reply->bytes.data + at, reply->bytes.size - at);
+        return out;
+}
+
 void *asked_end(Asked *asked) {
         static Arena answers; /* with the test's process */
         const Call *call = &asked->call;
         const MessageSchema *response = asked->api.response;
         size_t head = message_is_flexible(response, call_version(call)) && response != &ApiVersionsResponse_message ? 9 : 8, used;
         cr_assert(call->is_done && !call->close && !call->no_reply);
-        Str reply = arena_str(&answers, (Str){ (char *)call->reply.bytes.data + head, call->reply.bytes.size - head });
+        Buffer bytes = flatten(&call->reply);
+        Str reply = arena_str(&answers, (Str){ (char *)bytes.data + head, bytes.size - head });
+        buffer_deinit(&bytes);
         void *answer = arena_alloc(&answers, response->body->size);
         cr_assert_eq(codec_decode(response, call_version(call), reply, &answers, answer, &used), 0);
         cr_assert_eq(used, reply.len);

@@ -3,10 +3,9 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "storage/base/error.h"
-
-#define ACTORS_MAX 16
 
 static void copy(char *to, size_t size, Str text) {
         snprintf(to, size, "%.*s", STR_ARG(text));
@@ -96,11 +95,11 @@ void actor_sync(Actor *actor) {
 }
 
 void actor_assign(Actor *leader, Actor *const *actors, int count) {
-        SyncAssignment assignments[ACTORS_MAX];
-        cr_assert_leq(count, ACTORS_MAX);
+        SyncAssignment *assignments = calloc((size_t)count, sizeof(*assignments));
         for (int i = 0; i < count; i++)
                 assignments[i] = (SyncAssignment){ str_of(actors[i]->id), str_of(actors[i]->client) };
         actor_sync_with(leader, assignments, count);
+        free(assignments);
 }
 
 void actor_sync_expect(Actor *actor, int16_t code) {

@@ -21,6 +21,8 @@ Test(epochs, end_is_where_the_next_begins) {
         epochs_end(&epochs, 5, 300, &epoch, &end);
         cr_assert(epoch == -1 && end == -1);
         epochs_end(&epochs, 0, 300, &epoch, &end);
+        cr_assert(epoch == 0 && end == 0, "older than all that is left: it ended where they begin");
+        epochs_end(&epochs, -1, 300, &epoch, &end);
         cr_assert(epoch == -1 && end == -1);
         epochs_deinit(&epochs);
 }

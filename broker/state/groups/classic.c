@@ -360,8 +360,9 @@ void group_sync(State *state, const SyncArgs *args, SyncWait *wait) {
         member_answer_sync(member, KAFKA_REBALANCE_IN_PROGRESS); /* an older request of the same member */
         member->sync = wait;
         wait->member = member;
-        if (group->leader == member && take_assignments(state, group, args)) {
-                answer_syncs(group, KAFKA_COORDINATOR_NOT_AVAILABLE);
+        int r = group->leader == member ? take_assignments(state, group, args) : 0;
+        if (r) {
+                answer_syncs(group, journal_code(r));
                 group_prepare_rebalance(state, group);
         }
 }

@@ -1,6 +1,8 @@
 /* The phases of a rebalance and the timers between them. */
 #include "broker/state/groups/classic_rebalance.h"
 
+#include <stdlib.h>
+
 #include "broker/state/groups/classic_members.h"
 #include "broker/state/journal.h"
 #include "storage/base/error.h"
@@ -131,29 +133,38 @@ static bool is_common(const Group *group, const char *protocol) {
         return true;
 }
 
-static int32_t count_votes(const Group *group, const char *candidate) {
-        int32_t votes = 0;
-        LIST_FOREACH(&group->members, node) {
-                const Member *member = container_of(node, Member, node);
-                int32_t first = 0;
-                while (first < member->protocol_count && !is_common(group, member->protocols[first].name))
-                        first++;
-                votes += first < member->protocol_count && strcmp(member->protocols[first].name, candidate) == 0;
-        }
-        return votes;
+/* A protocol that all members have, with the members that like it best of those. */
+typedef struct Candidate {
+        const char *name; /* NULL: not all members have it */
+        int32_t votes;
+} Candidate;
+
+static void vote(const Member *member, Candidate *candidates, int32_t count) {
+        for (int32_t p = 0; p < member->protocol_count; p++)
+                for (int32_t i = 0; i < count; i++)
+                        if (candidates[i].name && strcmp(candidates[i].name, member->protocols[p].name) == 0) {
+                                candidates[i].votes++;
+                                return;
+                        }
 }
 
 const char *group_select_protocol(const Group *group) {
         const Member *first = container_of(list_first(&group->members), Member, node);
         const char *best = first->protocols[0].name;
-        int32_t best_votes = 0;
-        for (int32_t i = 0; i < first->protocol_count; i++) {
-                int32_t votes = count_votes(group, first->protocols[i].name);
-                if (votes > best_votes) {
-                        best = first->protocols[i].name;
-                        best_votes = votes;
+        int32_t best_votes = 0, count = first->protocol_count;
+        Candidate *candidates = calloc((size_t)count, sizeof(*candidates));
+        if (!candidates)
+                return best;
+        for (int32_t i = 0; i < count; i++)
+                candidates[i].name = is_common(group, first->protocols[i].name) ? first->protocols[i].name : NULL;
+        LIST_FOREACH(&group->members, node)
+                vote(container_of(node, Member, node), candidates, count);
+        for (int32_t i = 0; i < count; i++)
+                if (candidates[i].votes > best_votes) {
+                        best = candidates[i].name;
+                        best_votes = candidates[i].votes;
                 }
-        }
+        free(candidates);
         return best;
 }
 

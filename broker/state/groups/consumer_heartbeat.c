@@ -379,5 +379,5 @@ int group_consumer_heartbeat(State *state, const ConsumerHeartbeat *args, Arena 
         }
         int written = group_consumer_append(state, b.group, &journal, r ? NULL : write, done);
         ret->is_pending = !r && !written;
-        return r ? r : written ? KAFKA_COORDINATOR_NOT_AVAILABLE : 0;
+        return r ? r : written == KAFKA_MESSAGE_TOO_LARGE ? written : written ? KAFKA_COORDINATOR_NOT_AVAILABLE : 0;
 }

@@ -161,6 +161,7 @@ static TransactionFacts decide(const State *state, const Transaction *txn, bool 
 
 void transaction_fence(State *state, Transaction *txn, TransactionWait *wait) {
         TransactionFacts facts = decide(state, txn, false, TRANSACTION_VERSION);
+        facts.client_version = state->feature_levels[FEATURE_TRANSACTION]; /* decides where no client does */
         facts.last_producer_epoch = -1;
         if (transaction_log_write(state, txn, &facts, wait, on_fenced)) {
                 transaction_set_timer(state, txn, RETRY_MS);

@@ -13,7 +13,11 @@
 #include "storage/base/trace.h"
 
 #define KEY_VERSION 0
-#define VALUE_VERSION 1 /* with transaction.version 1 and above */
+
+/* Flexible values came with transaction.version 1. */
+static int16_t value_version(const State *state) {
+        return state->feature_levels[FEATURE_TRANSACTION] >= 1 ? 1 : 0;
+}
 
 struct TransactionWrite {
         CommitWait commit;
@@ -52,7 +56,7 @@ static bool has_partitions(TransactionStatus status) {
         return status == TRANSACTION_ONGOING || status == TRANSACTION_PREPARE_COMMIT || status == TRANSACTION_PREPARE_ABORT;
 }
 
-static int encode_value(const Transaction *txn, const TransactionFacts *facts, Reply *out) {
+static int encode_value(int16_t value_version, const Transaction *txn, const TransactionFacts *facts, Reply *out) {
         Arena arena = ARENA_INIT(0);
         TransactionLogValue value = TransactionLogValue_INIT;
         value.producer_id = facts->producer_id;
@@ -68,9 +72,9 @@ static int encode_value(const Transaction *txn, const TransactionFacts *facts, R
         int r = has_partitions(facts->status) ? gather_partitions(txn, &arena, &value) : 0;
         uint8_t *version = buffer_extend(&out->bytes, 2);
         if (version)
-                store_be16(version, VALUE_VERSION);
+                store_be16(version, (uint16_t)value_version);
         if (!r)
-                r = codec_encode(&TransactionLogValue_message, VALUE_VERSION, &value, out);
+                r = codec_encode(&TransactionLogValue_message, value_version, &value, out);
         arena_deinit(&arena);
         return r;
 }
@@ -92,7 +96,7 @@ static int build_batch(const State *state, const Transaction *txn, const Transac
         Reply key = REPLY_INIT, value = REPLY_INIT;
         int r = encode_key(txn, &key);
         if (!r && facts)
-                r = encode_value(txn, facts, &value);
+                r = encode_value(value_version(state), txn, facts, &value);
         if (!r && (key.bytes.failed || value.bytes.failed))
                 r = -ENOMEM;
         if (!r) {

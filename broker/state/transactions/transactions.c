@@ -231,19 +231,19 @@ static bool is_exhausted(int16_t epoch) {
 
 /* Whether a producer that says what it has may be the one that owns the transactional id (KIP-360). */
 static bool may_be_owner(const Transaction *txn, int64_t producer_id, int16_t producer_epoch) {
-        return producer_id < 0 || txn->facts.producer_epoch < 0 || producer_id == txn->facts.producer_id ||
+        return producer_id == -1 || txn->facts.producer_epoch < 0 || producer_id == txn->facts.producer_id ||
                (producer_id == txn->previous_producer_id && is_exhausted(producer_epoch));
 }
 
 /* The next epoch: of a new owner, of the owner that recovers, or the same again where the answer got lost. 0 or PRODUCER_FENCED. */
 static int16_t bump_epoch(const Transaction *txn, int64_t producer_id, int16_t producer_epoch, TransactionFacts *facts) {
         const TransactionFacts *now = &txn->facts;
-        if (producer_id >= 0 && now->producer_epoch >= 0 && producer_epoch != now->producer_epoch) {
+        if (producer_id != -1 && now->producer_epoch >= 0 && producer_epoch != now->producer_epoch) {
                 bool is_retry = producer_epoch == now->last_producer_epoch;
                 return is_retry ? 0 : KAFKA_PRODUCER_FENCED;
         }
         facts->producer_epoch = (int16_t)(now->producer_epoch + 1);
-        facts->last_producer_epoch = producer_id < 0 ? -1 : now->producer_epoch;
+        facts->last_producer_epoch = producer_id == -1 ? -1 : now->producer_epoch;
         return 0;
 }
 
@@ -262,8 +262,8 @@ static void init_owner(State *state, Transaction *txn, int32_t timeout_ms, int64
         facts.timeout_ms = timeout_ms;
         facts.start_ms = -1;
         facts.update_ms = state->now_ms;
-        bool rotates = is_exhausted(txn->facts.producer_epoch) && (producer_id < 0 || producer_epoch == txn->facts.producer_epoch);
-        int16_t code = rotates ? rotate_id(state, txn, producer_id >= 0, &facts)
+        bool rotates = is_exhausted(txn->facts.producer_epoch) && (producer_id == -1 || producer_epoch == txn->facts.producer_epoch);
+        int16_t code = rotates ? rotate_id(state, txn, producer_id != -1, &facts)
                                : bump_epoch(txn, producer_id, producer_epoch, &facts);
         if (!code && transaction_log_write(state, txn, &facts, wait, on_initialised))
                 code = KAFKA_COORDINATOR_NOT_AVAILABLE;
@@ -409,7 +409,7 @@ static int16_t produce_code(int16_t code, int16_t version) {
 
 TransactionAdmission transaction_admit(const State *state, Str id, int16_t produce_version, const Partition *partition, Str records) {
         BatchHeader header;
-        if (!read_transactional(records, &header))
+        if (!read_transactional(records, &header) || header.producer_id < 0)
                 return (TransactionAdmission){ 0 };
         TransactionAdmission admission = { .producer_id = header.producer_id, .producer_epoch = header.producer_epoch };
         if (partition->log && log_has_open_transaction(partition->log, header.producer_id, header.producer_epoch))

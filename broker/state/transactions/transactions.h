@@ -23,7 +23,7 @@ typedef enum TransactionStatus {
 /* "Empty", "Ongoing" ... as Kafka names them. */
 const char *transaction_status_name(TransactionStatus status);
 
-#define TRANSACTION_VERSION 2 /* the finalized transaction.version: what decides where no client does */
+#define TRANSACTION_VERSION 2 /* of clients that let the broker add partitions, and whose ends bump the epoch */
 
 /* What is written of a transaction, but for its partitions. */
 typedef struct TransactionFacts {

@@ -1,9 +1,12 @@
 """The requests that compare.py sends to both brokers, in order; a theme a module."""
 from cases.admin import admin_cases, api_versions
+from cases.all_configs import all_config_cases
+from cases.bad_input import bad_input_cases
 from cases.common import Case, versions
 from cases.compression import compression_cases
 from cases.configs import config_cases
 from cases.consumer_groups import consumer_group_cases
+from cases.effects import effect_cases
 from cases.groups import group_cases
 from cases.produce import produce_cases
 from cases.read import read_cases, record_deletion_cases
@@ -35,3 +38,6 @@ def all_cases():
     yield from consumer_group_cases()
     yield from transaction_cases()
     yield from admin_cases()
+    yield from bad_input_cases()
+    yield from all_config_cases()
+    yield from effect_cases()

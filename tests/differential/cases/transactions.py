@@ -272,6 +272,37 @@ def marker_cases():
         yield mark('older coordinator', coordinator_epoch=3)
 
 
+def level_cases():
+    """What older levels of transaction.version change."""
+    software = {'client_software_name': 'test', 'client_software_version': '1'}
+
+    def finalized(answer):
+        return [f['max_version_level'] for f in answer['finalized_features'] if f['name'] == 'transaction.version']
+
+    for level, kind in ((1, 2), (0, 2), (2, 1)):
+        yield Case('UpdateFeatures', 1, {'feature_updates': [{'feature': 'transaction.version', 'max_version_level': level, 'upgrade_type': kind}]},
+                   f'transaction.version {level}')
+        yield Case('ApiVersions', 3, software, f'at transaction.version {level}', shape=finalized,
+                   until=lambda a, level=level: finalized(a) == [level] * (level > 0))
+        old, new = Producer(f'old-at-{level}'), Producer(f'new-at-{level}')
+        yield old.init(4)
+        yield old.add(3, [0], f'at level {level}')
+        yield old.produce(9, 0)
+        yield old.init(4, f'fences at level {level}')
+        yield old.describe(f'fenced at level {level}')
+        yield old.add(3, [0], f'at level {level}, again')
+        yield old.end(4, True, f'at level {level}')
+        if level == 0:
+            continue  # such a producer hangs for ever on Kafka, which has no way to write what it is
+        yield new.init(5)
+        yield new.produce(12, 0, f'adds by itself at level {level}')
+        yield new.end(5, True, f'at level {level}')
+        yield new.produce(12, 0, f'goes on at level {level}')
+        yield new.init(5, f'fences at level {level}')
+        yield new.describe(f'fenced at level {level}')
+        yield read(f'at level {level}', 1, settled=True)
+
+
 def transaction_cases():
     yield create(TOPIC, partitions=3)
     yield from error_cases()
@@ -282,3 +313,4 @@ def transaction_cases():
         yield from offsets_cases(version)
     yield from marker_cases()
     yield from error_cases()
+    yield from level_cases()
