@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "storage/base/error.h"
+#include "storage/batch_walk.h"
 #include "storage/compress.h"
 #include "storage/log_internal.h"
 
@@ -52,7 +53,7 @@ static int check_records(LogCheck *check, const uint8_t *data, const BatchHeader
         int r = batch_reader_init(&reader, data, header, inflate_bytes_max(check, header));
         if (r > 0)
                 r = r == KAFKA_MESSAGE_TOO_LARGE && check->at_once ? -E2BIG : -EBADMSG;
-        while (!r && (step = batch_reader_next(&reader, &record)) == 1) {
+        while (!r && (step = batch_reader_step(&reader, &record)) == 1) {
                 int error = check_record(check->config, &record, check->origin, check->now_ms);
                 if (error)
                         refused = refuse_record(check->append, &record, reader.index - 1, error, refused);
