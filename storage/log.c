@@ -133,6 +133,7 @@ int log_push_segment(Log *log, Segment *segment) {
                 log->segments = segments;
                 log->segment_capacity = capacity;
         }
+        segment->spares_space = log->spares_space;
         log->segments[log->segment_count++] = segment;
         return 0;
 }
@@ -224,7 +225,6 @@ static int begin_epochs(Log *log) {
 static int write_queue(Log *log, int64_t now_ms) {
         for (uint32_t i = 0; i < log->queue_count;) {
                 if (is_full(log, &log->queue[i].header, now_ms)) {
-                        segment_trim(log_active(log)); /* the next one may need it */
                         int r = log_add_segment(log, log->queue[i].header.base_offset, now_ms);
                         if (r)
                                 return r;
@@ -280,7 +280,6 @@ int log_commit(Log *log, int64_t now_ms) {
         int32_t segment_count = log->segment_count;
         int64_t size_bytes = log->size_bytes;
         SegmentMark mark = segment_mark(active);
-        bool before = file_leave_spare_space(!log->spares_space);
         if (!r)
                 r = begin_epochs(log);
         if (!r)
@@ -293,7 +292,6 @@ int log_commit(Log *log, int64_t now_ms) {
                 producers_keep(&log->producers);
                 log_keep_transactions(log);
         }
-        file_leave_spare_space(before);
         empty_queue(log);
         return r;
 }

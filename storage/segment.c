@@ -167,7 +167,7 @@ int segment_write(Segment *segment, struct iovec *parts, int count, int64_t posi
                 return fd;
         reserve(segment, position, position + bytes, bytes_expected);
         segment->unsynced = true;
-        return file_write_parts(fd, parts, count, position);
+        return file_write_parts(fd, parts, count, position, segment->spares_space);
 }
 
 void segment_note(Segment *segment, const BatchHeader *header, int64_t index_interval_bytes) {
@@ -208,11 +208,6 @@ static int trim(Segment *segment) {
                 segment->torn = false;
         }
         return r;
-}
-
-void segment_trim(Segment *segment) {
-        if (segment->reserved_end > segment->size)
-                (void)trim(segment);
 }
 
 int segment_cut_tail(Segment *segment) {

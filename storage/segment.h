@@ -45,6 +45,7 @@ typedef struct Segment {
         bool indexes_loaded; /* offsets and times hold all there is */
         bool unsynced;       /* written since the last sync */
         bool entry_unsynced; /* its name may not be on disk: the next sync sees to it */
+        bool spares_space;   /* as in LogOpen */
         bool torn;           /* behind size is what a failed write left */
         const uint8_t *map;
         size_t map_size;
@@ -82,8 +83,6 @@ void segment_map(Segment *segment, int64_t bytes_expected);
  * descriptors and mappings when there are too many. Whoever keeps one of these in use (a FileSpan, a worker) holds a
  * reference; then they stay. */
 void segment_used(Segment *segment);
-/* Gives back the extents that are reserved behind the end: nothing more is written. */
-void segment_trim(Segment *segment);
 /* Closes and unmaps, unless others hold references. */
 void segment_close_files(Segment *segment);
 /* How many segments may have a descriptor, and how many a mapping; by default a share of the process's limit of

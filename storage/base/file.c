@@ -48,14 +48,6 @@ bool file_is_full(int r) {
         return r == -ENOSPC || r == -EDQUOT;
 }
 
-static _Thread_local bool leaves_spare_space;
-
-bool file_leave_spare_space(bool leave) {
-        bool before = leaves_spare_space;
-        leaves_spare_space = leave;
-        return before;
-}
-
 /* Whether one more try makes sense after errno, which stays what it was. */
 static bool is_worth_a_try(void) {
         int error = errno;
@@ -63,7 +55,7 @@ static bool is_worth_a_try(void) {
         if (error == EMFILE || error == ENFILE)
                 again = (file_spare_descriptor && file_spare_descriptor()) || descriptors_give();
         else if (file_is_full(-error))
-                again = !leaves_spare_space && file_spare_space && file_spare_space();
+                again = file_spare_space && file_spare_space();
         errno = error;
         return again;
 }
@@ -100,10 +92,10 @@ ssize_t file_read(int fd, void *data, size_t size, int64_t position) {
         return (ssize_t)done;
 }
 
-int file_write_parts(int fd, struct iovec *parts, int count, int64_t position) {
+int file_write_parts(int fd, struct iovec *parts, int count, int64_t position, bool spare_space) {
         while (count) {
                 ssize_t got = file_ops.pwritev(fd, parts, count < IOV_MAX ? count : IOV_MAX, position);
-                if (got < 0 && is_worth_a_try())
+                if (got < 0 && (errno == EINTR || (spare_space && is_worth_a_try())))
                         continue;
                 if (got < 0)
                         return -errno;
@@ -122,7 +114,7 @@ int file_write_parts(int fd, struct iovec *parts, int count, int64_t position) {
 
 int file_write(int fd, const void *data, size_t size, int64_t position) {
         struct iovec part = { .iov_base = (void *)data, .iov_len = size };
-        return size ? file_write_parts(fd, &part, 1, position) : 0;
+        return size ? file_write_parts(fd, &part, 1, position, true) : 0;
 }
 
 int64_t file_size(int fd) {

@@ -53,12 +53,10 @@ void file_close(int fd);
 /* Bytes read, less than size only at the end of the file, or -errno. */
 ssize_t file_read(int fd, void *data, size_t size, int64_t position);
 
-/* Whether what follows on this thread is to leave alone what file_spare_space() could give; returns what was so before. */
-bool file_leave_spare_space(bool leave);
-
-/* Writes all parts at position, which may be changed on the way. 0 or -errno. */
-int file_write_parts(int fd, struct iovec *parts, int count, int64_t position);
-/* The same for one part. */
+/* Writes all parts at position, which may be changed on the way; with spare_space also when the disk is full, if that can be. 0 or
+ * -errno. */
+int file_write_parts(int fd, struct iovec *parts, int count, int64_t position, bool spare_space);
+/* The same for one part, with spare_space. */
 int file_write(int fd, const void *data, size_t size, int64_t position);
 
 /* The size of an open file or -errno. */

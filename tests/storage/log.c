@@ -324,48 +324,6 @@ Test(log, timestamps_are_found_exactly) {
         assert_ok(log_close(log, NOW));
 }
 
-static int spared;
-
-static bool spare(void) {
-        spared++;
-        return false;
-}
-
-static ssize_t full_pwritev(int fd, const struct iovec *parts, int count, off_t position) {
-        return errno = ENOSPC, -1;
-}
-
-static int full_open(const char *path, int flags, mode_t mode) {
-        return flags & O_CREAT ? (errno = ENOSPC, -1) : open(path, flags, mode);
-}
-
-/* Be it a write, the epoch that begins with it, or a new segment. */
-Test(log, only_who_may_takes_the_room_that_is_kept) {
-        LogOpen how = how_to_open();
-        LogAppend result;
-        how.config.segment_bytes = 200;
-        for (int i = 0; i < 2; i++) {
-                Log *log = open_log(how);
-                file_spare_space = spare;
-                for (int k = 0; k < 2; k++) {
-                        spared = 0;
-                        file_ops.pwritev = full_pwritev;
-                        cr_assert_eq(try_append(log, TEST_BATCH(.value_bytes = 100), &result), -ENOSPC);
-                        file_ops = FILE_OPS_SYSTEM;
-                        file_ops.open = full_open;
-                        if (k)
-                                cr_assert_eq(try_append(log, TEST_BATCH(.value_bytes = 100), &result), -ENOSPC);
-                        file_ops = FILE_OPS_SYSTEM;
-                        cr_assert_eq(spared > 0, i);
-                        append(log, TEST_BATCH(.value_bytes = 100));
-                }
-                file_spare_space = NULL;
-                log_abandon(log);
-                how.path = test_dir; /* a fresh one, of the broker's own */
-                how.spares_space = true;
-        }
-}
-
 static void append_at(Log *log, int count, int64_t now_ms) {
         for (int i = 0; i < count; i++) {
                 size_t size;
