@@ -27,7 +27,10 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
 }
 
 void files_clear(const char *dir) {
-        FUZZ_CHECK(nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS) == 0);
+        int r = nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+        if (r)
+                perror(dir);
+        FUZZ_CHECK(r == 0);
 }
 
 static void remove_root(void) {

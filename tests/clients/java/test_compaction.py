@@ -12,6 +12,7 @@ import picture
 import pytest
 import records
 import test_directory
+import test_dump
 
 SECONDS = 240  # only against hanging for ever
 MINUTE = 60000
@@ -198,6 +199,15 @@ def complaints(text):
     return sorted(found)
 
 
+def check_derived(directory):
+    """Indexes and snapshots of producers beside compacted segments, as kafka-dump-log sees them."""
+    indexes = [path for path in directory.glob('*/*index') if path.suffix in ('.index', '.timeindex')]
+    for option in ('--index-sanity-check', '--verify-index-only'):
+        test_dump.dump('4.3.1', indexes, option)
+    test_dump.dump('3.9.1', indexes)
+    test_dump.dump('4.3.1', directory.glob('[a-z]*/*.snapshot'))
+
+
 def compare(ours, theirs):
     (left, left_complaints), (right, right_complaints) = dump(ours.directory), dump(theirs.directory)
     for name in TOPICS:
@@ -260,6 +270,7 @@ def test_the_same_is_left(both):
     picture_before = picture.take(ours)
     assert ours.stop() == 0
     picture.check_offline(ours.directory / 'data')
+    check_derived(ours.directory / 'data')
     # what is no longer compacted keeps its gaps, and they are no damage
     ours.start()
     compact_no_more(ours)
