@@ -54,7 +54,7 @@ class Toolbox:
 
     def read(self, size):
         read = self.process.stdout.read(size)
-        assert len(read) == size, 'a tool hangs'
+        assert len(read) == size, "a tool hangs, or ended its JVM without Kafka's own Exit"
         return read
 
 
