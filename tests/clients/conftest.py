@@ -76,9 +76,8 @@ def run_client(broker, name, record_run):
 def go_build(tmp_path):
     """Builds a client's program in Go, with the Go that requirements.txt names, and returns where it is."""
     def build(directory):
-        program = tmp_path / directory.name
-        subprocess.run([pathlib.Path(sys.executable).with_name('go'), 'build', '-o', program, '.'], cwd=directory, check=True,
-                       timeout=BUILD_SECONDS)
+        program, go = tmp_path / directory.name, pathlib.Path(sys.executable).with_name('go')
+        subprocess.run([go, 'build', '-buildvcs=false', '-o', program, '.'], cwd=directory, check=True, timeout=BUILD_SECONDS)
         return program
     return build
 
