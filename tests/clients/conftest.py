@@ -48,7 +48,7 @@ def own_broker(tmp_path):
 
 @pytest.fixture
 def name(request):
-    """A topic or group name of the test's own; without dots and underscores, about which kafka-topics warns."""
+    """A topic or group name of the test's own, as no other has its name; without dots and underscores, about which kafka-topics warns."""
     return re.sub(r'[^A-Za-z0-9]+', '-', request.node.name).strip('-')
 
 

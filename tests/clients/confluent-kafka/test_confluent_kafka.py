@@ -13,11 +13,11 @@ NAMES = re.findall(r'\w+', PROGRAM.read_text().split('SCENARIOS = [')[1].split('
 INTERPRETERS = {'debian': '/usr/bin/python3', 'newest': sys.executable}
 
 
-def test_debian(run_client):
+def test_confluent_kafka_debian(run_client):
     run_client('confluent-kafka', [INTERPRETERS['debian'], 'scenarios.py'], 'records codecs big times group transactions admin', HERE)
 
 
-def test_newest(run_client):
+def test_confluent_kafka_newest(run_client):
     run_client('confluent-kafka', [INTERPRETERS['newest'], 'scenarios.py'],
                'records codecs big times group kip848 transactions admin', HERE)
 

@@ -10,11 +10,11 @@ HERE = pathlib.Path(__file__).parent
 COMMAND = [sys.executable, 'scenarios.py']
 
 
-def test_newest(run_client):
+def test_kafka_python_newest(run_client):
     run_client('kafka-python', COMMAND, 'records codecs big times group transactions admin', HERE)
 
 
-def test_2_0_2(run_client, tmp_path):
+def test_kafka_python_2_0_2(run_client, tmp_path):
     directory = ROOT / '.cache/kafka-python-2.0.2'
     if not directory.exists():
         unfinished = tmp_path / 'kafka-python'

@@ -52,18 +52,18 @@ def library_of(version, python, abi, tmp_path):
     return directory
 
 
-def test_debian(run_with):
+def test_librdkafka_debian(run_with):
     run_with(None, SCENARIOS)
 
 
-def test_newest(run_with, tmp_path):
+def test_librdkafka_newest(run_with, tmp_path):
     wheel = pathlib.Path(sysconfig.get_path('purelib'))
     run_with(library_in(wheel, tmp_path / 'libraries'), NEWEST)
 
 
-def test_1_9_2(run_with, tmp_path):
+def test_librdkafka_1_9_2(run_with, tmp_path):
     run_with(library_of('1.9.2', '310', 'cp310', tmp_path), SCENARIOS)
 
 
-def test_1_0_0(run_with, tmp_path):
+def test_librdkafka_1_0_0(run_with, tmp_path):
     run_with(library_of('1.0.0', '37', 'cp37m', tmp_path), OLDER)
