@@ -40,7 +40,7 @@ def topic_cases():
     yield from change(2, topic, 'max.message.bytes', '100000', timed(produce(batch(), 'not too large any more', topic=topic)))
     yield from change(2, topic, 'cleanup.policy', 'compact', timed(produce(records.batch([b'x'], timestamp=NOW), 'no key', topic=topic)))
     yield from change(2, topic, 'cleanup.policy', 'delete', timed(produce(records.batch([b'x'], timestamp=NOW), 'no key', topic=topic)))
-    yield from change(2, topic, 'min.insync.replicas', '2', produce(batch(), 'acks all of two, where there is one', topic=topic, acks=-1))
+    yield from change(2, topic, 'min.insync.replicas', '2', timed(produce(batch(), 'acks all of two, where there is one', topic=topic, acks=-1)))
     yield timed(produce(batch(), 'acks 1 of two', topic=topic))
     yield from change(2, topic, 'min.insync.replicas', '1', timed(produce(batch(), 'acks all of one', topic=topic, acks=-1)))
     yield from change(2, topic, 'message.timestamp.type', 'CreateTime', produce(batch(), 'with its own time', topic=topic))
