@@ -70,6 +70,7 @@ class Background:
 class Contender:
     """One running broker with a directory of its own. Subclasses say which."""
     name = version = None
+    most = 10_000  # partitions, topics, connections ... that it can have here
     speed = 1  # of small requests, roughly, beside odradek: what a run of some seconds is made of
 
     def __init__(self, scratch, **properties):
@@ -228,6 +229,7 @@ class Kafka(Contender):
     name = 'kafka'
     version = brokers.KAFKA_VERSION
     speed = 0.1
+    most = 1_000  # each partition takes three descriptors and two mappings
 
     def make(self, **properties):
         return KafkaProcess(self.directory, offsets_topic_num_partitions='50', log_segment_delete_delay_ms='1000', **properties)

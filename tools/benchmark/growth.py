@@ -105,7 +105,7 @@ def measure(bench, contender, say):
     out = []
     for what, function, flat in GROWTH:
         costs = {}
-        for count in (COUNTS[:2] if bench.smoke else COUNTS):
+        for count in (COUNTS[:2] if bench.smoke else [each for each in COUNTS if each <= contender.most]):
             bench.current = f'growth of {what}'
             costs[count] = function(bench, contender, count)
         out.append((what, costs, slope(costs), flat))
