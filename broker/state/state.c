@@ -79,27 +79,28 @@ static void queue_retention(State *state) {
         }
 }
 
-/* Whether segments were deleted. */
+/* Whether segments were deleted, or a new one was begun: either takes the file system a while. */
 static bool retain(State *state, Partition *partition) {
         if (!partition->log)
                 return false;
+        int64_t active_offset = log_active_offset(partition->log);
         int r = log_retain(partition->log, state->now_ms);
         if (r < 0)
                 trace_warn("cannot apply the retention of %s-%d: %s", partition->topic->name, partition->index, strerror(-r));
         else
                 flusher_settle(state, partition);
         cleaner_committed(state, partition);
-        return r > 0;
+        return r > 0 || log_active_offset(partition->log) != active_offset;
 }
 
-/* Retention is by time, so it runs on an idle broker too, as rarely as Kafka's; a few logs a turn, of which it cuts one, since that syncs. */
+/* Retention is by time, so it runs on an idle broker too, as rarely as Kafka's; a few logs a turn, of which it changes one. */
 static void run_retention(Timer *timer, State *state) {
-        bool removed = false;
+        bool changed = false;
         if (list_is_empty(&state->retention_queue))
                 queue_retention(state);
-        for (int i = 0; i < RETENTIONS_PER_TURN && !removed && !list_is_empty(&state->retention_queue) && !state->failed; i++)
-                removed = retain(state, container_of(list_pop(&state->retention_queue), Partition, retain));
-        if (removed)
+        for (int i = 0; i < RETENTIONS_PER_TURN && !changed && !list_is_empty(&state->retention_queue) && !state->failed; i++)
+                changed = retain(state, container_of(list_pop(&state->retention_queue), Partition, retain));
+        if (changed)
                 checkpoint_later(state);
         flusher_start(state); /* it may have rolled some */
         bool is_over = state->failed || list_is_empty(&state->retention_queue);

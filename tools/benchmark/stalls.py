@@ -19,7 +19,7 @@ SECONDS = 20  # of load, before and after a kill -9
 LONG_MS = 2.0
 INFLATED_BYTES = 200 << 20
 QUICK = dict(log_retention_check_interval_ms='200', log_cleaner_backoff_ms='200', log_roll_ms='3000', offsets_retention_check_interval_ms='500')
-ROLLING = dict(segment_bytes='1048576', retention_bytes='4194304')
+ROLLING = dict(segment_bytes='16777216', retention_bytes='67108864')
 LINE = re.compile(r'a turn took ([\d.]+) ms, ([\d.]+) ms of them on a processor, and waited (\d+) times; longest step: (.*), ([\d.]+) ms')
 
 
