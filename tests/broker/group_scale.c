@@ -15,7 +15,7 @@
 #define REQUESTS_PER_TURN 100
 
 static StateFixture fixture;
-static char names[GROUPS_MAX][16], clients[MEMBERS_MAX][16];
+static char names[GROUPS_MAX][24], clients[MEMBERS_MAX][24];
 static int members; /* of each group */
 
 static void setup(void) {
