@@ -77,6 +77,12 @@ int checkpoint_write_text(const char *dir, const char *name, Str text) {
         return r ? r : file_replace(path, text.data, text.len);
 }
 
+int checkpoint_write_unsynced(const char *dir, const char *name, Str text) {
+        char path[PATH_MAX];
+        int r = make_path(path, dir, name);
+        return r ? r : file_replace_unsynced(path, text.data, text.len);
+}
+
 void checkpoint_format(const CheckpointRow *rows, int32_t count, Buffer *out) {
         buffer_printf(out, "0\n%" PRId32 "\n", count);
         for (int32_t i = 0; i < count; i++)
@@ -136,10 +142,17 @@ static Str find_property(Str text, Str key, char separator) {
         return STR_NULL;
 }
 
-int checkpoint_write_partition_metadata(const char *dir, const Uuid *topic_id) {
+int checkpoint_write_partition_metadata(const char *dir, const Uuid *topic_id, bool is_synced) {
         char id[UUID_TEXT_SIZE], text[64];
         int n = snprintf(text, sizeof(text), "version: 0\ntopic_id: %s\n", uuid_to_text(topic_id, id));
-        return checkpoint_write_text(dir, "partition.metadata", (Str){ text, (size_t)n });
+        return (is_synced ? checkpoint_write_text : checkpoint_write_unsynced)(dir, "partition.metadata", (Str){ text, (size_t)n });
+}
+
+static bool is_blank(Str text) {
+        for (size_t i = 0; i < text.len; i++)
+                if (text.data[i])
+                        return false;
+        return true;
 }
 
 int checkpoint_read_partition_metadata(const char *dir, Uuid *ret_topic_id) {
@@ -147,6 +160,8 @@ int checkpoint_read_partition_metadata(const char *dir, Uuid *ret_topic_id) {
         int r = read_file(dir, "partition.metadata", &out);
         Str text = { (const char *)out.data, out.size };
         Uuid id;
+        if (!r && is_blank(text))
+                r = -ENOENT;
         if (!r && (!str_equal(find_property(text, STR("version"), ':'), STR("0")) ||
                    !uuid_from_text(find_property(text, STR("topic_id"), ':'), &id)))
                 r = -EUCLEAN;

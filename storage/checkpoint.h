@@ -31,10 +31,12 @@ int checkpoint_read_rows(const char *dir, const char *name, int (*each)(Str line
 
 /* Replaces dir/name by text, durably. 0 or -errno. */
 int checkpoint_write_text(const char *dir, const char *name, Str text);
+/* The same, but syncing it is left to others. */
+int checkpoint_write_unsynced(const char *dir, const char *name, Str text);
 
-/* partition.metadata: "version: 0" and "topic_id: ...". */
-int checkpoint_write_partition_metadata(const char *dir, const Uuid *topic_id);
-/* 0, -ENOENT, -EUCLEAN, -errno. */
+/* partition.metadata: "version: 0" and "topic_id: ..."; durably where is_synced says so. */
+int checkpoint_write_partition_metadata(const char *dir, const Uuid *topic_id, bool is_synced);
+/* 0, -ENOENT (there is none, or nothing in it reached the disk), -EUCLEAN, -errno. */
 int checkpoint_read_partition_metadata(const char *dir, Uuid *ret_topic_id);
 
 /* meta.properties of a KRaft directory (version=1). */

@@ -86,7 +86,7 @@ int epochs_write(const Epochs *epochs, const char *dir) {
         for (int32_t i = 0; i < epochs->count; i++)
                 buffer_printf(&out, "%" PRId32 " %" PRId64 "\n", epochs->rows[i].epoch, epochs->rows[i].start_offset);
         int r = out.failed ? -ENOMEM
-                           : checkpoint_write_text(dir, FILE_NAME, (Str){ (const char *)out.data, out.size });
+                           : checkpoint_write_unsynced(dir, FILE_NAME, (Str){ (const char *)out.data, out.size });
         buffer_deinit(&out);
         return r;
 }

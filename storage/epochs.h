@@ -33,7 +33,7 @@ bool epochs_cut_start(Epochs *epochs, int64_t start_offset);
 void epochs_end(const Epochs *epochs, int32_t epoch, int64_t log_end_offset, int32_t *ret_epoch,
                 int64_t *ret_end_offset);
 
-/* 0 or -errno. */
+/* Syncing is left to others. 0 or -errno. */
 int epochs_write(const Epochs *epochs, const char *dir);
 /* 0; -ENOENT; -EUCLEAN (no rows are kept); -errno. */
 int epochs_read(Epochs *epochs, const char *dir);

@@ -11,6 +11,7 @@
 
 #include "storage/base/file.h"
 #include "storage/base/trace.h"
+#include "storage/checkpoint.h"
 #include "storage/log_internal.h"
 
 #define COMMIT_PARTS_MAX 512 /* batches in one system call */
@@ -138,9 +139,19 @@ int log_push_segment(Log *log, Segment *segment) {
         return 0;
 }
 
+/* Of a log that lost the name of its first segment, but not the second's, nobody could tell that its beginning is missing. */
+static int keep_beginning(const Log *log) {
+        if (log->segment_count != 1 || !log_active(log)->entry_unsynced)
+                return 0;
+        int r = file_sync_directory(log->path);
+        return r ? r : file_sync_parent(log->path);
+}
+
 int log_add_segment(Log *log, int64_t base_offset, int64_t now_ms) {
         Segment *segment;
-        int r = segment_create(log->path, base_offset, now_ms, &segment);
+        int r = keep_beginning(log);
+        if (!r)
+                r = segment_create(log->path, base_offset, now_ms, &segment);
         if (r)
                 return r;
         r = log_push_segment(log, segment);
@@ -211,6 +222,16 @@ static int write_run(Log *log, uint32_t first, int64_t now_ms) {
         return count;
 }
 
+int log_write_epochs(Log *log) {
+        log->description_unsynced = true;
+        return epochs_write(&log->epochs, log->path);
+}
+
+int log_write_partition_metadata(Log *log, const Uuid *topic_id) {
+        log->description_unsynced = true;
+        return checkpoint_write_partition_metadata(log->path, topic_id, false);
+}
+
 /* Begins the epochs of queued batches. 0 or -errno. */
 static int begin_epochs(Log *log) {
         bool changed = false;
@@ -219,7 +240,7 @@ static int begin_epochs(Log *log) {
                 if (header->partition_leader_epoch > epochs_latest(&log->epochs))
                         changed |= epochs_begin(&log->epochs, header->partition_leader_epoch, header->base_offset);
         }
-        return changed ? epochs_write(&log->epochs, log->path) : 0;
+        return changed ? log_write_epochs(log) : 0;
 }
 
 static int write_queue(Log *log, int64_t now_ms) {
@@ -264,7 +285,7 @@ static void undo_commit(Log *log, int32_t segment_count, const SegmentMark *mark
         log->size_bytes = size_bytes;
         producers_revert(&log->producers, 0);
         if (epochs_cut_end(&log->epochs, log->end_offset))
-                epochs_write(&log->epochs, log->path); /* an epoch too many in the file is dropped at open */
+                log_write_epochs(log); /* an epoch too many in the file is dropped at open */
         log->next_offset = log->end_offset;
         log->next_epoch = epochs_latest(&log->epochs);
 }

@@ -16,6 +16,7 @@
 #include "storage/base/list.h"
 #include "storage/base/span.h"
 #include "storage/base/str.h"
+#include "storage/base/uuid.h"
 
 typedef struct Log Log;
 
@@ -84,6 +85,9 @@ void log_abandon(Log *log);
 void log_set_config(Log *log, const LogConfig *config);
 const LogConfig *log_config(const Log *log);
 const char *log_path(const Log *log);
+
+/* Writes partition.metadata into the log's directory; the next sync takes it along. 0 or -errno. */
+int log_write_partition_metadata(Log *log, const Uuid *topic_id);
 
 /* First offset that can be read, and the offset the next record gets (committed appends only). */
 int64_t log_start_offset(const Log *log);

@@ -45,6 +45,7 @@ struct Log {
         int64_t unstable_offset; /* where the oldest open transaction began, queued batches left out; INT64_MAX */
         AbortedTxn *aborted;     /* by queued markers */
         uint32_t aborted_count, aborted_capacity;
+        bool description_unsynced; /* partition.metadata, leader-epoch-checkpoint, or the directory's name */
         bool spares_space;       /* as in LogOpen */
         bool markers_walked; /* recovery met transactions' markers */
         Epochs epochs;
@@ -125,3 +126,6 @@ int log_each_aborted(Log *log, int64_t from_offset, int64_t to_offset, TxnIndexE
 
 /* Before a log is closed: a compaction under way will not be finished. */
 void log_forget_compaction(Log *log);
+
+/* Writes leader-epoch-checkpoint, which the next sync takes along. 0 or -errno. */
+int log_write_epochs(Log *log);

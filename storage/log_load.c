@@ -160,7 +160,7 @@ static int settle_start(Log *log, const LogOpen *how) {
                 changed |= epochs_cut_end(&log->epochs, 0);
         }
         changed |= epochs_cut_start(&log->epochs, log->start_offset);
-        return changed ? epochs_write(&log->epochs, log->path) : 0;
+        return changed ? log_write_epochs(log) : 0;
 }
 
 /* The producers as they were at offset or later, up to offset_max: from the newest sound snapshot, and the batches from there
@@ -266,7 +266,7 @@ static int load_listed(Log *log, const LogOpen *how, const Listing *listing) {
                 r = -EUCLEAN;
         }
         if (!r && log->epochs.count != epoch_count)
-                r = epochs_write(&log->epochs, log->path);
+                r = log_write_epochs(log);
         if (!r)
                 r = settle_start(log, how);
         if (r)

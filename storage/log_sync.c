@@ -1,6 +1,7 @@
 /* Syncing a log while it goes on: what is to be synced is noted on the log's thread, the waiting is done on any. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@ struct LogSync {
         int64_t end_offset;
         char *path;        /* of the log, which may be closed meanwhile */
         bool with_entries; /* a segment's name is not known to be on disk */
+        bool with_description; /* nor what the log's directory is */
         int32_t count;
         SyncItem items[];
 };
@@ -64,7 +66,7 @@ int log_sync_begin(Log *log, bool sealed_only, LogSync **ret_sync) {
                 return log->failure;
         int32_t end = sealed_only ? log->segment_count - 1 : log->segment_count, count = count_unsynced(log, end);
         int64_t end_offset = sealed_only ? log_active(log)->base_offset : log->end_offset;
-        if (!count && end_offset <= log->recovery_point)
+        if (!count && !log->description_unsynced && end_offset <= log->recovery_point)
                 return 0;
         LogSync *sync = calloc(1, sizeof(*sync) + (size_t)count * sizeof(SyncItem));
         if (!sync || !(sync->path = strdup(log->path))) {
@@ -81,6 +83,8 @@ int log_sync_begin(Log *log, bool sealed_only, LogSync **ret_sync) {
         }
         for (int32_t i = 0; i < sync->count; i++) /* what is written from here on is the next sync's */
                 sync->items[i].segment->unsynced = sync->items[i].segment->entry_unsynced = false;
+        sync->with_description = log->description_unsynced;
+        log->description_unsynced = false;
         *ret_sync = sync;
         return 0;
 }
@@ -95,12 +99,19 @@ void log_sync_write_back(const LogSync *sync) {
 static int sync_file(const LogSync *sync, const SyncItem *item, const char *suffix) {
         char path[SEGMENT_PATH_MAX];
         segment_path(sync->path, item->base_offset, suffix, path);
-        int fd = file_open(path, O_RDONLY);
-        if (fd < 0)
-                return fd == -ENOENT ? 0 : fd;
-        int r = file_sync_data(fd);
-        file_close(fd);
-        return r;
+        return file_sync_named(path);
+}
+
+/* The files that say what the directory is, and its own name. */
+static int sync_description(const LogSync *sync) {
+        static const char *const names[] = { "partition.metadata", "leader-epoch-checkpoint" };
+        int r = 0;
+        for (size_t i = 0; !r && i < sizeof(names) / sizeof(names[0]); i++) {
+                char path[SEGMENT_PATH_MAX];
+                int n = snprintf(path, sizeof(path), "%s/%s", sync->path, names[i]);
+                r = n < (int)sizeof(path) ? file_sync_named(path) : -ENAMETOOLONG;
+        }
+        return r ? r : file_sync_parent(sync->path);
 }
 
 static int save_txns(const LogSync *sync, SyncItem *item) {
@@ -115,7 +126,9 @@ static bool is_gone(const LogSync *sync) {
 }
 
 int log_sync_run(LogSync *sync) {
-        int r = sync->with_entries ? file_sync_directory(sync->path) : 0;
+        int r = sync->with_description ? sync_description(sync) : 0;
+        if (!r && (sync->with_entries || sync->with_description))
+                r = file_sync_directory(sync->path);
         for (int32_t i = sync->count; !r && i-- > 0;) {
                 SyncItem *item = &sync->items[i];
                 r = item->fd >= 0 ? file_sync_data(item->fd) : sync_file(sync, item, "log");

@@ -64,7 +64,7 @@ static bool should_roll(const Log *log, int64_t now_ms) {
 static int move_start(Log *log, int64_t offset) {
         if (offset > log->start_offset)
                 log->start_offset = offset;
-        return epochs_cut_start(&log->epochs, log->start_offset) ? epochs_write(&log->epochs, log->path) : 0;
+        return epochs_cut_start(&log->epochs, log->start_offset) ? log_write_epochs(log) : 0;
 }
 
 int log_retain(Log *log, int64_t now_ms) {

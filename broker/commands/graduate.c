@@ -35,7 +35,7 @@ static int add_files(const char *dir, int64_t base_offset, const Uuid *topic_id)
         Uuid id;
         int r = checkpoint_read_partition_metadata(dir, &id);
         if (r == -ENOENT)
-                r = checkpoint_write_partition_metadata(dir, topic_id);
+                r = checkpoint_write_partition_metadata(dir, topic_id, true);
         if (r == 0)
                 r = add_text(dir, "leader-epoch-checkpoint", "0\n0\n");
         snprintf(name, sizeof(name), "%020lld.index", (long long)base_offset);
@@ -68,7 +68,7 @@ static int add_metadata(const State *state) {
         if (snprintf(path, sizeof(path), "%s/" TOPIC_NAME_METADATA "-0", state->config->data_dir) >= (int)sizeof(path))
                 return -ENAMETOOLONG;
         int r = checkpoint_read_partition_metadata(path, &id);
-        return r == -ENOENT ? checkpoint_write_partition_metadata(path, &metadata_topic_id) : r;
+        return r == -ENOENT ? checkpoint_write_partition_metadata(path, &metadata_topic_id, true) : r;
 }
 
 static int partition_count(const State *state, const char *name) {

@@ -51,7 +51,7 @@ static int begin_anew(Repair *repair, const char *path, Partition *partition) {
         if (r == 0 || r == -EEXIST)
                 r = check_rebuild(path, offset, 0);
         if (r == 0)
-                r = checkpoint_write_partition_metadata(path, &partition->topic->id);
+                r = checkpoint_write_partition_metadata(path, &partition->topic->id, true);
         if (r)
                 return r;
         partition->recovery_point = partition->checkpoint_start_offset = offset;

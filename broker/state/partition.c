@@ -62,14 +62,15 @@ int partition_create_log(State *state, Partition *partition) {
         if (r == 0)
                 r = log_open(&how, &partition->log);
         if (r == 0)
-                r = checkpoint_write_partition_metadata(path, &partition->topic->id);
+                r = log_write_partition_metadata(partition->log, &partition->topic->id);
         return r;
 }
 
 /* Whether the directory belongs to this topic; false with a reason. */
-static bool check_directory(const Partition *partition, const char *path, const char **ret_reason) {
+static bool check_directory(const Partition *partition, const char *path, bool *ret_is_named, const char **ret_reason) {
         Uuid id;
         int r = checkpoint_read_partition_metadata(path, &id);
+        *ret_is_named = r != -ENOENT;
         if (r == 0 && !uuid_equal(&id, &partition->topic->id)) {
                 *ret_reason = "partition.metadata names another topic id";
                 return false;
@@ -108,12 +109,15 @@ int partition_open_log(State *state, Partition *partition, const LogConfig *conf
                 reason = "it is no directory of its own; put the directory itself there";
                 goto damaged;
         }
-        if (!check_directory(partition, path, &reason))
+        bool is_named;
+        if (!check_directory(partition, path, &is_named, &reason))
                 goto damaged;
         LogOpen how = { .path = path, .config = *config, .clean_shutdown = clean_shutdown, .now_ms = state->now_ms,
                         .recovery_point = partition->recovery_point, .spares_space = partition->topic->is_internal, .reaper = &state->reaper,
                         .log_start_offset = partition->checkpoint_start_offset, .compacted_offset = partition->cleaner_offset };
         r = log_open(&how, &partition->log);
+        if (r == 0 && !is_named) /* half a creation, or a power cut */
+                (void)log_write_partition_metadata(partition->log, &partition->topic->id);
         if (r == 0 || r == -ENOMEM || r == -EMFILE || r == -ENFILE)
                 return r;
         reason = r == -EUCLEAN ? "the log is damaged" : strerror(-r);

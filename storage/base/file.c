@@ -264,7 +264,7 @@ void file_unmap(FileMap *map) {
         *map = (FileMap){ .size = 0 };
 }
 
-int file_replace(const char *path, const void *data, size_t size) {
+static int replace(const char *path, const void *data, size_t size, bool is_synced) {
         char temporary[PATH_MAX];
         if (snprintf(temporary, sizeof(temporary), "%s.tmp", path) >= (int)sizeof(temporary))
                 return -ENAMETOOLONG;
@@ -272,7 +272,7 @@ int file_replace(const char *path, const void *data, size_t size) {
         if (fd < 0)
                 return fd;
         int r = file_write(fd, data, size, 0);
-        if (!r)
+        if (!r && is_synced)
                 r = file_sync(fd);
         file_close(fd);
         if (!r)
@@ -281,5 +281,22 @@ int file_replace(const char *path, const void *data, size_t size) {
                 file_unlink(temporary);
                 return r;
         }
-        return file_sync_parent(path);
+        return is_synced ? file_sync_parent(path) : 0;
+}
+
+int file_replace(const char *path, const void *data, size_t size) {
+        return replace(path, data, size, true);
+}
+
+int file_replace_unsynced(const char *path, const void *data, size_t size) {
+        return replace(path, data, size, false);
+}
+
+int file_sync_named(const char *path) {
+        int fd = file_open(path, O_RDONLY);
+        if (fd < 0)
+                return fd == -ENOENT ? 0 : fd;
+        int r = file_sync_data(fd);
+        file_close(fd);
+        return r;
 }

@@ -110,3 +110,8 @@ void file_unmap(FileMap *map);
 
 /* Replaces path by data: written to path.tmp, synced, renamed, directory synced. 0 or -errno. */
 int file_replace(const char *path, const void *data, size_t size);
+/* The same without the syncs: a kill leaves the old file or the new one, a power cut perhaps neither until both the file and
+ * its directory were synced. */
+int file_replace_unsynced(const char *path, const void *data, size_t size);
+/* Syncs a file by name; one that is not there is fine. 0 or -errno. */
+int file_sync_named(const char *path);

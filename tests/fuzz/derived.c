@@ -113,7 +113,7 @@ static void read_epochs(const char *dir) {
 static void read_partition(const char *dir) {
         Uuid id, again;
         if (checkpoint_read_partition_metadata(dir, &id) == 0)
-                FUZZ_CHECK(checkpoint_write_partition_metadata(dir, &id) == 0 && checkpoint_read_partition_metadata(dir, &again) == 0 &&
+                FUZZ_CHECK(checkpoint_write_partition_metadata(dir, &id, true) == 0 && checkpoint_read_partition_metadata(dir, &again) == 0 &&
                            uuid_equal(&id, &again));
 }
 

@@ -29,7 +29,7 @@ Test(checkpoint, malformed_files_are_refused) {
 
 Test(checkpoint, partition_metadata_reads_back) {
         Uuid id = uuid_random(), back;
-        assert_ok(checkpoint_write_partition_metadata(test_dir, &id));
+        assert_ok(checkpoint_write_partition_metadata(test_dir, &id, true));
         assert_ok(checkpoint_read_partition_metadata(test_dir, &back));
         cr_assert(uuid_equal(&id, &back));
 }
@@ -44,4 +44,15 @@ Test(checkpoint, meta_properties_read_back_as_kafka_writes_them) {
         cr_assert(uuid_equal(&meta.directory_id, &back.directory_id));
         assert_ok(checkpoint_write_text(test_dir, "meta.properties", STR("#\n#date\nversion=0\nbroker.id=1\n")));
         cr_assert_eq(checkpoint_read_meta(test_dir, &back, &reason), -EUCLEAN);
+}
+
+Test(checkpoint, partition_metadata_that_never_reached_the_disk_counts_as_missing) {
+        static const char zeros[64];
+        Uuid id;
+        for (size_t size = 0; size <= sizeof(zeros); size += sizeof(zeros)) {
+                assert_ok(checkpoint_write_text(test_dir, "partition.metadata", (Str){ zeros, size }));
+                cr_assert_eq(checkpoint_read_partition_metadata(test_dir, &id), -ENOENT);
+        }
+        assert_ok(checkpoint_write_text(test_dir, "partition.metadata", STR("version: 0\ntopic_id: no id\n")));
+        cr_assert_eq(checkpoint_read_partition_metadata(test_dir, &id), -EUCLEAN);
 }
