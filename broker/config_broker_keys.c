@@ -196,6 +196,7 @@ const ConfigKey broker_config_keys[] = {
         { "num.replica.alter.log.dirs.threads", CONFIG_TYPE_INT, NULL, .min = INT32_MIN, .max = INT32_MAX, .read_only = true },
         { "num.replica.fetchers", CONFIG_TYPE_INT, "1", .min = 1, .max = INT32_MAX },
         { "odradek.max.producers.per.partition", CONFIG_TYPE_INT, "100000", .min = 1, .max = INT32_MAX, .read_only = true, .internal = true, .documentation = "Most producers that a partition remembers; beyond, it forgets who is idle for longest." },
+        { "odradek.max.transactional.ids", CONFIG_TYPE_INT, "100000", .min = 1, .max = INT32_MAX, .read_only = true, .internal = true, .documentation = "Most transactional ids." },
         { "offset.metadata.max.bytes", CONFIG_TYPE_INT, "4096", .min = INT32_MIN, .max = INT32_MAX, .read_only = true, .documentation = "Longest text beside a committed offset." },
         { "offsets.commit.timeout.ms", CONFIG_TYPE_INT, "5000", .min = 1, .max = INT32_MAX, .read_only = true },
         { "offsets.load.buffer.size", CONFIG_TYPE_INT, "5242880", .min = 1, .max = INT32_MAX, .read_only = true },
