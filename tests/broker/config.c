@@ -200,7 +200,7 @@ Test(config, help_and_version_are_answers) {
         cr_assert_eq(parse_arguments((Arguments){ { NULL, "--help" } }, out, &config), 1);
         cr_assert_eq(parse_arguments((Arguments){ { NULL, "--version" } }, out, &config), 1);
         fclose(out);
-        cr_assert(strstr(text, "--ephemeral") && strstr(text, "log.retention.ms") && strstr(text, "odradek.max.producers.per.partition") && strstr(text, "\nodradek "));
+        cr_assert(strstr(text, "--ephemeral") && strstr(text, "log.retention.ms") && strstr(text, "odradek.max.groups") && strstr(text, "\nodradek "));
         free(text);
 }
 
