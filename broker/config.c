@@ -506,6 +506,7 @@ void config_topic_log(const Config *config, const ConfigMap *topic, LogConfig *r
                 .message_timestamp_before_max_ms = topic_int(config, topic, "message.timestamp.before.max.ms"),
                 .message_timestamp_after_max_ms = topic_int(config, topic, "message.timestamp.after.max.ms"),
                 .producer_id_expiration_ms = config_int(config, "producer.id.expiration.ms"),
+                .producers_max = (uint32_t)config_int(config, "odradek.max.producers.per.partition"),
                 .min_cleanable_dirty_ratio = dirty_ratio,
                 .min_compaction_lag_ms = topic_int(config, topic, "min.compaction.lag.ms"),
                 .max_compaction_lag_ms = lag_max_ms,

@@ -2,7 +2,8 @@
  *
  * A row of config_broker_keys.c or config_topic_keys.c is the only place where a key is named: the parser
  * of server.properties, --override, ODRADEK_... variables, --help, and the config APIs all walk the tables. Names,
- * types, defaults and synonyms are those of Apache Kafka 4.3. */
+ * types, defaults and synonyms are those of Apache Kafka 4.3; what begins with odradek. is our own, and internal, since Kafka's
+ * clients know nothing of it. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,5 +1,6 @@
 /* Broker properties, as Apache Kafka 4.3 names them, with its types, ranges and defaults. Those without a documentation
- * are accepted and reported, but mean nothing on one node; internal ones are accepted only. */
+ * are accepted and reported, but mean nothing on one node; internal ones are accepted only. What begins with odradek. is our own: limits
+ * to what clients can make the broker remember, far beyond what they need. */
 #include "broker/config.h"
 
 const ConfigKey broker_config_keys[] = {
@@ -194,6 +195,11 @@ const ConfigKey broker_config_keys[] = {
         { "num.recovery.threads.per.data.dir", CONFIG_TYPE_INT, "2", .min = 1, .max = INT32_MAX },
         { "num.replica.alter.log.dirs.threads", CONFIG_TYPE_INT, NULL, .min = INT32_MIN, .max = INT32_MAX, .read_only = true },
         { "num.replica.fetchers", CONFIG_TYPE_INT, "1", .min = 1, .max = INT32_MAX },
+        { "odradek.group.max.pending.members", CONFIG_TYPE_INT, "10000", .min = 1, .max = INT32_MAX, .read_only = true, .internal = true, .documentation = "Most member ids of a group that were given out and nobody joined with yet." },
+        { "odradek.group.max.protocol.bytes", CONFIG_TYPE_INT, "268435456", .min = 1, .max = INT32_MAX, .read_only = true, .internal = true, .documentation = "Most memory for what the members of a group say of their protocols in JoinGroup." },
+        { "odradek.max.groups", CONFIG_TYPE_INT, "100000", .min = 1, .max = INT32_MAX, .read_only = true, .internal = true, .documentation = "Most groups, those counted that only have offsets." },
+        { "odradek.max.producers.per.partition", CONFIG_TYPE_INT, "100000", .min = 1, .max = INT32_MAX, .read_only = true, .internal = true, .documentation = "Most producers that a partition remembers; beyond, it forgets who is idle for longest." },
+        { "odradek.max.transactional.ids", CONFIG_TYPE_INT, "100000", .min = 1, .max = INT32_MAX, .read_only = true, .internal = true, .documentation = "Most transactional ids." },
         { "offset.metadata.max.bytes", CONFIG_TYPE_INT, "4096", .min = INT32_MIN, .max = INT32_MAX, .read_only = true, .documentation = "Longest text beside a committed offset." },
         { "offsets.commit.timeout.ms", CONFIG_TYPE_INT, "5000", .min = 1, .max = INT32_MAX, .read_only = true },
         { "offsets.load.buffer.size", CONFIG_TYPE_INT, "5242880", .min = 1, .max = INT32_MAX, .read_only = true },

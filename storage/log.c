@@ -20,7 +20,7 @@ int log_open(const LogOpen *how, Log **ret_log) {
         Log *log = calloc(1, sizeof(*log));
         if (!log)
                 return -ENOMEM;
-        log->config = how->config;
+        log_set_config(log, &how->config);
         log->snapshot_offset = log->recall_offset = -1;
         log->spares_space = how->spares_space;
         log->compacted_offset = how->compacted_offset;
@@ -79,6 +79,7 @@ int log_close(Log *log, int64_t now_ms) {
 
 void log_set_config(Log *log, const LogConfig *config) {
         log->config = *config;
+        log->producers.count_max = config->producers_max;
 }
 
 const LogConfig *log_config(const Log *log) {

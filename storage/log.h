@@ -34,6 +34,7 @@ typedef struct LogConfig {
         int64_t message_timestamp_before_max_ms;
         int64_t message_timestamp_after_max_ms;
         int64_t producer_id_expiration_ms;
+        uint32_t producers_max;        /* 0: no limit; beyond it those that are idle for longest are forgotten */
         double min_cleanable_dirty_ratio;
         int64_t min_compaction_lag_ms, max_compaction_lag_ms;
         int64_t delete_retention_ms;

@@ -33,7 +33,35 @@ Producer *producers_find(const Producers *producers, int64_t id) {
         return node ? container_of(node, Producer, node) : NULL;
 }
 
+static ProducerList *list_of(Producers *producers, const Producer *producer) {
+        return producer->is_open ? &producers->open : &producers->idle;
+}
+
+static void list_take(ProducerList *list, Producer *producer) {
+        *(producer->previous ? &producer->previous->next : &list->first) = producer->next;
+        *(producer->next ? &producer->next->previous : &list->last) = producer->previous;
+}
+
+static void list_put(ProducerList *list, Producer *producer, Producer *previous) {
+        producer->previous = previous;
+        producer->next = previous ? previous->next : list->first;
+        *(previous ? &previous->next : &list->first) = producer;
+        *(producer->next ? &producer->next->previous : &list->last) = producer;
+}
+
+static void producer_remove(Producers *producers, Producer *producer) {
+        list_take(list_of(producers, producer), producer);
+        hashmap_remove(&producers->map, &producer->node);
+        free(producer);
+}
+
+static bool is_full(const Producers *producers) {
+        return producers->count_max && producers->map.count >= producers->count_max;
+}
+
 static Producer *producer_add(Producers *producers, int64_t id) {
+        while (is_full(producers) && producers->idle.first)
+                producer_remove(producers, producers->idle.first);
         Producer *producer = calloc(1, sizeof(*producer));
         if (!producer)
                 return NULL;
@@ -44,38 +72,22 @@ static Producer *producer_add(Producers *producers, int64_t id) {
                 free(producer);
                 return NULL;
         }
+        list_put(&producers->idle, producer, producers->idle.last);
         return producer;
 }
 
-static void leave_open(Producers *producers, Producer *producer) {
-        *(producer->open_previous ? &producer->open_previous->open_next : &producers->open_first) = producer->open_next;
-        *(producer->open_next ? &producer->open_next->open_previous : &producers->open_last) = producer->open_previous;
-        producer->open_previous = producer->open_next = NULL;
-        producer->is_open = false;
-}
-
-/* Brings the list of open transactions in line with the producer's state. A new one is the last but when read back. */
-static void place_open(Producers *producers, Producer *producer) {
+/* Brings the lists in line with the producer's state, which just changed. A new transaction is the last but when read back. */
+static void place(Producers *producers, Producer *producer) {
         int64_t start = producer->state.txn_start_offset;
-        if (producer->is_open)
-                leave_open(producers, producer);
-        if (start < 0)
+        if (start < 0 && producer == producers->idle.last)
                 return;
-        Producer *before = producers->open_last;
-        while (before && before->state.txn_start_offset > start)
-                before = before->open_previous;
-        producer->open_previous = before;
-        producer->open_next = before ? before->open_next : producers->open_first;
-        *(before ? &before->open_next : &producers->open_first) = producer;
-        *(producer->open_next ? &producer->open_next->open_previous : &producers->open_last) = producer;
-        producer->is_open = true;
-}
-
-static void producer_remove(Producers *producers, Producer *producer) {
-        if (producer->is_open)
-                leave_open(producers, producer);
-        hashmap_remove(&producers->map, &producer->node);
-        free(producer);
+        list_take(list_of(producers, producer), producer);
+        producer->is_open = start >= 0;
+        ProducerList *list = list_of(producers, producer);
+        Producer *previous = list->last;
+        while (producer->is_open && previous && previous->state.txn_start_offset > start)
+                previous = previous->previous;
+        list_put(list, producer, previous);
 }
 
 void producers_clear(Producers *producers) {
@@ -120,8 +132,8 @@ bool producers_find_duplicate(const Producers *producers, const BatchHeader *hea
 
 int producers_check(const Producers *producers, const BatchHeader *header) {
         const Producer *producer = producers_find(producers, header->producer_id);
-        if (!producer)
-                return 0; /* its records may all have been deleted: any sequence is a start */
+        if (!producer) /* its records may all have been deleted: any sequence is a start */
+                return is_full(producers) && !producers->idle.first ? KAFKA_POLICY_VIOLATION : 0;
         const ProducerState *state = &producer->state;
         if (header->producer_epoch < state->epoch)
                 return KAFKA_INVALID_PRODUCER_EPOCH;
@@ -159,7 +171,7 @@ bool producers_find_aborted(const Producers *producers, const BatchHeader *heade
         if (!producer || !producer->is_open || !(header->attributes & BATCH_CONTROL) ||
             batch_read_marker(data, header, &marker) != 1 || marker.commit)
                 return false;
-        const Producer *oldest = producers->open_first == producer ? producer->open_next : producers->open_first;
+        const Producer *oldest = producers->open.first == producer ? producer->next : producers->open.first;
         *ret_txn = (AbortedTxn){
                 .producer_id = producer->id,
                 .first_offset = producer->state.txn_start_offset,
@@ -243,8 +255,7 @@ int producers_update(Producers *producers, const BatchHeader *header, const uint
                 r = state_end_transaction(&producer->state, header, data);
         else
                 state_add_batch(&producer->state, header);
-        if (producer->is_open || producer->state.txn_start_offset >= 0)
-                place_open(producers, producer);
+        place(producers, producer);
         if (r && undo)
                 producers_revert(producers, producers->undo_count - 1);
         return r;
@@ -275,7 +286,7 @@ void producers_revert(Producers *producers, uint32_t count) {
                 if (!producer)
                         continue;
                 producer->state = entry->before;
-                place_open(producers, producer);
+                place(producers, producer);
                 if (producer->state.absent)
                         producer_remove(producers, producer);
         }
@@ -327,17 +338,23 @@ static void write_row(uint8_t *row, int64_t id, const ProducerState *state) {
         store_be64(row + 38, (uint64_t)state->txn_start_offset);
 }
 
-static void encode_snapshot(const Producers *producers, Buffer *out) {
+static uint32_t encode_rows(const Producer *producer, Buffer *out) {
         uint32_t count = 0;
-        buffer_extend(out, SNAPSHOT_HEADER_BYTES);
-        HASHMAP_FOREACH(&producers->map, node) {
-                const Producer *producer = container_of(node, Producer, node);
+        for (; producer; producer = producer->next) {
                 uint8_t *row = producer->state.absent ? NULL : buffer_extend(out, SNAPSHOT_ROW_BYTES);
                 if (!row)
                         continue;
                 write_row(row, producer->id, &producer->state);
                 count++;
         }
+        return count;
+}
+
+/* In the order of the lists, so that a restart does not change who is idle for longest. */
+static void encode_snapshot(const Producers *producers, Buffer *out) {
+        buffer_extend(out, SNAPSHOT_HEADER_BYTES);
+        uint32_t count = encode_rows(producers->idle.first, out);
+        count += encode_rows(producers->open.first, out);
         if (out->failed)
                 return;
         store_be16(out->data, SNAPSHOT_VERSION);
@@ -382,7 +399,7 @@ static int read_row(Producers *producers, const uint8_t *row) {
                                .timestamp_ms = state->last_timestamp_ms };
         if (last.last_offset >= 0)
                 state->batches[state->batch_count++] = last;
-        place_open(producers, producer);
+        place(producers, producer);
         return 0;
 }
 

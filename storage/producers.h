@@ -37,9 +37,13 @@ struct Producer {
         HashNode node;
         int64_t id;
         ProducerState state;
-        Producer *open_previous, *open_next; /* where a transaction is open, by its first offset */
-        bool is_open;
+        Producer *previous, *next; /* in one of the two lists */
+        bool is_open;              /* which */
 };
+
+typedef struct ProducerList {
+        Producer *first, *last;
+} ProducerList;
 
 typedef struct ProducerUndo ProducerUndo;
 
@@ -47,7 +51,9 @@ typedef struct Producers {
         HashMap map;
         ProducerUndo *undo; /* newest last */
         uint32_t undo_count, undo_capacity;
-        Producer *open_first, *open_last;
+        ProducerList open; /* by the first offset of their transactions */
+        ProducerList idle; /* the others, whoever wrote last at the end */
+        uint32_t count_max; /* 0: no limit. Beyond it the one that is idle for longest is forgotten; only open ones are kept */
 } Producers;
 
 #define PRODUCERS_INIT ((Producers){ .map = HASHMAP_INIT })
@@ -64,7 +70,8 @@ static inline int32_t producer_last_sequence(const ProducerState *state) {
 bool producers_find_duplicate(const Producers *producers, const BatchHeader *header, int64_t *ret_base_offset,
                               int64_t *ret_last_offset, int64_t *ret_timestamp_ms);
 
-/* Whether a client may append the batch: 0, INVALID_PRODUCER_EPOCH, OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_TXN_STATE. */
+/* Whether a client may append the batch: 0, INVALID_PRODUCER_EPOCH, OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_TXN_STATE; POLICY_VIOLATION of a
+ * new producer, where all that count_max allows have transactions open. */
 int producers_check(const Producers *producers, const BatchHeader *header);
 
 /* The same for a batch of the broker, whose sequence is not looked at: INVALID_PRODUCER_EPOCH, INVALID_TXN_STATE; of a
@@ -77,7 +84,7 @@ bool producers_find_aborted(const Producers *producers, const BatchHeader *heade
 
 /* The first offset of the oldest open transaction, or INT64_MAX. */
 static inline int64_t producers_first_open(const Producers *producers) {
-        return producers->open_first ? producers->open_first->state.txn_start_offset : INT64_MAX;
+        return producers->open.first ? producers->open.first->state.txn_start_offset : INT64_MAX;
 }
 
 /* Takes the batch at data (offsets assigned) into account; for a control batch its one record is read, so data must

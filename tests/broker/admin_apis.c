@@ -115,6 +115,17 @@ Test(admin_apis, configs_of_groups_and_metrics_outlast_a_restart) {
         cr_assert_eq(given, 1);
 }
 
+/* Kafka's clients know nothing of them. */
+Test(admin_apis, configs_of_our_own_are_not_described) {
+        DescribeConfigsRequestResource want = { .resource_type = CONFIG_RESOURCE_BROKER, .resource_name = STR("1"),
+                                                .configuration_keys_count = -1 };
+        DescribeConfigsResponse *answer = ASK(fixture.state, DescribeConfigs, describe_configs, 4, .resources = &want,
+                                               .resources_count = 1);
+        cr_assert_gt(answer->results[0].configs_count, 200);
+        for (int32_t i = 0; i < answer->results[0].configs_count; i++)
+                cr_assert(!str_starts_with(answer->results[0].configs[i].name, STR("odradek.")));
+}
+
 /* One reply names every resource that was asked for twice; no change of theirs is made. */
 Test(admin_apis, a_resource_may_be_altered_once_a_request) {
         AlterConfigsRequestConfig change = { .name = STR("interval.ms"), .value = STR("1000") };

@@ -182,6 +182,19 @@ Test(group_members, whoever_was_given_an_id_is_not_a_member_yet) {
         cr_assert_eq(actor_leave(&b), KAFKA_UNKNOWN_MEMBER_ID);
 }
 
+Test(group_members, so_many_may_be_given_an_id) {
+        state_fixture_set(&fixture, "odradek.group.max.pending.members", "2");
+        stabilise(1);
+        Actor d = actor_new(fixture.state, "d");
+        b.version = c.version = d.version = 4;
+        actor_join_expect(&b, KAFKA_MEMBER_ID_REQUIRED);
+        actor_join_expect(&c, KAFKA_MEMBER_ID_REQUIRED);
+        actor_join_expect(&d, KAFKA_GROUP_MAX_SIZE_REACHED);
+        cr_assert_eq(actor_group(&a)->pending_count, 2);
+        actor_join(&b); /* no longer one of them */
+        actor_join_expect(&d, KAFKA_MEMBER_ID_REQUIRED);
+}
+
 Test(group_members, ids_of_long_clients_are_cut_between_characters) {
         char client[401];
         for (int i = 0; i < 400; i += 2)

@@ -200,7 +200,7 @@ Test(config, help_and_version_are_answers) {
         cr_assert_eq(parse_arguments((Arguments){ { NULL, "--help" } }, out, &config), 1);
         cr_assert_eq(parse_arguments((Arguments){ { NULL, "--version" } }, out, &config), 1);
         fclose(out);
-        cr_assert(strstr(text, "--ephemeral") && strstr(text, "log.retention.ms") && strstr(text, "\nodradek "));
+        cr_assert(strstr(text, "--ephemeral") && strstr(text, "log.retention.ms") && strstr(text, "odradek.max.groups") && strstr(text, "\nodradek "));
         free(text);
 }
 
@@ -386,7 +386,7 @@ Test(config, logs_get_what_the_topic_says) {
         set(&config.broker, CONFIG_RESOURCE_BROKER, "log.segment.bytes", "2000000", CONFIG_SOURCE_STATIC_BROKER);
         config_topic_log(&config, &topic, &log);
         cr_assert(log.cleanup_delete && log.cleanup_compact && log.message_timestamp_log_append);
-        cr_assert(log.segment_ms == 3600000 && log.segment_bytes == 2000000);
+        cr_assert(log.segment_ms == 3600000 && log.segment_bytes == 2000000 && log.producers_max == 100000);
         config_map_deinit(&topic);
         config_map_deinit(&config.broker);
 }

@@ -204,6 +204,16 @@ Test(group_consumer, group_has_room_for_so_many) {
         go_on(&a);
 }
 
+Test(group_consumer, there_are_no_more_groups_than_allowed) {
+        state_fixture_set(&fixture, "odradek.max.groups", "1");
+        b.group = "h";
+        go_on(&a);
+        cr_assert_eq(consumer_actor_beat(&b), KAFKA_POLICY_VIOLATION);
+        cr_assert_str_eq(b.message, "There are as many groups as odradek.max.groups allows.");
+        cr_assert_null(group_find(fixture.state, STR("h")));
+        go_on(&a);
+}
+
 Test(group_consumer, failed_write_is_told_and_made_good) {
         state_fixture_fail_writes(true);
         cr_assert_eq(consumer_actor_beat(&a), KAFKA_COORDINATOR_NOT_AVAILABLE);
@@ -364,6 +374,29 @@ Test(group_consumer, classic_group_stays_where_the_policy_says_so) {
         actor_sync(&old);
         state_commit(fixture.state);
         cr_assert_eq(old.syncs, 1);
+}
+
+/* 42 bytes each: "range", a subscription to "t", and what holds them. */
+Test(group_consumer, what_classic_members_say_of_their_protocols_is_limited) {
+        Actor old[3];
+        state_fixture_set(&fixture, "odradek.group.max.protocol.bytes", "100");
+        go_on(&a);
+        for (int i = 0; i < 3; i++) {
+                old[i] = actor_new(fixture.state, "old");
+                old[i].metadata = STR("\0\0\0\0\0\1\0\1t\377\377\377\377");
+                actor_join(&old[i]);
+                state_commit(fixture.state);
+                cr_assert_eq(old[i].join_code, i < 2 ? 0 : KAFKA_GROUP_MAX_SIZE_REACHED);
+        }
+        ConsumerGroup *consumer = consumer_actor_group(&a);
+        cr_assert(consumer->member_count == 3 && consumer->protocol_bytes == 84);
+        LeavingMember leaving = { .member_id = str_of(old[0].id), .instance_id = STR_NULL };
+        consumer_leave(fixture.state, consumer->group, &leaving, 1);
+        state_commit(fixture.state);
+        cr_assert(leaving.code == 0 && consumer->protocol_bytes == 42);
+        actor_join(&old[2]);
+        state_commit(fixture.state);
+        cr_assert_eq(old[2].join_code, 0);
 }
 
 /* ---- many of them */

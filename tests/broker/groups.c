@@ -246,6 +246,56 @@ Test(groups, size_is_limited) {
         actor_assert_joined(&b, 3, &a);
 }
 
+Test(groups, there_are_no_more_than_allowed) {
+        state_fixture_set(&fixture, "odradek.max.groups", "2");
+        Actor d = actor_new(fixture.state, "d");
+        a.version = b.version = d.version = 4;
+        b.group = "h";
+        d.group = "i";
+        actor_join_expect(&a, KAFKA_MEMBER_ID_REQUIRED); /* as soon as it is remembered, it counts */
+        actor_join_expect(&b, KAFKA_MEMBER_ID_REQUIRED);
+        actor_join_expect(&d, KAFKA_POLICY_VIOLATION);
+        cr_assert_eq(fixture.state->groups->by_id.count, 2);
+        actor_join(&c); /* those that are there go on */
+        cr_assert(c.is_joining);
+        cr_assert_eq(actor_leave(&b), 0);
+        cr_assert_eq(group_delete(fixture.state, STR("h")), 0);
+        actor_join_expect(&d, KAFKA_MEMBER_ID_REQUIRED);
+}
+
+Test(groups, all_that_the_log_holds_are_read_back_when_the_limit_sank) {
+        stabilise(1);
+        b.group = "h";
+        actor_join(&b);
+        state_commit(fixture.state);
+        state_fixture_set(&fixture, "odradek.max.groups", "1");
+        state_fixture_crash(&fixture);
+        cr_assert(group_find(fixture.state, STR("g")) && group_find(fixture.state, STR("h")));
+}
+
+Test(groups, what_members_say_of_their_protocols_is_limited) {
+        state_fixture_set(&fixture, "odradek.group.max.protocol.bytes", "200"); /* two of 29 and 50 bytes, not three */
+        Str small = { "01234567890123456789012345678901234567890123456789", 50 };
+        a.metadata = b.metadata = c.metadata = small;
+        stabilise(2);
+        actor_join_expect(&c, KAFKA_GROUP_MAX_SIZE_REACHED);
+        cr_assert_eq(actor_group(&a)->member_count, 2);
+        a.metadata = (Str){ small.data, 40 }; /* takes the place of what it said before */
+        actor_join(&a);
+        actor_join(&b);
+        actor_assert_joined(&a, 3, &a);
+        cr_assert_eq(actor_leave(&b), 0);
+        actor_join(&c);
+        actor_join(&a);
+        actor_assert_joined(&c, 4, &a);
+        char big[300] = "";
+        c.metadata = (Str){ big, sizeof(big) };
+        actor_join_expect(&c, KAFKA_GROUP_MAX_SIZE_REACHED); /* and is out */
+        cr_assert_eq(actor_group(&a)->member_count, 1);
+        cr_assert_eq(actor_leave(&a), 0);
+        cr_assert_eq(actor_group(&a)->protocol_bytes, 0);
+}
+
 Test(groups, last_to_rejoin_is_left_out_when_the_limit_sank) {
         stabilise(3);
         state_fixture_set(&fixture, "group.max.size", "2");

@@ -107,6 +107,15 @@ Test(offsets, that_cannot_be_written_are_not_remembered) {
         cr_assert_null(group_find(fixture.state, STR("new")));
 }
 
+Test(offsets, are_kept_of_no_more_groups_than_allowed) {
+        state_fixture_set(&fixture, "odradek.max.groups", "1");
+        commit_to("g", "t", 0, 5);
+        cr_assert_eq(code_of(asked_end(start_commit(STR("h"), STR("t"), 0, 5))), KAFKA_POLICY_VIOLATION);
+        cr_assert_null(group_find(fixture.state, STR("h")));
+        cr_assert_eq(group_check_transactional_commit(fixture.state, NULL, STR(""), STR_NULL, -1), KAFKA_POLICY_VIOLATION);
+        commit_to("g", "t", 1, 5);
+}
+
 Test(offsets, take_effect_though_the_client_is_gone) {
         asked_drop(start_commit(STR("g"), STR("t"), 0, 5));
         state_commit(fixture.state);

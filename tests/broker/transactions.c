@@ -41,10 +41,14 @@ static TransactionResult answer(Asked *asked) {
         return asked->result;
 }
 
-static TransactionResult init(void) {
+static TransactionResult init_of(Str id) {
         Asked asked = { .wait.done = on_result };
-        transaction_init(fixture.state, STR("id"), TIMEOUT_MS, -1, -1, &asked.wait);
+        transaction_init(fixture.state, id, TIMEOUT_MS, -1, -1, &asked.wait);
         return answer(&asked);
+}
+
+static TransactionResult init(void) {
+        return init_of(STR("id"));
 }
 
 static int16_t add(TransactionResult who, int32_t partition) {
@@ -185,6 +189,16 @@ Test(transactions, a_decision_is_carried_out_after_a_crash) {
         state_fixture_crash(&fixture);
         cr_assert_eq(it()->facts.status, TRANSACTION_COMPLETE_COMMIT);
         cr_assert_eq(end_offset(0), 1);
+}
+
+Test(transactions, there_are_no_more_ids_than_allowed) {
+        state_fixture_set(&fixture, "odradek.max.transactional.ids", "1");
+        cr_assert_eq(init().code, 0);
+        cr_assert_eq(init_of(STR("other")).code, KAFKA_POLICY_VIOLATION);
+        cr_assert_null(transaction_find(fixture.state, STR("other")));
+        cr_assert_eq(end(begin(), true, 0).code, 0); /* the one that is there goes on */
+        state_fixture_advance(&fixture, 8 * 24 * 3600 * INT64_C(1000));
+        cr_assert_eq(init_of(STR("other")).code, 0);
 }
 
 Test(transactions, an_id_that_nobody_uses_is_forgotten_for_good) {

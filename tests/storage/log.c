@@ -425,6 +425,35 @@ Test(log, markers_end_transactions_also_on_replay) {
         assert_ok(log_close(log, NOW));
 }
 
+static int producer_count;
+
+static void count_producer(const LogProducer *producer, void *data) {
+        producer_count++;
+}
+
+static void assert_producers(const Log *log, int count) {
+        producer_count = 0;
+        log_each_producer(log, count_producer, NULL);
+        cr_assert_eq(producer_count, count);
+}
+
+Test(log, producers_are_limited_also_on_replay) {
+        LogOpen how = how_to_open();
+        how.config.producers_max = 3;
+        Log *log = open_log(how);
+        for (int i = 0; i < 5; i++)
+                append(log, TEST_BATCH(.producer_id = 7 + i, .producer_epoch = 0, .base_sequence = 0));
+        assert_producers(log, 3);
+        log_abandon(log); /* no snapshot */
+        log = open_log(how);
+        assert_producers(log, 3);
+        how.config.producers_max = 2;
+        log_set_config(log, &how.config);
+        append(log, TEST_BATCH(.producer_id = 1, .producer_epoch = 0, .base_sequence = 0));
+        assert_producers(log, 2);
+        assert_ok(log_close(log, NOW));
+}
+
 Test(log, epochs_survive_a_restart) {
         LogOpen how = how_to_open();
         Log *log = open_log(how);

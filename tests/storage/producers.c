@@ -103,3 +103,68 @@ Test(producers, idle_ones_expire_unless_a_transaction_is_open) {
         cr_assert_eq(producers.map.count, 0);
         producers_deinit(&producers);
 }
+
+static int append_of(Producers *producers, int64_t id, int64_t base_offset, bool transactional) {
+        BatchHeader header = batch_of(base_offset, 0, 0, 1);
+        header.producer_id = id;
+        header.attributes = transactional ? BATCH_TRANSACTIONAL : 0;
+        int r = producers_check(producers, &header);
+        return r ? r : producers_update(producers, &header, NULL, true);
+}
+
+static bool knows(const Producers *producers, int64_t id) {
+        return producers_find(producers, id) != NULL;
+}
+
+Test(producers, beyond_the_limit_who_is_idle_for_longest_is_forgotten) {
+        Producers producers = PRODUCERS_INIT;
+        producers.count_max = 3;
+        for (int64_t id = 1; id <= 3; id++)
+                assert_ok(append_of(&producers, id, id, id == 1));
+        BatchHeader again = batch_of(4, 0, 1, 1);
+        again.producer_id = 2;
+        assert_ok(producers_update(&producers, &again, NULL, true)); /* now 3 is the one */
+        assert_ok(append_of(&producers, 4, 5, false));
+        cr_assert(knows(&producers, 1) && knows(&producers, 2) && !knows(&producers, 3) && knows(&producers, 4));
+        assert_ok(append_of(&producers, 5, 6, true));
+        cr_assert(knows(&producers, 1) && !knows(&producers, 2) && knows(&producers, 4) && knows(&producers, 5));
+        producers_revert(&producers, 0); /* those that are gone already are no matter */
+        cr_assert_eq(producers.map.count, 0);
+        cr_assert(!producers.open.first && !producers.open.last && !producers.idle.first && !producers.idle.last);
+        producers_deinit(&producers);
+}
+
+Test(producers, with_open_transactions_up_to_the_limit_new_ones_are_refused) {
+        Producers producers = PRODUCERS_INIT;
+        producers.count_max = 2;
+        assert_ok(append_of(&producers, 1, 0, true));
+        assert_ok(append_of(&producers, 2, 1, true));
+        cr_assert_eq(append_of(&producers, 3, 2, true), KAFKA_POLICY_VIOLATION);
+        cr_assert_eq(append_of(&producers, 3, 2, false), KAFKA_POLICY_VIOLATION);
+        cr_assert_eq(producers_first_open(&producers), 0);
+        producers_find(&producers, 1)->state.txn_start_offset = -1;
+        BatchHeader next = batch_of(3, 0, 1, 1);
+        next.producer_id = 1;
+        assert_ok(producers_update(&producers, &next, NULL, false));
+        cr_assert_eq(producers_first_open(&producers), 1);
+        assert_ok(append_of(&producers, 3, 4, true));
+        cr_assert(!knows(&producers, 1) && knows(&producers, 2) && knows(&producers, 3));
+        producers_deinit(&producers);
+}
+
+Test(producers, snapshot_keeps_who_is_idle_for_longest) {
+        char path[128];
+        snprintf(path, sizeof(path), "%s/x.snapshot", test_dir);
+        Producers producers = PRODUCERS_INIT, back = PRODUCERS_INIT;
+        static const int64_t ids[] = { 7, 3, 11, 2, 5 };
+        for (int i = 0; i < 5; i++)
+                assert_ok(append_of(&producers, ids[i], i, false));
+        assert_ok(producers_write_snapshot(&producers, 5, path));
+        back.count_max = 3; /* it sank */
+        assert_ok(producers_read_snapshot(&back, path));
+        cr_assert(back.map.count == 3 && knows(&back, 11) && knows(&back, 2) && knows(&back, 5));
+        assert_ok(append_of(&back, 1, 5, false));
+        cr_assert(back.map.count == 3 && !knows(&back, 11));
+        producers_deinit(&producers);
+        producers_deinit(&back);
+}

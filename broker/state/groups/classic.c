@@ -136,6 +136,10 @@ static void join_unknown(State *state, Group *group, const JoinArgs *args, JoinW
                 add_and_rebalance(state, group, args, id, wait);
                 return;
         }
+        if (group->pending_count >= config_int(state->config, "odradek.group.max.pending.members")) {
+                refuse_join(wait, KAFKA_GROUP_MAX_SIZE_REACHED, STR(""));
+                return;
+        }
         Member *member = make_member(group, args, id);
         if (!member) {
                 refuse_join(wait, KAFKA_COORDINATOR_NOT_AVAILABLE, STR(""));
@@ -207,6 +211,13 @@ static bool has_room(State *state, const Group *group, const Member *member) {
         return waiting < size_max;
 }
 
+/* The same of odradek.group.max.protocol.bytes; known is the member whose protocols are replaced, or NULL. */
+static bool has_room_for_protocols(State *state, const Group *group, const Member *known, const JoinArgs *args) {
+        int64_t others = group->protocol_bytes - (known ? known->protocol_bytes : 0);
+        return others + join_protocol_bytes(args->protocols, args->protocol_count) <=
+               config_int(state->config, "odradek.group.max.protocol.bytes");
+}
+
 /* A group of the consumer protocol that has no members becomes a classic one. */
 static void end_consumer_group(State *state, Group *group) {
         Journal journal;
@@ -221,7 +232,7 @@ static void join_group(State *state, Group *group, const JoinArgs *args, JoinWai
         if (group->consumer)
                 end_consumer_group(state, group);
         Member *member = member_find(group, args->member_id), *owner = member_find_instance(group, args->instance_id);
-        if (!has_room(state, group, member)) {
+        if (!has_room(state, group, member) || !has_room_for_protocols(state, group, member ? member : owner, args)) {
                 if (member)
                         group_remove_member(state, group, member);
                 refuse_join(wait, KAFKA_GROUP_MAX_SIZE_REACHED, STR(""));
@@ -246,6 +257,8 @@ void group_join(State *state, const JoinArgs *args, JoinWait *wait) {
         wait->member = NULL;
         if (!code && !group && args->member_id.len)
                 code = KAFKA_UNKNOWN_MEMBER_ID;
+        if (!code && !group)
+                code = groups_check_room(state);
         if (!code && !group) {
                 group = group_get(state, args->group_id);
                 if (group)

@@ -35,8 +35,17 @@ static void free_protocols(Member *member) {
                 free((char *)(uintptr_t)member->protocols[i].metadata.data);
         }
         free(member->protocols);
+        member->group->protocol_bytes -= member->protocol_bytes;
         member->protocols = NULL;
         member->protocol_count = 0;
+        member->protocol_bytes = 0;
+}
+
+int64_t join_protocol_bytes(const JoinProtocol *protocols, int32_t count) {
+        int64_t bytes = 0;
+        for (int32_t i = 0; i < count; i++)
+                bytes += (int64_t)(sizeof(MemberProtocol) + protocols[i].name.len + protocols[i].metadata.len);
+        return bytes;
 }
 
 static Str dup_bytes(Str s) {
@@ -45,6 +54,8 @@ static Str dup_bytes(Str s) {
 
 bool member_set_protocols(Member *member, const JoinProtocol *protocols, int32_t count) {
         free_protocols(member);
+        member->protocol_bytes = join_protocol_bytes(protocols, count);
+        member->group->protocol_bytes += member->protocol_bytes;
         member->protocols = calloc((size_t)count + 1, sizeof(*member->protocols));
         for (int32_t i = 0; member->protocols && i < count; i++) {
                 member->protocols[i].name = str_dup(protocols[i].name);

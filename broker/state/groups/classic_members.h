@@ -13,6 +13,8 @@ void member_detach(Group *group, Member *member);
 /* Frees a member that is in no list. Requests that still wait for it are forgotten. */
 void member_free(State *state, Member *member);
 
+/* The memory that a member takes for these protocols. */
+int64_t join_protocol_bytes(const JoinProtocol *protocols, int32_t count);
 /* Replaces the protocols by copies; false without memory. */
 bool member_set_protocols(Member *member, const JoinProtocol *protocols, int32_t count);
 /* Replaces the assignment by a copy; null for none. */

@@ -25,6 +25,7 @@ typedef struct ClassicSide {
         int32_t session_timeout_ms;
         MemberProtocol *protocols; /* in order of preference */
         int32_t protocol_count;
+        int64_t protocol_bytes; /* memory that they take */
 } ClassicSide;
 
 struct ConsumerMember {
@@ -87,6 +88,7 @@ struct ConsumerGroup {
         List members;
         HashMap by_id;
         int32_t member_count;
+        int64_t protocol_bytes; /* of the members' classic sides */
         HashMap topics;  /* of SubscribedTopic */
         HashMap regexes; /* of GroupRegex */
         HashMap holders; /* of TopicHolders */

@@ -107,6 +107,8 @@ static int find_group(Beat *b) {
                 return group ? REFUSE(b, KAFKA_GROUP_ID_NOT_FOUND, "Group %.*s is not a consumer group.", STR_ARG(args->group_id))
                              : REFUSE(b, KAFKA_GROUP_ID_NOT_FOUND, "%sroup %.*s not found.", args->epoch < 0 ? "G" : "Consumer g",
                                       STR_ARG(args->group_id));
+        if (!group && groups_check_room(b->state))
+                return REFUSE(b, KAFKA_POLICY_VIOLATION, "There are as many groups as odradek.max.groups allows.");
         if (!group || group->state == GROUP_EMPTY) {
                 b->is_new_consumer = true;
                 return 0;

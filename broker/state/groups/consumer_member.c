@@ -1,6 +1,7 @@
 /* Members of a group of the consumer protocol. */
 #include <stdlib.h>
 
+#include "broker/state/groups/classic_members.h"
 #include "broker/state/groups/consumer.h"
 #include "broker/state/groups/consumer_heartbeat.h"
 #include "storage/base/trace.h"
@@ -10,6 +11,7 @@ ClassicSide *classic_side_new(int32_t session_timeout_ms, const JoinProtocol *pr
         if (!classic)
                 return NULL;
         classic->session_timeout_ms = session_timeout_ms;
+        classic->protocol_bytes = join_protocol_bytes(protocols, count);
         classic->protocols = calloc((size_t)count + 1, sizeof(*classic->protocols));
         for (int32_t i = 0; classic->protocols && i < count; i++) {
                 MemberProtocol *protocol = &classic->protocols[classic->protocol_count++];
@@ -49,6 +51,7 @@ static bool same_classic(const ClassicSide *a, const ClassicSide *b) {
 
 bool consumer_set_classic(ConsumerMember *member, ClassicSide *classic) {
         bool changed = !same_classic(member->classic, classic);
+        member->consumer->protocol_bytes += (classic ? classic->protocol_bytes : 0) - (member->classic ? member->classic->protocol_bytes : 0);
         classic_side_free(member->classic);
         member->classic = classic;
         return changed;
@@ -82,7 +85,7 @@ static void free_member(ConsumerMember *member) {
         partition_set_deinit(&member->assigned);
         partition_set_deinit(&member->revoking);
         partition_set_deinit(&member->target);
-        classic_side_free(member->classic);
+        consumer_set_classic(member, NULL);
         free(member->id);
         free(member->instance_id);
         free(member->rack_id);

@@ -2,6 +2,7 @@
  * a heartbeat that says what the member owns, and asks for what is next; Heartbeat says whether it should ask. */
 #include <errno.h>
 
+#include "broker/state/groups/classic_members.h"
 #include "broker/state/groups/consumer_heartbeat.h"
 #include "broker/state/groups/consumer_journal.h"
 #include "broker/state/groups/consumer_migration.h"
@@ -62,6 +63,13 @@ static int16_t find_static(MixedJoin *j) {
         return 0;
 }
 
+static bool has_room_for_protocols(const MixedJoin *j) {
+        const ConsumerMember *known = j->replaced ? j->replaced : j->member;
+        int64_t others = j->consumer->protocol_bytes - (known && known->classic ? known->classic->protocol_bytes : 0);
+        return others + join_protocol_bytes(j->args->protocols, j->args->protocol_count) <=
+               config_int(j->state->config, "odradek.group.max.protocol.bytes");
+}
+
 /* Finds and checks; nothing changes. */
 static int16_t check_join(MixedJoin *j) {
         const JoinArgs *args = j->args;
@@ -87,6 +95,8 @@ static int16_t check_join(MixedJoin *j) {
                 j->member = consumer_find(j->consumer, j->member_id);
         if (code)
                 return code;
+        if (!has_room_for_protocols(j))
+                return KAFKA_GROUP_MAX_SIZE_REACHED;
         return member_protocol_subscription(args->protocols[0].metadata, &j->arena, &j->subscription) ? KAFKA_UNKNOWN_SERVER_ERROR : 0;
 }
 

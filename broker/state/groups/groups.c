@@ -29,6 +29,10 @@ Group *group_find(State *state, Str id) {
         return node ? container_of(node, Group, node) : NULL;
 }
 
+int16_t groups_check_room(const State *state) {
+        return (int64_t)state->groups->by_id.count >= config_int(state->config, "odradek.max.groups") ? KAFKA_POLICY_VIOLATION : 0;
+}
+
 Group *group_get(State *state, Str id) {
         Group *group = group_find(state, id);
         if (group)

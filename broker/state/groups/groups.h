@@ -40,6 +40,7 @@ struct Member {
         int32_t session_timeout_ms, rebalance_timeout_ms;
         MemberProtocol *protocols; /* in order of preference */
         int32_t protocol_count;
+        int64_t protocol_bytes; /* memory that they take */
         Str assignment;   /* owned */
         JoinWait *join;   /* while JoinGroup is parked */
         SyncWait *sync;   /* while SyncGroup is parked */
@@ -64,6 +65,7 @@ struct Group {
         HashMap by_id;          /* members and pending members */
         int32_t member_count;   /* without pending ones */
         int32_t pending_count;
+        int64_t protocol_bytes; /* of all members */
         Timer join;             /* end of the joining phase */
         Timer pending_sync;     /* end of the syncing phase */
         bool is_initial_delay;
@@ -104,6 +106,9 @@ void groups_topic_deleted(State *state, const Topic *topic);
 int groups_ensure_topic(State *state);
 
 Group *group_find(State *state, Str id);
+/* Whether odradek.max.groups leaves room for one that a client wants to create: 0 or KAFKA_POLICY_VIOLATION. Commits that are on their way
+ * are not counted. */
+int16_t groups_check_room(const State *state);
 /* Finds or creates; NULL without memory. */
 Group *group_get(State *state, Str id);
 

@@ -97,7 +97,7 @@ static int16_t check_member(State *state, Group *group, Str member_id, Str insta
 
 int16_t group_check_commit(State *state, Group *group, Str member_id, Str instance_id, int32_t generation) {
         if (!group)
-                return generation < 0 ? 0 : KAFKA_ILLEGAL_GENERATION;
+                return generation < 0 ? groups_check_room(state) : KAFKA_ILLEGAL_GENERATION;
         if (generation < 0 && group->state == GROUP_EMPTY)
                 return 0;
         if (generation < 0 && member_id.len == 0 && str_is_null(instance_id))
@@ -112,7 +112,7 @@ int16_t group_check_commit(State *state, Group *group, Str member_id, Str instan
 
 int16_t group_check_transactional_commit(State *state, Group *group, Str member_id, Str instance_id, int32_t generation) {
         if (!group)
-                return generation < 0 ? 0 : KAFKA_ILLEGAL_GENERATION;
+                return generation < 0 ? groups_check_room(state) : KAFKA_ILLEGAL_GENERATION;
         if (generation < 0 && (group->state == GROUP_EMPTY || (member_id.len == 0 && str_is_null(instance_id))))
                 return 0;
         return check_member(state, group, member_id, instance_id, generation);

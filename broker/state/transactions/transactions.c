@@ -279,6 +279,8 @@ static int16_t find_or_make(State *state, Str id, int32_t timeout_ms, Transactio
         if (*ret_txn)
                 return 0;
         int64_t producer_id;
+        if ((int64_t)state->transactions->by_id.count >= config_int(state->config, "odradek.max.transactional.ids"))
+                return KAFKA_POLICY_VIOLATION;
         if (!is_known(state, id) || transactions_ensure_topic(state) || state_new_producer_id(state, &producer_id))
                 return KAFKA_COORDINATOR_NOT_AVAILABLE;
         Transaction *txn = transaction_new(state, id);
