@@ -1,4 +1,4 @@
-/* AlterReplicaLogDirs: v1-2
+/* AlterReplicaLogDirs: v0-2
  * Moves replicas to another log directory (KIP-113); there is only the one that they are in. v2 is flexible. */
 #include "broker/api/api.h"
 #include "broker/api/partition_names.h"

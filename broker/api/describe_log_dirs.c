@@ -1,6 +1,6 @@
-/* DescribeLogDirs: v1-5
- * The log directory, how much of it is free, and the sizes of the replicas in it (KIP-113, KIP-827). v2 is flexible; v3 adds an error of
- * the whole; v4 the file system's bytes; v5 whether new replicas are kept out, which they never are. */
+/* DescribeLogDirs: v0-5
+ * The log directory, how much of it is free, and the sizes of the replicas in it (KIP-113, KIP-827). v1 is as v0; v2 is flexible; v3
+ * adds an error of the whole; v4 the file system's bytes; v5 whether new replicas are kept out, which they never are. */
 #include "broker/api/api.h"
 #include "broker/api/partition_names.h"
 #include "broker/state/data_dir.h"
