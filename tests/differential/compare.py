@@ -25,7 +25,7 @@ BUSY_SECONDS = 10
 
 # (case, path of the field, reason): regular expressions, searched.
 ALLOWED = [
-    (r'^ApiVersions', r'api_keys\.(2|8|9|19|20|23|27|32)\.min_version', 'Kafka 4 no longer serves these versions; older clients need them'),
+    (r'^ApiVersions', r'api_keys\.(2|8|9|19|20|23|27|32|34|35)\.min_version', 'Kafka 4 no longer serves these versions; older clients need them'),
     (r'^ApiVersions', r'(supported|finalized)\.(group|share|streams)\.version', 'the APIs behind them are not served yet'),
     (r'^ApiVersions', r'(supported|finalized)\.(kraft|eligible\.leader\.replicas)\.version', 'they mean nothing on one node'),
     (r'^ApiVersions', r'finalized\.metadata\.version', 'the lowest that holds the log, so that every Kafka 4 can take it over'),
