@@ -32,7 +32,7 @@ ALLOWED = [
     (r'^UpdateFeatures .*(group|share|streams|eligible\.leader\.replicas)\.version 3', r'error_message',
      'the range of levels is empty yet'),
     (r'^DescribeQuorum v2 ', r'nodes\[0\]\.listeners\[0\]', 'there is no listener for controllers only'),
-    (r'(CreateTopics v[01]|DeleteTopics v0|ListOffsets v0|OffsetForLeaderEpoch v[01]|OffsetCommit v[01]|OffsetFetch v0) ', r'^$',
+    (r'(CreateTopics v[01]|DeleteTopics v0|DescribeLogDirs v0|AlterReplicaLogDirs v0|ListOffsets v0|OffsetForLeaderEpoch v[01]|OffsetCommit v[01]|OffsetFetch v0) ', r'^$',
      'Kafka 4 no longer serves these versions; older clients need them'),
     (r'Produce .* null records', r'^$', 'Kafka never answers; here it is INVALID_RECORD'),
     (r'Produce .* magic 3', r'error_message', 'Kafka gives up the whole request with this text; here it is the one partition'),
