@@ -11,6 +11,7 @@
 #include "storage/base/trace.h"
 
 #define GROW_BYTES_MIN ((size_t)64 << 10)
+#define FRAME_BYTES_USUAL ((size_t)1 << 20)
 #define AREA_TRIES 8 /* reads in a row that complete a frame in place */
 
 static size_t in_size(const Connection *c) {
@@ -136,11 +137,17 @@ static size_t handle_frames(Connection *c, uint8_t *bytes, size_t size) {
         return used;
 }
 
+/* Room for what is there, and for all of its frame where that is of a usual size: memory that nothing is written to costs nothing. */
+static size_t wanted_room(const uint8_t *bytes, size_t size) {
+        size_t frame = size < 4 ? 0 : (size_t)4 + load_be32(bytes);
+        return frame > size && frame <= FRAME_BYTES_USUAL ? frame : size;
+}
+
 /* Keeps what could not be handled yet. */
 static void keep_rest(Connection *c, const uint8_t *bytes, size_t size) {
         if (c->is_closing || size == 0)
                 return;
-        if (!in_reserve(c, size)) {
+        if (!in_reserve(c, c->in ? size : wanted_room(bytes, size))) {
                 c->is_closing = true;
                 return;
         }
@@ -223,6 +230,8 @@ static void read_area(Connection *c) {
 static void read_block(Connection *c, int64_t missing) {
         Net *net = c->net;
         size_t room = in_size(c) > GROW_BYTES_MIN ? in_size(c) : GROW_BYTES_MIN;
+        if (c->in->capacity - c->in_end > room)
+                room = c->in->capacity - c->in_end;
         if ((int64_t)room > missing)
                 room = (size_t)missing;
         if (!in_reserve(c, room)) {

@@ -1,7 +1,7 @@
 /* One client: frames in, Calls in order, replies out.
  *
  * An idle connection is this struct and nothing else. Bytes that wait (half a frame; frames behind a parked request) are copied to a block
- * of the connection's own, which grows with what was received, never by what a client announces. A client that does not
+ * of the connection's own, which grows with what was received, not by what a client announces (beyond a usual size). A client that does not
  * read its replies, or sends behind a parked request, is read no further than CONNECTION_AHEAD_BYTES. */
 #pragma once
 

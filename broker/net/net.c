@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -17,6 +18,8 @@
 
 #define TURN_ROUNDS_MAX 16 /* then the sockets are asked again */
 #define ACCEPTS_PER_TURN 256
+#define HEAP_BLOCK_BYTES_MAX (2 << 20)
+#define HEAP_SPARE_BYTES_MAX (4 << 20)
 #define ACCEPT_RETRY_SECONDS 0.1 /* when not even a refusal was possible */
 #define REFUSALS_LOG_MS 1000     /* one line in that time */
 
@@ -299,11 +302,18 @@ static void init_lists(Net *net) {
         list_init(&net->calls);
 }
 
+/* Blocks of connections come and go with each big request: their memory is kept, up to a limit, not given back and fetched again. */
+static void keep_memory(void) {
+        (void)mallopt(M_MMAP_THRESHOLD, HEAP_BLOCK_BYTES_MAX);
+        (void)mallopt(M_TRIM_THRESHOLD, HEAP_SPARE_BYTES_MAX);
+}
+
 int net_new(State *state, const NetOptions *options, Net **ret_net) {
         Net *net = calloc(1, sizeof(*net));
         if (!net)
                 return -ENOMEM;
         init_lists(net);
+        keep_memory();
         net->state = state;
         net->timer_due_ms = net->idle_due_ms = net->refused_ms = -1;
         net->connections_max = config_int(state->config, "max.connections");
