@@ -283,8 +283,10 @@ static int load_listed(Log *log, const LogOpen *how, const Listing *listing) {
 int log_load(Log *log, const LogOpen *how) {
         Listing listing = { 0 };
         int r = list_directory(log, &listing);
-        if (r == -ENOENT)
+        if (r == -ENOENT) {
                 r = file_make_directory(log->path);
+                log->description_unsynced = true;
+        }
         if (!r && listing.compacting) {
                 r = compaction_recover(log->path);
                 listing_deinit(&listing);

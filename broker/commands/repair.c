@@ -48,6 +48,8 @@ static int begin_anew(Repair *repair, const char *path, Partition *partition) {
         int64_t offset = partition->recovery_point > partition->checkpoint_start_offset ? partition->recovery_point
                                                                                         : partition->checkpoint_start_offset;
         int r = file_make_directory(path);
+        if (r == 0)
+                r = file_sync_parent(path);
         if (r == 0 || r == -EEXIST)
                 r = check_rebuild(path, offset, 0);
         if (r == 0)

@@ -42,6 +42,8 @@ static int make_dirs(const char *dir) {
                         continue;
                 path[i] = '\0';
                 int r = file_make_directory(path);
+                if (r == 0)
+                        r = file_sync_parent(path);
                 if (r && r != -EEXIST)
                         return r;
                 path[i] = i < size ? '/' : '\0';

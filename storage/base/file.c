@@ -211,7 +211,7 @@ int file_make_directory(const char *path) {
         do {
                 r = file_ops.mkdir(path, 0755);
         } while (r < 0 && is_worth_a_try());
-        return r < 0 ? -errno : file_sync_parent(path);
+        return r < 0 ? -errno : 0;
 }
 
 int file_remove_directory(const char *path) {

@@ -87,7 +87,7 @@ int file_sync_directory(const char *path);
 /* Syncs the directory that holds path. */
 int file_sync_parent(const char *path);
 
-/* Creates the directory path and syncs its parent. 0, -EEXIST, -errno. */
+/* Creates the directory path; its name is synced with file_sync_parent(). 0, -EEXIST, -errno. */
 int file_make_directory(const char *path);
 int file_remove_directory(const char *path);
 
