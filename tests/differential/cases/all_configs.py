@@ -12,8 +12,9 @@ GIVEN = re.compile(r'^(broker\.id|node\.id|listeners|log\.dirs|process\.roles|co
 
 
 def keys(table):
-    """The names in one of the tables of the broker."""
-    return re.findall(r'^\s+\{ "([^"]+)"', (ROOT / 'broker' / table).read_text(), re.M)
+    """The names in one of the tables of the broker, but for those that are odradek's own."""
+    names = re.findall(r'^\s+\{ "([^"]+)"', (ROOT / 'broker' / table).read_text(), re.M)
+    return [name for name in names if not name.startswith('odradek.')]
 
 
 def described(answer):
