@@ -44,7 +44,7 @@ build_tree() {
     meson setup "$dir" "$ROOT" "$@" >"$dir/setup.log" 2>&1 || { cat "$dir/setup.log" >&2; return 1; }
   fi
   [ -e "$dir/odradek" ] || ln -sf broker/odradek "$dir/odradek"
-  ninja -C "$dir" >"$dir/build.log" 2>&1 || { cat "$dir/build.log" >&2; return 1; }
+  ninja -C "$dir" broker/odradek >"$dir/build.log" 2>&1 || { cat "$dir/build.log" >&2; return 1; }
 }
 
 build_release() {
