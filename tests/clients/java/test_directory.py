@@ -153,6 +153,15 @@ def broker_epoch(path):
     return json.loads((path / 'data/.kafka_cleanshutdown').read_text())['brokerEpoch']
 
 
+# What Kafka says where the machine is slow: that an event took long, or that a partition's leader was taken back while its groups were
+# read, which are then read again: what it answers afterwards is compared.
+SLOW = ('Exceptionally slow controller event', 'because the partition is not online or is no longer the leader')
+
+
+def errors(path):
+    return [line for line in path.read_text().splitlines() if 'ERROR' in line and not any(words in line for words in SLOW)]
+
+
 class Odradek(brokers.Odradek):
     turn, HAS_848 = 0, True
 
@@ -237,7 +246,7 @@ def test_graduation(started, tmp_path, how):
     groups, later = before.pop('groups'), after.pop('groups')
     assert grown(before, after) and later['group-one'] == groups['group-one']
     assert after['events-lz4'][2] != before['events-lz4'][2]
-    assert (tmp_path / 'stderr').read_text().count('ERROR') == 0
+    assert not errors(tmp_path / 'stderr')
 
 
 @pytest.mark.parametrize('kind, version, how', [
