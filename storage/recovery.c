@@ -77,9 +77,8 @@ static int walk_bytes(Walk *walk, Segment *segment, int64_t position, size_t siz
 static bool fits(const Walk *walk, const Segment *segment, const BatchHeader *header) {
         bool gaps = walk->log->config.cleanup_compact || header->base_offset < walk->recovery_point;
         int32_t count = header->record_count, range = header->last_offset_delta;
-        return range >= 0 && count >= 0 && count - 1 <= range && (gaps || count - 1 == range) &&
+        return segment_admits(segment, header) && count >= 0 && count - 1 <= range && (gaps || count - 1 == range) &&
                (gaps ? header->base_offset >= walk->expected_offset : header->base_offset == walk->expected_offset) &&
-               batch_last_offset(header) - segment->base_offset <= INT32_MAX &&
                header->partition_leader_epoch >= walk->epoch;
 }
 
