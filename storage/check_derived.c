@@ -116,6 +116,8 @@ void check_epoch(Check *check, const BatchHeader *header) {
         if (!check->epochs_known || check->epochs_told || !settled || header->partition_leader_epoch < 0 ||
             header->base_offset < check->how->log_start_offset)
                 return;
+        if (check->how->metadata && check->epochs.count && header->base_offset < check->epochs.rows[0].start_offset)
+                return; /* nothing else tells where that log starts */
         int32_t epoch = -1;
         for (int32_t i = 0; i < check->epochs.count && check->epochs.rows[i].start_offset <= header->base_offset; i++)
                 epoch = check->epochs.rows[i].epoch;

@@ -190,8 +190,8 @@ static int parse_meta(Str text, MetaProperties *ret_meta, const char **ret_reaso
                 *ret_reason = "its version is not 1, that of a KRaft directory";
         else if (!str_to_int64(find_property(text, STR("node.id"), '='), 0, INT32_MAX, &node_id))
                 *ret_reason = "node.id is missing or no number";
-        else if (!cluster.len || cluster.len >= sizeof(meta.cluster_id))
-                *ret_reason = "cluster.id is missing or too long";
+        else if (!cluster.len || cluster.len >= sizeof(meta.cluster_id) || memchr(cluster.data, '\0', cluster.len))
+                *ret_reason = "cluster.id is missing, too long or no text";
         else if (!uuid_from_text(find_property(text, STR("directory.id"), '='), &meta.directory_id))
                 *ret_reason = "directory.id is missing or no id";
         else {

@@ -12,7 +12,7 @@
 #include "storage/base/trace.h"
 #include "storage/log_internal.h"
 
-#define CHUNK_BYTES (512 << 10)
+#define CHUNK_BYTES (256 << 10)
 #define ASIDE_NAMES_MAX 1000
 
 typedef struct Walk {
@@ -59,52 +59,53 @@ static int fill_chunk(Walk *walk, Segment *segment, int64_t position, size_t siz
         return walk->chunk_size < size ? -EUCLEAN : 0;
 }
 
-/* size bytes at position of the segment; NULL: *ret_error says why. */
-static const uint8_t *walk_bytes(Walk *walk, Segment *segment, int64_t position, size_t size, int *ret_error) {
-        int64_t skip = position - walk->chunk_position;
-        if (skip < 0 || (uint64_t)skip + size > walk->chunk_size) {
-                *ret_error = fill_chunk(walk, segment, position, size);
-                if (*ret_error)
-                        return NULL;
+/* Has size bytes at position of the segment in the chunk; *ret_data is the first and *ret_left how many there are in all. 0 or -errno. */
+static int walk_bytes(Walk *walk, Segment *segment, int64_t position, size_t size, const uint8_t **ret_data, size_t *ret_left) {
+        uint64_t skip = (uint64_t)(position - walk->chunk_position);
+        if (skip > walk->chunk_size || walk->chunk_size - skip < size) {
+                int r = fill_chunk(walk, segment, position, size);
+                if (r)
+                        return r;
                 skip = 0;
         }
-        return walk->chunk + skip;
+        *ret_data = walk->chunk + skip;
+        *ret_left = walk->chunk_size - skip;
+        return 0;
 }
 
 /* Whether the batch fits what came before it; the CRC does not cover offsets and epoch. */
 static bool fits(const Walk *walk, const Segment *segment, const BatchHeader *header) {
         bool gaps = walk->log->config.cleanup_compact || header->base_offset < walk->recovery_point;
         int32_t count = header->record_count, range = header->last_offset_delta;
-        return range >= 0 && count >= 0 && count - 1 <= range && (gaps || count - 1 == range) &&
+        return segment_admits(segment, header) && count >= 0 && count - 1 <= range && (gaps || count - 1 == range) &&
                (gaps ? header->base_offset >= walk->expected_offset : header->base_offset == walk->expected_offset) &&
-               batch_last_offset(header) - segment->base_offset <= INT32_MAX &&
                header->partition_leader_epoch >= walk->epoch;
 }
 
 /* Reads the batch at position; with everything checked when it lies above the recovery point. *ret_data is its bytes, or
  * only its header's. 0, -EUCLEAN, -errno. */
 static int walk_batch(Walk *walk, Segment *segment, int64_t position, BatchHeader *ret_header, const uint8_t **ret_data) {
-        int r = -EUCLEAN;
-        const uint8_t *data = walk_bytes(walk, segment, position, BATCH_HEADER_BYTES, &r);
-        if (!data)
+        size_t left;
+        int r = walk_bytes(walk, segment, position, BATCH_HEADER_BYTES, ret_data, &left);
+        if (r)
                 return r;
-        r = batch_read_header(data, BATCH_HEADER_BYTES, ret_header);
+        r = batch_read_header(*ret_data, left, ret_header);
         if ((r && r != -EAGAIN) || (int64_t)batch_size(ret_header) > segment->size - position ||
             !fits(walk, segment, ret_header))
                 return -EUCLEAN;
         bool known = batch_next_offset(ret_header) <= walk->recovery_point;
-        if (!known || ret_header->attributes & BATCH_CONTROL)
-                data = walk_bytes(walk, segment, position, batch_size(ret_header), &r);
-        if (!data)
-                return r;
-        *ret_data = data;
-        return known || batch_check_crc(data, ret_header) ? 0 : -EUCLEAN;
+        if (r && (!known || ret_header->attributes & BATCH_CONTROL)) { /* it reaches beyond the chunk */
+                r = walk_bytes(walk, segment, position, batch_size(ret_header), ret_data, &left);
+                if (r)
+                        return r;
+        }
+        return known || batch_check_crc(*ret_data, ret_header) ? 0 : -EUCLEAN;
 }
 
 static int note_batch(Walk *walk, Segment *segment, const BatchHeader *header, const uint8_t *data) {
         Log *log = walk->log;
-        bool known = header->base_offset < walk->producers_offset;
-        int r = known ? 0 : producers_update(&log->producers, header, data, false);
+        bool numbered = header->producer_id >= 0 && header->base_offset >= walk->producers_offset;
+        int r = numbered ? producers_update(&log->producers, header, data, false) : 0;
         if (r)
                 return r;
         segment_note(segment, header, log->config.index_interval_bytes);

@@ -383,8 +383,8 @@ int segment_read_header(Segment *segment, int64_t position, BatchHeader *ret_hea
                         return got < 0 ? (int)got : -EUCLEAN;
         }
         int r = batch_read_header(at, BATCH_HEADER_BYTES, ret_header);
-        if ((r && r != -EAGAIN) || (int64_t)batch_size(ret_header) > segment->size - position || ret_header->base_offset < segment->base_offset)
-                return -EUCLEAN; /* the checksum does not cover the offset */
+        if ((r && r != -EAGAIN) || (int64_t)batch_size(ret_header) > segment->size - position || !segment_admits(segment, ret_header))
+                return -EUCLEAN;
         return 0;
 }
 

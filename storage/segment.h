@@ -114,6 +114,12 @@ int segment_cut_tail(Segment *segment);
 int segment_write(Segment *segment, struct iovec *parts, int count, int64_t position, int64_t bytes,
                   int64_t bytes_expected);
 
+/* Whether the batch has offsets that the segment's indexes can express; the checksum covers but the number of them. */
+static inline bool segment_admits(const Segment *segment, const BatchHeader *header) {
+        return header->base_offset >= segment->base_offset && header->last_offset_delta >= 0 &&
+               header->base_offset - segment->base_offset <= INT32_MAX - header->last_offset_delta;
+}
+
 /* Accounts for the next batch, written or about to be; index_interval_bytes lie between two index entries. */
 void segment_note(Segment *segment, const BatchHeader *header, int64_t index_interval_bytes);
 

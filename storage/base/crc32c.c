@@ -1,5 +1,5 @@
 /* Every produced byte is checksummed, so this is the broker's hottest loop. The CRC instruction has a latency of three cycles and
- * a throughput of one: three blocks are summed side by side, then joined. A CRC followed by n zero bytes is its product with
+ * a throughput of one: three blocks are summed side by side, then joined, and as few times as can be: a block is a third of what is there. A CRC followed by n zero bytes is its product with
  * x^8n; the instruction itself reduces a carry-less product, and by that multiplies it with x^33. */
 #include "storage/base/crc32c.h"
 
@@ -31,29 +31,31 @@ uint32_t crc32c_portable(uint32_t crc, const void *data, size_t size) {
 #include <nmmintrin.h>
 #include <wmmintrin.h>
 
-/* How far the three streams are apart; the shorter ones are for what the longer leave over. */
-typedef struct Stride {
-        size_t block;         /* bytes */
-        uint32_t once, twice; /* what a CRC is multiplied with, for one block of zeros behind it and for two */
-} Stride;
+#define BLOCK_BYTES_MAX 1024
+#define BLOCK_BYTES_MIN 32 /* below, joining costs more than it saves */
+
+/* What a CRC is multiplied with for a block of zeros behind it, and for two. */
+typedef struct Join {
+        uint32_t once, twice;
+} Join;
 
 static bool have_instructions;
-static Stride strides[] = { { .block = 1024 }, { .block = 256 }, { .block = 64 } };
+static Join joins[BLOCK_BYTES_MAX / 8 + 1]; /* by words in a block */
 
-/* x^n modulo the polynomial; the highest bit stands for x^0. */
-static uint32_t power_of_x(size_t n) {
-        uint32_t power = 1u << 31;
+/* The power times x^n, modulo the polynomial; the highest bit stands for x^0. */
+static uint32_t raise_power(uint32_t power, int n) {
         while (n--)
                 power = power & 1 ? (power >> 1) ^ POLYNOMIAL : power >> 1;
         return power;
 }
 
-__attribute__((constructor)) static void strides_init(void) {
+__attribute__((constructor)) static void joins_init(void) {
         __builtin_cpu_init();
         have_instructions = __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul");
-        for (size_t i = 0; i < sizeof(strides) / sizeof(*strides); i++) {
-                strides[i].once = power_of_x(strides[i].block * 8 - 33);
-                strides[i].twice = power_of_x(strides[i].block * 16 - 33);
+        Join join = { .once = raise_power(1u << 31, 64 - 33), .twice = raise_power(1u << 31, 128 - 33) };
+        for (size_t words = 1; words < sizeof(joins) / sizeof(*joins); words++) {
+                joins[words] = join;
+                join = (Join){ .once = raise_power(join.once, 64), .twice = raise_power(join.twice, 128) };
         }
 }
 
@@ -73,21 +75,25 @@ __attribute__((target("sse4.2,pclmul"))) static inline uint64_t multiply(uint64_
         return (uint64_t)_mm_cvtsi128_si64(_mm_clmulepi64_si128(_mm_cvtsi64_si128((long long)a), _mm_cvtsi64_si128(b), 0));
 }
 
-__attribute__((target("sse4.2,pclmul"))) static inline uint64_t add_blocks(uint64_t a, const uint8_t *at, const Stride *stride) {
+__attribute__((target("sse4.2,pclmul"))) static inline uint64_t add_blocks(uint64_t a, const uint8_t *at, size_t block) {
+        const Join *join = &joins[block / 8];
         uint64_t b = 0, c = 0;
-        for (const uint8_t *end = at + stride->block; at < end; at += 8) {
+        for (const uint8_t *end = at + block; at < end; at += 8) {
                 a = _mm_crc32_u64(a, load64(at));
-                b = _mm_crc32_u64(b, load64(at + stride->block));
-                c = _mm_crc32_u64(c, load64(at + 2 * stride->block));
+                b = _mm_crc32_u64(b, load64(at + block));
+                c = _mm_crc32_u64(c, load64(at + 2 * block));
         }
-        return _mm_crc32_u64(0, multiply(a, stride->twice) ^ multiply(b, stride->once)) ^ c;
+        return _mm_crc32_u64(0, multiply(a, join->twice) ^ multiply(b, join->once)) ^ c;
 }
 
 __attribute__((target("sse4.2,pclmul"))) static uint32_t crc32c_fast(uint32_t crc, const uint8_t *at, size_t size) {
         uint64_t state = ~crc;
-        for (size_t i = 0; i < sizeof(strides) / sizeof(*strides); i++)
-                for (size_t bytes = 3 * strides[i].block; size >= bytes; at += bytes, size -= bytes)
-                        state = add_blocks(state, at, &strides[i]);
+        while (size >= 3 * BLOCK_BYTES_MIN) {
+                size_t block = size < 3 * BLOCK_BYTES_MAX ? size / 24 * 8 : BLOCK_BYTES_MAX;
+                state = add_blocks(state, at, block);
+                at += 3 * block;
+                size -= 3 * block;
+        }
         for (; size >= 8; at += 8, size -= 8)
                 state = _mm_crc32_u64(state, load64(at));
         if (size >= 4) {

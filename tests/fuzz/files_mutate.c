@@ -41,11 +41,14 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t size_max, unsi
         if (length > size - at)
                 length = size - at;
         size_t tail = size - at - length, room = size_max > size ? length + size_max - size : length;
+        if (!room) /* an empty file in an input that may not grow */
+                return LLVMFuzzerMutate(data, size, size_max);
         uint8_t *content = malloc(room + 1), *rest = malloc(tail + 1);
         FUZZ_CHECK(content && rest);
         memcpy(content, data + at, length);
         memcpy(rest, data + at + length, tail);
         length = LLVMFuzzerMutate(content, length, room < UINT16_MAX ? room : UINT16_MAX);
+        FUZZ_CHECK(length <= room);
         store_be16(data + at - 2, (uint16_t)length);
         memcpy(data + at, content, length);
         memcpy(data + at + length, rest, tail);

@@ -61,6 +61,21 @@ Test(check, a_sound_log_is_fine) {
         }
 }
 
+/* No checkpoint says where the metadata log starts: its snapshots do, and the epochs begin there. */
+Test(check, a_metadata_log_may_start_inside_a_segment) {
+        Log *log = open_log(how_to_open());
+        append_many(log, RECORDS);
+        assert_ok(log_advance_start(log, 5, NOW));
+        assert_ok(log_close(log, NOW));
+        for (int metadata = 0; metadata < 2; metadata++) {
+                CheckLog how = { .path = test_log_path, .clean_shutdown = true, .recovery_point = RECORDS, .metadata = metadata, .found = note };
+                CheckedLog checked;
+                found_count = 0;
+                assert_ok(check_log(&how, &checked));
+                cr_assert_eq(found_count, !metadata);
+        }
+}
+
 /* Offsets and the epoch lie outside the CRC: neighbours and the epochs' file give them away. */
 Test(check, no_byte_of_a_segment_can_change_unnoticed) {
         make_log();

@@ -46,6 +46,14 @@ Test(checkpoint, meta_properties_read_back_as_kafka_writes_them) {
         cr_assert_eq(checkpoint_read_meta(test_dir, &back, &reason), -EUCLEAN);
 }
 
+Test(checkpoint, a_cluster_id_that_is_no_text_is_malformed) {
+        static const char text[] = "version=1\nnode.id=1\ncluster.id=\0b\ndirectory.id=FsJZJhqdRoGVWR7psiArZQ\n";
+        MetaProperties back;
+        const char *reason;
+        assert_ok(checkpoint_write_text(test_dir, "meta.properties", (Str){ text, sizeof(text) - 1 }));
+        cr_assert_eq(checkpoint_read_meta(test_dir, &back, &reason), -EUCLEAN);
+}
+
 Test(checkpoint, partition_metadata_that_never_reached_the_disk_counts_as_missing) {
         static const char zeros[64];
         Uuid id;
