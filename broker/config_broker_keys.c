@@ -198,6 +198,7 @@ const ConfigKey broker_config_keys[] = {
         { "odradek.group.max.pending.members", CONFIG_TYPE_INT, "10000", .min = 1, .max = INT32_MAX, .read_only = true, .internal = true, .documentation = "Most member ids of a group that were given out and nobody joined with yet." },
         { "odradek.group.max.protocol.bytes", CONFIG_TYPE_INT, "268435456", .min = 1, .max = INT32_MAX, .read_only = true, .internal = true, .documentation = "Most memory for what the members of a group say of their protocols in JoinGroup." },
         { "odradek.max.groups", CONFIG_TYPE_INT, "100000", .min = 1, .max = INT32_MAX, .read_only = true, .internal = true, .documentation = "Most groups, those counted that only have offsets." },
+        { "odradek.max.pending.offsets", CONFIG_TYPE_INT, "1000000", .min = 1, .max = INT32_MAX, .read_only = true, .internal = true, .documentation = "Most offsets that transactions have committed and that have not taken effect yet." },
         { "odradek.max.producers.per.partition", CONFIG_TYPE_INT, "100000", .min = 1, .max = INT32_MAX, .read_only = true, .internal = true, .documentation = "Most producers that a partition remembers; beyond, it forgets who is idle for longest." },
         { "odradek.max.transactional.ids", CONFIG_TYPE_INT, "100000", .min = 1, .max = INT32_MAX, .read_only = true, .internal = true, .documentation = "Most transactional ids." },
         { "offset.metadata.max.bytes", CONFIG_TYPE_INT, "4096", .min = INT32_MIN, .max = INT32_MAX, .read_only = true, .documentation = "Longest text beside a committed offset." },
