@@ -195,6 +195,8 @@ const ConfigKey broker_config_keys[] = {
         { "num.recovery.threads.per.data.dir", CONFIG_TYPE_INT, "2", .min = 1, .max = INT32_MAX },
         { "num.replica.alter.log.dirs.threads", CONFIG_TYPE_INT, NULL, .min = INT32_MIN, .max = INT32_MAX, .read_only = true },
         { "num.replica.fetchers", CONFIG_TYPE_INT, "1", .min = 1, .max = INT32_MAX },
+        { "odradek.group.max.member.bytes", CONFIG_TYPE_INT, "268435456", .min = 1, .max = INT32_MAX, .read_only = true, .internal = true, .documentation = "Most memory for the members of a group: their ids, and the topics and patterns they subscribe to." },
+        { "odradek.group.max.patterns", CONFIG_TYPE_INT, "1000", .min = 1, .max = INT32_MAX, .read_only = true, .internal = true, .documentation = "Most different patterns that the members of a group subscribe to." },
         { "odradek.group.max.pending.members", CONFIG_TYPE_INT, "10000", .min = 1, .max = INT32_MAX, .read_only = true, .internal = true, .documentation = "Most member ids of a group that were given out and nobody joined with yet." },
         { "odradek.group.max.protocol.bytes", CONFIG_TYPE_INT, "268435456", .min = 1, .max = INT32_MAX, .read_only = true, .internal = true, .documentation = "Most memory for what the members of a group say of their protocols in JoinGroup." },
         { "odradek.max.groups", CONFIG_TYPE_INT, "100000", .min = 1, .max = INT32_MAX, .read_only = true, .internal = true, .documentation = "Most groups, those counted that only have offsets." },

@@ -376,6 +376,44 @@ Test(group_consumer, classic_group_stays_where_the_policy_says_so) {
         cr_assert_eq(old.syncs, 1);
 }
 
+/* Whoever says no more than before goes on. */
+Test(group_consumer, what_members_subscribe_to_is_limited) {
+        static const char name[3000] = "";
+        state_fixture_set(&fixture, "odradek.group.max.member.bytes", "2000");
+        go_on(&a);
+        consumer_actor_read(&b, "u");
+        b.topics[1] = (Str){ name, sizeof(name) };
+        cr_assert_eq(consumer_actor_beat(&b), KAFKA_GROUP_MAX_SIZE_REACHED);
+        cr_assert_str_eq(b.message, "The members of the group take as much memory as odradek.group.max.member.bytes allows.");
+        ConsumerGroup *consumer = consumer_actor_group(&a);
+        int64_t one = consumer->member_bytes;
+        cr_assert(consumer->member_count == 1 && one > 0 && one < 1000);
+        go_on(&a);
+        b.topic_count = 1;
+        go_on(&b);
+        cr_assert_eq(consumer->member_bytes, 2 * one);
+        state_fixture_crash(&fixture);
+        consumer = consumer_actor_group(&a);
+        cr_assert(consumer->member_count == 2 && consumer->member_bytes == 2 * one);
+        cr_assert_eq(consumer_actor_leave(&b, -1), 0);
+        cr_assert_eq(consumer->member_bytes, one);
+}
+
+Test(group_consumer, so_many_patterns_may_be_subscribed_to) {
+        state_fixture_set(&fixture, "odradek.group.max.patterns", "1");
+        a.pattern = "t.*";
+        b.pattern = "u.*";
+        go_on(&a);
+        cr_assert_eq(consumer_actor_beat(&b), KAFKA_GROUP_MAX_SIZE_REACHED);
+        cr_assert_str_eq(b.message, "The group has as many patterns as odradek.group.max.patterns allows.");
+        b.pattern = "t.*"; /* is known */
+        go_on(&b);
+        cr_assert_eq(consumer_actor_leave(&a, -1), 0);
+        cr_assert_eq(consumer_actor_leave(&b, -1), 0);
+        b.pattern = "u.*";
+        go_on(&b);
+}
+
 /* 42 bytes each: "range", a subscription to "t", and what holds them. */
 Test(group_consumer, what_classic_members_say_of_their_protocols_is_limited) {
         Actor old[3];

@@ -70,6 +70,18 @@ static bool has_room_for_protocols(const MixedJoin *j) {
                config_int(j->state->config, "odradek.group.max.protocol.bytes");
 }
 
+/* What the subscription adds counts, as it does for members of the consumer protocol. */
+static bool has_room_for_member(const MixedJoin *j) {
+        const ConsumerMember *known = j->replaced ? j->replaced : j->member;
+        const JoinArgs *args = j->args;
+        int64_t before = known ? known->bytes : 0;
+        int64_t after = (int64_t)(sizeof(*known) + j->member_id.len + args->instance_id.len + args->client_id.len + args->client_host.len +
+                                  j->subscription.rack_id.len) +
+                        consumer_topic_bytes(j->subscription.topics, j->subscription.topics_count);
+        return after <= before ||
+               j->consumer->member_bytes - before + after <= config_int(j->state->config, "odradek.group.max.member.bytes");
+}
+
 /* Finds and checks; nothing changes. */
 static int16_t check_join(MixedJoin *j) {
         const JoinArgs *args = j->args;
@@ -97,7 +109,9 @@ static int16_t check_join(MixedJoin *j) {
                 return code;
         if (!has_room_for_protocols(j))
                 return KAFKA_GROUP_MAX_SIZE_REACHED;
-        return member_protocol_subscription(args->protocols[0].metadata, &j->arena, &j->subscription) ? KAFKA_UNKNOWN_SERVER_ERROR : 0;
+        if (member_protocol_subscription(args->protocols[0].metadata, &j->arena, &j->subscription))
+                return KAFKA_UNKNOWN_SERVER_ERROR;
+        return has_room_for_member(j) ? 0 : KAFKA_GROUP_MAX_SIZE_REACHED;
 }
 
 /* By topic id, as the consumer protocol has it. */
@@ -153,8 +167,10 @@ static bool update(MixedJoin *j) {
         }
         RegexChange regex = regex_update(j->state, member, STR(""), &j->journal);
         j->topics_changed |= regex != REGEX_NO_CHANGE;
-        if (changed || regex != REGEX_NO_CHANGE)
+        if (changed || regex != REGEX_NO_CHANGE) {
+                consumer_count_bytes(member);
                 consumer_journal_member(&j->journal, member);
+        }
         return true;
 }
 
