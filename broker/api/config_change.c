@@ -228,10 +228,24 @@ static int check_together(Call *call, ConfigResource type, const ConfigMap *map,
         return KAFKA_INVALID_CONFIG;
 }
 
+/* Whether odradek.max.config.resources leaves room for what is about to be set. */
+static int check_room(Call *call, ConfigResource type, Str name, const ConfigMap *map, Str *ret_message) {
+        const State *state = call->state;
+        bool is_named = type == CONFIG_RESOURCE_GROUP || type == CONFIG_RESOURCE_CLIENT_METRICS;
+        int64_t count = (int64_t)(state->group_configs.count + state->client_metrics.count);
+        if (!is_named || map->count == 0 || resource_config_find(state, type, name)->count > 0 ||
+            count < config_int(state->config, "odradek.max.config.resources"))
+                return 0;
+        *ret_message = STR("There are as many resources with configs as odradek.max.config.resources allows.");
+        return KAFKA_POLICY_VIOLATION;
+}
+
 int config_change_commit(Call *call, int8_t resource_type, Str resource_name, ConfigMap *map, bool validate_only, Str *ret_message) {
         State *state = call->state;
         ConfigResource type = kind_of(resource_type)->type;
         int r = check_together(call, type, map, ret_message);
+        if (r == 0)
+                r = check_room(call, type, resource_name, map, ret_message);
         if (r == 0 && !validate_only)
                 r = type == CONFIG_RESOURCE_TOPIC    ? topic_set_config(state, topic_find(state, resource_name), map)
                     : type == CONFIG_RESOURCE_BROKER ? state_set_broker_config(state, resource_name.len == 0, map)

@@ -47,6 +47,10 @@ static int16_t grow(Call *call, const CreatePartitionsRequestTopic *want, int64_
                 *ret_message = STR("Unable to perform excessively large batch operation.");
                 return KAFKA_POLICY_VIOLATION;
         }
+        if (topics_check_room(call->state, added)) {
+                *ret_message = STR("There are as many partitions as odradek.max.partitions allows.");
+                return KAFKA_POLICY_VIOLATION;
+        }
         *left -= added;
         return request->validate_only ? 0 : call_code(call, topic_add_partitions(call->state, topic, want->count));
 }

@@ -160,6 +160,8 @@ static Refusal make_topic(Call *call, const CreateTopicsRequestTopic *want, Plan
                 refusal = read_configs(call, want, &plan->config);
         if (refusal.code == 0)
                 refusal = check_counts(call, want, &plan->partition_count);
+        if (refusal.code == 0 && topics_check_room(call->state, plan->partition_count))
+                refusal = refuse(KAFKA_POLICY_VIOLATION, STR("There are as many partitions as odradek.max.partitions allows."));
         if (refusal.code)
                 return refusal;
         Topic *topic = NULL;

@@ -115,6 +115,18 @@ Test(admin_apis, configs_of_groups_and_metrics_outlast_a_restart) {
         cr_assert_eq(given, 1);
 }
 
+Test(admin_apis, so_many_resources_may_have_configs) {
+        Str key = STR("interval.ms"), value = STR("1000");
+        state_fixture_set(&fixture, "odradek.max.config.resources", "2");
+        cr_assert_eq(alter(CONFIG_RESOURCE_CLIENT_METRICS, STR("a"), key, value), 0);
+        cr_assert_eq(alter(CONFIG_RESOURCE_GROUP, STR("b"), STR("consumer.session.timeout.ms"), STR("46000")), 0);
+        cr_assert_eq(alter(CONFIG_RESOURCE_CLIENT_METRICS, STR("c"), key, value), KAFKA_POLICY_VIOLATION);
+        cr_assert_eq(alter(CONFIG_RESOURCE_GROUP, STR("c"), STR("consumer.session.timeout.ms"), STR("46000")), KAFKA_POLICY_VIOLATION);
+        cr_assert_eq(alter(CONFIG_RESOURCE_CLIENT_METRICS, STR("a"), key, STR("2000")), 0); /* those that are there go on */
+        cr_assert_eq(alter(CONFIG_RESOURCE_CLIENT_METRICS, STR("a"), key, STR_NULL), 0);
+        cr_assert_eq(alter(CONFIG_RESOURCE_CLIENT_METRICS, STR("c"), key, value), 0);
+}
+
 /* Kafka's clients know nothing of them. */
 Test(admin_apis, configs_of_our_own_are_not_described) {
         DescribeConfigsRequestResource want = { .resource_type = CONFIG_RESOURCE_BROKER, .resource_name = STR("1"),

@@ -118,6 +118,29 @@ static void create(const char *name, int32_t partitions) {
         cr_assert_eq(topic_create(fixture.state, str_of(name), partitions, &CONFIG_MAP_INIT, NULL), 0);
 }
 
+Test(topic_apis, there_are_no_more_partitions_than_allowed) {
+        state_fixture_set(&fixture, "odradek.max.partitions", "4");
+        CreateTopicsRequestTopic a = TOPIC("a", 3, 1), b = TOPIC("b", 2, 1);
+        cr_assert_eq(create_one(a, false)->error_code, 0);
+        for (int i = 0; i < 2; i++) {
+                assert_refused(b, KAFKA_POLICY_VIOLATION, "There are as many partitions as odradek.max.partitions allows.");
+                cr_assert_eq(create_one(b, true)->error_code, KAFKA_POLICY_VIOLATION);
+                state_fixture_crash(&fixture);
+                cr_assert_eq(fixture.state->partition_total, 3);
+        }
+        for (int32_t count = 4; count <= 5; count++) {
+                CreatePartitionsRequestTopic row = { .name = STR("a"), .count = count, .assignments_count = -1 };
+                CreatePartitionsResponse *answer = ASK(fixture.state, CreatePartitions, create_partitions, 3, .topics = &row,
+                                                       .topics_count = 1);
+                cr_assert_eq(answer->results[0].error_code, count == 4 ? 0 : KAFKA_POLICY_VIOLATION);
+        }
+        Topic *made;
+        cr_assert_eq(topic_auto_create(fixture.state, STR("b"), &made), KAFKA_POLICY_VIOLATION);
+        cr_assert_eq(topic_delete(fixture.state, topic_find(fixture.state, STR("a"))), 0);
+        cr_assert_eq(fixture.state->partition_total, 0);
+        cr_assert_eq(create_one(b, false)->error_code, 0);
+}
+
 Test(topic_apis, delete_by_name_and_by_id) {
         create("a", 1);
         create("b", 1);
