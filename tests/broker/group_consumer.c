@@ -364,6 +364,41 @@ Test(group_consumer, empty_group_takes_either_protocol) {
         cr_assert(consumer_actor_member(&b));
 }
 
+/* Whoever is told that it left is gone for good. */
+Test(group_consumer, classic_member_stays_where_leaving_is_not_written) {
+        Actor old = actor_new(fixture.state, "old");
+        old.metadata = STR("\0\0\0\0\0\1\0\1t\377\377\377\377");
+        go_on(&a);
+        actor_join(&old);
+        LeavingMember leaving[] = { { .member_id = str_of(old.id), .instance_id = STR_NULL },
+                                    { .member_id = STR("nobody"), .instance_id = STR_NULL } };
+        for (int fails = 1; fails >= 0; fails--) {
+                state_fixture_fail_writes(fails);
+                consumer_leave(fixture.state, STR("g"), leaving, 2);
+                cr_assert_eq(leaving[0].code, fails ? KAFKA_COORDINATOR_NOT_AVAILABLE : 0);
+                cr_assert_eq(leaving[1].code, KAFKA_UNKNOWN_MEMBER_ID);
+                cr_assert_eq(consumer_actor_group(&a)->member_count, 1 + fails);
+                state_fixture_crash(&fixture);
+                cr_assert_eq(consumer_actor_group(&a)->member_count, 1 + fails);
+        }
+}
+
+/* The group is read again from the log in the middle of the turn. */
+Test(group_consumer, classic_member_joins_behind_a_write_that_fails) {
+        JournalWrite write = { 0 };
+        Actor old = actor_new(fixture.state, "old");
+        old.metadata = STR("\0\0\0\0\0\1\0\1t\377\377\377\377");
+        go_on(&a);
+        state_fixture_fail_writes(true);
+        beat_uncommitted("late", 0, &write, tell);
+        actor_join(&old);
+        cr_assert_eq(old.join_code, KAFKA_COORDINATOR_NOT_AVAILABLE);
+        state_fixture_fail_writes(false);
+        actor_join(&old);
+        cr_assert_eq(old.join_code, 0);
+        cr_assert_eq(consumer_actor_group(&a)->member_count, 2);
+}
+
 Test(group_consumer, classic_group_stays_where_the_policy_says_so) {
         Actor old = actor_new(fixture.state, "old");
         state_fixture_set(&fixture, "group.initial.rebalance.delay.ms", "0");
@@ -429,7 +464,7 @@ Test(group_consumer, what_classic_members_say_of_their_protocols_is_limited) {
         ConsumerGroup *consumer = consumer_actor_group(&a);
         cr_assert(consumer->member_count == 3 && consumer->protocol_bytes == 84);
         LeavingMember leaving = { .member_id = str_of(old[0].id), .instance_id = STR_NULL };
-        consumer_leave(fixture.state, consumer->group, &leaving, 1);
+        consumer_leave(fixture.state, STR("g"), &leaving, 1);
         state_commit(fixture.state);
         cr_assert(leaving.code == 0 && consumer->protocol_bytes == 42);
         actor_join(&old[2]);

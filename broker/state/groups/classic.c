@@ -277,7 +277,7 @@ void group_join(State *state, const JoinArgs *args, JoinWait *wait) {
         if (code)
                 refuse_join(wait, code, args->member_id);
         else if (group->consumer && group->state != GROUP_EMPTY)
-                consumer_join(state, group, args, wait);
+                consumer_join(state, args, wait);
         else
                 join_group(state, group, args, wait);
 }
