@@ -11,7 +11,7 @@ typedef DescribeConfigsResponseConfig ConfigRow;
 typedef DescribeConfigsResponseSynonym Synonym;
 
 static bool is_wanted(const Want *want, const char *name) {
-        if (want->configuration_keys_count < 0)
+        if (want->configuration_keys_count <= 0)
                 return true;
         for (int32_t i = 0; i < want->configuration_keys_count; i++)
                 if (str_equal(want->configuration_keys[i], str_of(name)))
@@ -33,7 +33,7 @@ static void values_add(Values *values, const ConfigKey *key, const char *value, 
 
 static void add_given(const Config *config, Values *values, const ConfigKey *key, ConfigSource source) {
         for (int32_t i = 0; i < config->broker.count; i++)
-                if (config->broker.entries[i].key == key && config->broker.entries[i].source == source)
+                if (config_same_key(config->broker.entries[i].key, key) && config->broker.entries[i].source == source)
                         values_add(values, key, config->broker.entries[i].value, source);
 }
 
@@ -106,7 +106,7 @@ static void fill_row(const Call *call, ConfigRow *row, const ConfigKey *key, Str
         row->is_default = row->config_source == CONFIG_SOURCE_DEFAULT;
         row->is_sensitive = key->sensitive;
         row->config_type = (int8_t)key->type;
-        row->documentation = !request->include_documentation ? STR_NULL
+        row->documentation = !request->include_documentation || key->custom ? STR_NULL
                              : key->documentation            ? str_of(key->documentation)
                                                              : STR("Taken over from Apache Kafka; it has no effect here.");
         if (request->include_synonyms) {
@@ -230,7 +230,7 @@ static bool describe_custom(Describing *d, const Want *want, bool only_cluster_d
 static bool describe_broker(Describing *d, const Want *want, bool only_cluster_default, Row *row) {
         Call *call = d->call;
         const Config *config = call->state->config;
-        row->configs = call_array(call, DescribeConfigsResponseConfig, broker_config_key_count);
+        row->configs = call_array(call, DescribeConfigsResponseConfig, broker_config_key_count + (size_t)config->broker.count);
         if (!row->configs)
                 return false;
         for (size_t i = 0; i < broker_config_key_count; i++) {
@@ -335,17 +335,25 @@ static bool describe(Describing *d, const Want *want, Row *row) {
         }
 }
 
+/* A request may ask for the same thing many times. */
+static void refuse_for_memory(Row *row) {
+        row->configs = NULL;
+        row->configs_count = 0;
+        refuse(row, KAFKA_POLICY_VIOLATION, STR("The answer takes more memory than odradek.request.max.memory.bytes allows."));
+}
+
 void api_describe_configs(Call *call) {
         const DescribeConfigsRequest *request = call->request;
         DescribeConfigsResponse response = DescribeConfigsResponse_INIT;
         Describing d = { .call = call };
         response.results = call_array(call, DescribeConfigsResponseResult, request->resources_count);
         response.results_count = request->resources_count;
-        bool ok = response.results != NULL;
-        for (int32_t i = 0; ok && i < request->resources_count; i++)
-                ok = describe(&d, &request->resources[i], &response.results[i]);
-        if (ok)
-                call_reply(call, &response);
-        else
+        if (!response.results) {
                 call_close(call);
+                return;
+        }
+        for (int32_t i = 0; i < request->resources_count; i++)
+                if (!describe(&d, &request->resources[i], &response.results[i]))
+                        refuse_for_memory(&response.results[i]);
+        call_reply(call, &response);
 }

@@ -60,6 +60,10 @@ static int new_value(Call *call, const Want *want, const ConfigMap *map, const C
         }
         if (!append && change->config_operation != OPERATION_SUBTRACT)
                 return refuse_operation(call, want, change->config_operation, ret_message);
+        if (want->resource_type == CONFIG_RESOURCE_BROKER && !config_find_key(CONFIG_RESOURCE_BROKER, change->name)) {
+                *ret_message = arena_printf(&call->arena, "Unknown config name: %.*s", STR_ARG(change->name));
+                return KAFKA_INVALID_CONFIG;
+        }
         if (!key) {
                 *ret_message = arena_printf(&call->arena, "Can't %s to key %.*s because its type is not LIST.",
                                             append ? "APPEND" : "SUBTRACT", STR_ARG(change->name));
