@@ -171,7 +171,7 @@ const ConfigKey broker_config_keys[] = {
         { "max.connection.creation.rate", CONFIG_TYPE_INT, "2147483647", .min = 0, .max = INT32_MAX, .documentation = "New connections a second that are accepted." },
         { "max.connections", CONFIG_TYPE_INT, "2147483647", .min = 0, .max = INT32_MAX, .documentation = "Most connections at a time." },
         { "max.connections.per.ip", CONFIG_TYPE_INT, "2147483647", .min = 0, .max = INT32_MAX, .documentation = "Connections from one address." },
-        { "max.connections.per.ip.overrides", CONFIG_TYPE_STRING, "", .documentation = "The same for single addresses: host:count." },
+        { "max.connections.per.ip.overrides", CONFIG_TYPE_STRING, "", .documentation = "The same for single addresses (no names of hosts): address:count." },
         { "max.incremental.fetch.session.cache.slots", CONFIG_TYPE_INT, "1000", .min = 0, .max = INT32_MAX, .read_only = true, .documentation = "Most fetch sessions." },
         { "max.request.partition.size.limit", CONFIG_TYPE_INT, "2000", .min = 1, .max = INT32_MAX, .read_only = true, .documentation = "Most partitions in one answer of DescribeTopicPartitions." },
         { "message.max.bytes", CONFIG_TYPE_INT, "1048588", .min = 0, .max = INT32_MAX, .documentation = "Largest record batch." },
