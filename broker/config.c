@@ -98,45 +98,94 @@ static bool text_in_ms(const ConfigKey *key, const char *value, char **ret_text)
         return true;
 }
 
-static void entry_free_values(ConfigEntry *entry) {
+ConfigKey config_custom_key(const char *name) {
+        ConfigKey key = { .name = name, .read_only = true, .sensitive = true, .custom = true };
+        const ConfigKey *base = config_listener_base(&key);
+        if (base) {
+                key.type = base->type;
+                key.sensitive = base->sensitive;
+        }
+        return key;
+}
+
+const ConfigKey *config_listener_base(const ConfigKey *key) {
+        Str prefix = STR("listener.name."), name = str_of(key->name);
+        const char *dot = key->custom && str_starts_with(name, prefix) ? strchr(key->name + prefix.len, '.') : NULL;
+        return dot ? config_find_key(CONFIG_RESOURCE_BROKER, str_of(dot + 1)) : NULL;
+}
+
+bool config_same_key(const ConfigKey *a, const ConfigKey *b) {
+        return a == b || (a->custom && b->custom && strcmp(a->name, b->name) == 0);
+}
+
+/* Custom keys come last, by name. */
+static bool key_precedes(const ConfigKey *a, const ConfigKey *b) {
+        if (a->custom != b->custom)
+                return b->custom;
+        return a->custom ? strcmp(a->name, b->name) < 0 : a < b;
+}
+
+/* A custom key is the entry's own. */
+static void entry_free(ConfigEntry *entry) {
+        if (entry->key && entry->key->custom) {
+                free((char *)(uintptr_t)entry->key->name);
+                free((ConfigKey *)(uintptr_t)entry->key);
+        }
         free(entry->value);
         free(entry->value_ms);
+}
+
+static bool entry_init(ConfigEntry *entry, const ConfigKey *key, Str value, ConfigSource source) {
+        *entry = (ConfigEntry){ .key = key, .source = source };
+        if (key->custom) {
+                ConfigKey *copy = malloc(sizeof(*copy));
+                entry->key = copy;
+                if (copy) {
+                        *copy = *key;
+                        copy->name = str_dup(str_of(key->name));
+                }
+                if (!copy || !copy->name)
+                        return false;
+        }
+        entry->value = str_dup(tidy(key, value));
+        return entry->value && text_in_ms(key, entry->value, &entry->value_ms);
 }
 
 /* Entries are ordered by key, then by source: the first one of a key counts. */
 static int32_t entry_place(const ConfigMap *map, const ConfigKey *key, ConfigSource source) {
         int32_t i = 0;
-        while (i < map->count && (map->entries[i].key < key || (map->entries[i].key == key && map->entries[i].source < source)))
+        while (i < map->count && (key_precedes(map->entries[i].key, key) ||
+                                  (config_same_key(map->entries[i].key, key) && map->entries[i].source < source)))
                 i++;
         return i;
 }
 
 static void entry_remove(ConfigMap *map, int32_t i) {
-        entry_free_values(&map->entries[i]);
+        entry_free(&map->entries[i]);
         memmove(&map->entries[i], &map->entries[i + 1], (size_t)(--map->count - i) * sizeof(ConfigEntry));
 }
 
 int config_map_set(ConfigMap *map, const ConfigKey *key, Str value, ConfigSource source) {
         int32_t i = entry_place(map, key, source);
-        bool exists = i < map->count && map->entries[i].key == key && map->entries[i].source == source;
+        bool exists = i < map->count && config_same_key(map->entries[i].key, key) && map->entries[i].source == source;
         if (str_is_null(value)) {
                 if (exists)
                         entry_remove(map, i);
                 return 0;
         }
-        ConfigEntry entry = { .key = key, .value = str_dup(tidy(key, value)), .source = source };
-        if (!entry.value || !text_in_ms(key, entry.value, &entry.value_ms)) {
-                free(entry.value);
+        ConfigEntry entry;
+        if (!entry_init(&entry, key, value, source)) {
+                entry_free(&entry);
                 return -ENOMEM;
         }
         if (exists) {
-                entry_free_values(&map->entries[i]);
+                entry_free(&map->entries[i]);
                 map->entries[i] = entry;
                 return 0;
         }
         ConfigEntry *entries = realloc(map->entries, (size_t)(map->count + 1) * sizeof(ConfigEntry));
         if (!entries) {
-                entry_free_values(&entry);
+                entry_free(&entry);
                 return -ENOMEM;
         }
         map->entries = entries;
@@ -147,8 +196,10 @@ int config_map_set(ConfigMap *map, const ConfigKey *key, Str value, ConfigSource
 
 const ConfigEntry *config_map_find(const ConfigMap *map, const ConfigKey *key) {
         for (int32_t i = 0; i < map->count; i++)
-                if (map->entries[i].key == key)
+                if (config_same_key(map->entries[i].key, key))
                         return &map->entries[i];
+                else if (map->entries[i].key->custom && !key->custom)
+                        break;
         return NULL;
 }
 
@@ -167,7 +218,7 @@ int config_map_copy(const ConfigMap *from, ConfigMap *ret_map) {
 
 void config_map_deinit(ConfigMap *map) {
         for (int32_t i = 0; i < map->count; i++)
-                entry_free_values(&map->entries[i]);
+                entry_free(&map->entries[i]);
         free(map->entries);
         *map = CONFIG_MAP_INIT;
 }
@@ -424,7 +475,8 @@ size_t config_broker_synonyms(const ConfigKey *key, const ConfigKey *ret_keys[st
                         return n;
         }
         ret_keys[0] = key;
-        return 1;
+        ret_keys[1] = config_listener_base(key);
+        return ret_keys[1] ? 2 : 1;
 }
 
 Str config_topic_str(const Config *config, const ConfigMap *topic, const char *topic_key, ConfigSource *ret_source) {

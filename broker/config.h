@@ -15,6 +15,7 @@
 
 /* Numbers of DescribeConfigs' config_type. */
 typedef enum ConfigType {
+        CONFIG_TYPE_UNKNOWN = 0,
         CONFIG_TYPE_BOOLEAN = 1,
         CONFIG_TYPE_STRING = 2,
         CONFIG_TYPE_INT = 3,
@@ -58,6 +59,7 @@ typedef struct ConfigKey {
         bool read_only;            /* broker keys: cannot be altered while running */
         bool sensitive;
         bool internal;             /* accepted, but not described */
+        bool custom;               /* in no table: config_custom_key() */
         const char *documentation;
 } ConfigKey;
 
@@ -72,6 +74,14 @@ extern const size_t client_metrics_config_key_count;
 
 /* The row, or NULL. */
 const ConfigKey *config_find_key(ConfigResource resource, Str name);
+
+/* Kafka takes broker configs of any name, for plugins, and tells their values to nobody. listener.name.NAME.KEY is of the type of KEY. Such a
+ * key is as good as any other for the functions of maps, which keep a copy of it; name must outlive it. */
+ConfigKey config_custom_key(const char *name);
+/* Of a custom key: the key that it sets for one listener, or NULL. */
+const ConfigKey *config_listener_base(const ConfigKey *key);
+/* Whether both are the same setting. */
+bool config_same_key(const ConfigKey *a, const ConfigKey *b);
 
 /* Values that differ from the defaults: of the broker, of one topic. A small sorted array. */
 typedef struct ConfigEntry {

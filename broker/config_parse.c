@@ -185,10 +185,10 @@ static int parse_file(Config *config, const char *path) {
 #define VARIABLE_PREFIX "ODRADEK_"
 #define VARIABLE_BYTES_MAX 128
 
-/* ODRADEK_LOG_RETENTION_MS sets log.retention.ms. */
+/* ODRADEK_LOG_RETENTION_MS sets log.retention.ms, and ODRADEK_MAX_GROUPS odradek.max.groups. */
 static void variable_of(const char *key, char ret_name[static VARIABLE_BYTES_MAX]) {
         size_t used = strlen(strcpy(ret_name, VARIABLE_PREFIX));
-        for (const char *p = key; *p && used < VARIABLE_BYTES_MAX - 1; p++)
+        for (const char *p = str_starts_with(str_of(key), STR("odradek.")) ? key + strlen("odradek.") : key; *p && used < VARIABLE_BYTES_MAX - 1; p++)
                 ret_name[used++] = *p == '.' ? '_' : (char)toupper((unsigned char)*p);
         ret_name[used] = '\0';
 }
@@ -255,8 +255,8 @@ static void print_help(FILE *out) {
               "  repair DIR      cuts damaged partitions where they are good no longer, and keeps what it cuts beside them\n"
               "  graduate DIR    readies it for Apache Kafka, and prints the server.properties with which that runs on it\n\n"
               "Exit codes: 0 clean, 1 fatal, 2 usage or configuration, 3 port in use, 4 data directory locked or foreign.\n\n"
-              "Properties (also as environment, ODRADEK_LOG_RETENTION_MS for log.retention.ms; flags win over the\n"
-              "environment, which wins over the file). Kafka's other properties are accepted and mean nothing on one node.\n\n",
+              "Properties (also as environment, ODRADEK_LOG_RETENTION_MS for log.retention.ms, ODRADEK_MAX_GROUPS for\n"
+              "odradek.max.groups; flags win over the environment, which wins over the file). Kafka's other properties are accepted and mean nothing on one node.\n\n",
               out);
         for (size_t i = 0; i < broker_config_key_count; i++) {
                 const ConfigKey *key = &broker_config_keys[i];

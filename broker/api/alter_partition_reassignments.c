@@ -24,6 +24,8 @@ void api_alter_partition_reassignments(Call *call) {
         const AlterPartitionReassignmentsRequest *request = call->request;
         AlterPartitionReassignmentsResponse response = AlterPartitionReassignmentsResponse_INIT;
         response.allow_replication_factor_change = request->allow_replication_factor_change;
+        bool is_late = request->timeout_ms <= 0 && request->topics_count; /* which Kafka's controller takes for one that came too late */
+        response.error_code = is_late ? KAFKA_REQUEST_TIMED_OUT : 0;
         response.error_message = request->topics_count ? STR_NULL : STR("");
         response.responses = call_array(call, AlterPartitionReassignmentsResponseResponse, request->topics_count);
         bool ok = response.responses != NULL;
@@ -37,7 +39,8 @@ void api_alter_partition_reassignments(Call *call) {
                         AlterPartitionReassignmentsResponsePartition *row = &topic->partitions[topic->partitions_count++];
                         row->partition_index = want->partitions[j].partition_index;
                         row->error_message = STR_NULL;
-                        row->error_code = reassign(call, want->name, &want->partitions[j], &row->error_message);
+                        row->error_code = is_late ? KAFKA_REQUEST_TIMED_OUT
+                                                  : reassign(call, want->name, &want->partitions[j], &row->error_message);
                 }
         }
         if (ok)

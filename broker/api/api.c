@@ -8,8 +8,6 @@
 /* What a request may cost in decoded form: its structs are larger than their bytes, by a bounded factor. */
 #define DECODE_BYTES_BASE ((size_t)64 * 1024)
 #define DECODE_BYTES_FACTOR 64
-/* What a handler may take on top. That depends on our state, but a request can ask for the same thing many times over. */
-#define HANDLER_BYTES_MAX ((size_t)256 << 20)
 
 #define APIS(X)                                                                 \
         X(Produce, produce)                                                     \
@@ -120,7 +118,8 @@ static int decode_request(Call *call, uint8_t *frame, size_t size) {
                 return -ENOMEM;
         r = codec_decode(message, version, (Str){ .data = bytes.data + used, .len = size - used }, &call->arena,
                          call->request, NULL);
-        call->arena.cap_bytes = call->arena.used_bytes + HANDLER_BYTES_MAX;
+        /* what a handler takes depends on our state, but a request can ask for the same thing many times over */
+        call->arena.cap_bytes = call->arena.used_bytes + call->state->request_memory_max;
         return r;
 }
 

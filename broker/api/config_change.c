@@ -155,8 +155,7 @@ static const Kind *kind_of(int8_t resource_type) {
                 { CONFIG_RESOURCE_GROUP, CONFIG_SOURCE_GROUP, "Unknown group config name", KAFKA_INVALID_CONFIG, KAFKA_INVALID_CONFIG },
                 { CONFIG_RESOURCE_CLIENT_METRICS, CONFIG_SOURCE_CLIENT_METRICS, "Unknown client metrics configuration",
                   KAFKA_INVALID_REQUEST, KAFKA_INVALID_CONFIG },
-                { CONFIG_RESOURCE_BROKER, CONFIG_SOURCE_DYNAMIC_BROKER, "Unknown broker config name", KAFKA_INVALID_REQUEST,
-                  KAFKA_INVALID_REQUEST },
+                { CONFIG_RESOURCE_BROKER, CONFIG_SOURCE_DYNAMIC_BROKER, NULL, 0, KAFKA_INVALID_REQUEST },
         };
         size_t i = 0;
         while (kinds[i].type != CONFIG_RESOURCE_BROKER && kinds[i].type != (ConfigResource)resource_type)
@@ -203,9 +202,67 @@ static int check_value(Call *call, const Kind *kind, const ConfigKey *key, Str v
         return r == 0 && kind->type == CONFIG_RESOURCE_CLIENT_METRICS ? check_client_metrics(call, key, value, ret_message) : r;
 }
 
+/* Whether each listener has such a config of its own, so that there is none for all brokers. */
+static bool is_of_one_listener(const ConfigKey *key) {
+        static const char *const shared[] = { "max.connections", "max.connection.creation.rate", "num.network.threads" };
+        Str prefix = STR("listener.name.");
+        if (!str_starts_with(str_of(key->name), prefix) || !strchr(key->name + prefix.len, '.'))
+                return false;
+        const ConfigKey *base = config_listener_base(key);
+        for (size_t i = 0; base && i < sizeof(shared) / sizeof(shared[0]); i++)
+                if (strcmp(base->name, shared[i]) == 0)
+                        return false;
+        return true;
+}
+
+static int32_t count_custom(const ConfigMap *map) {
+        int32_t count = 0;
+        while (count < map->count && map->entries[map->count - 1 - count].key->custom) /* they come last */
+                count++;
+        return count;
+}
+
+static int check_custom(Call *call, const ConfigMap *map, const ConfigKey *key, Str value, bool cluster_default, Str *ret_message) {
+        char message[1024];
+        const ConfigKey *base = config_listener_base(key);
+        if (cluster_default && is_of_one_listener(key)) {
+                *ret_message = arena_printf(&call->arena, "Cannot update these configs at default cluster level, broker id must be specified: [%s]",
+                                            key->name);
+                return KAFKA_INVALID_REQUEST;
+        }
+        if (base && !config_validate(base, value, message, sizeof(message))) {
+                *ret_message = arena_str(&call->arena, str_of(message));
+                return KAFKA_INVALID_REQUEST;
+        }
+        if (value.len > CONFIG_VALUE_LENGTH_MAX) {
+                *ret_message = arena_printf(&call->arena, "The value of %s is too long", key->name);
+                return KAFKA_INVALID_REQUEST;
+        }
+        if (config_map_find(map, key) || count_custom(map) < config_int(call->state->config, "odradek.max.custom.configs"))
+                return 0;
+        *ret_message = STR("There are as many configs of unknown names as odradek.max.custom.configs allows.");
+        return KAFKA_POLICY_VIOLATION;
+}
+
+/* A broker config that is in no table. */
+static int set_custom(Call *call, ConfigMap *map, Str name, Str value, bool cluster_default, Str *ret_message) {
+        Str text = arena_printf(&call->arena, "%.*s", STR_ARG(name)); /* with an end */
+        if (str_is_null(text))
+                return -ENOMEM;
+        if (name.len > CONFIG_VALUE_LENGTH_MAX || strlen(text.data) != name.len) {
+                *ret_message = STR("The name of a config is too long, or holds a zero byte");
+                return KAFKA_INVALID_REQUEST;
+        }
+        ConfigKey key = config_custom_key(text.data);
+        int r = str_is_null(value) ? 0 : check_custom(call, map, &key, value, cluster_default, ret_message);
+        return r ? r : config_map_set(map, &key, value, cluster_default ? CONFIG_SOURCE_DYNAMIC_DEFAULT_BROKER : CONFIG_SOURCE_DYNAMIC_BROKER);
+}
+
 int config_change_set(Call *call, int8_t resource_type, ConfigMap *map, Str name, Str value, bool cluster_default, Str *ret_message) {
         const Kind *kind = kind_of(resource_type);
         const ConfigKey *key = config_find_key(kind->type, name);
+        if (!key && kind->type == CONFIG_RESOURCE_BROKER)
+                return set_custom(call, map, name, value, cluster_default, ret_message);
         if (!key && str_is_null(value))
                 return 0;
         if (!key) {
@@ -228,10 +285,24 @@ static int check_together(Call *call, ConfigResource type, const ConfigMap *map,
         return KAFKA_INVALID_CONFIG;
 }
 
+/* Whether odradek.max.config.resources leaves room for what is about to be set. */
+static int check_room(Call *call, ConfigResource type, Str name, const ConfigMap *map, Str *ret_message) {
+        const State *state = call->state;
+        bool is_named = type == CONFIG_RESOURCE_GROUP || type == CONFIG_RESOURCE_CLIENT_METRICS;
+        int64_t count = (int64_t)(state->group_configs.count + state->client_metrics.count);
+        if (!is_named || map->count == 0 || resource_config_find(state, type, name)->count > 0 ||
+            count < config_int(state->config, "odradek.max.config.resources"))
+                return 0;
+        *ret_message = STR("There are as many resources with configs as odradek.max.config.resources allows.");
+        return KAFKA_POLICY_VIOLATION;
+}
+
 int config_change_commit(Call *call, int8_t resource_type, Str resource_name, ConfigMap *map, bool validate_only, Str *ret_message) {
         State *state = call->state;
         ConfigResource type = kind_of(resource_type)->type;
         int r = check_together(call, type, map, ret_message);
+        if (r == 0)
+                r = check_room(call, type, resource_name, map, ret_message);
         if (r == 0 && !validate_only)
                 r = type == CONFIG_RESOURCE_TOPIC    ? topic_set_config(state, topic_find(state, resource_name), map)
                     : type == CONFIG_RESOURCE_BROKER ? state_set_broker_config(state, resource_name.len == 0, map)

@@ -47,8 +47,22 @@ static int16_t grow(Call *call, const CreatePartitionsRequestTopic *want, int64_
                 *ret_message = STR("Unable to perform excessively large batch operation.");
                 return KAFKA_POLICY_VIOLATION;
         }
+        if (topics_check_room(call->state, added)) {
+                *ret_message = STR("There are as many partitions as odradek.max.partitions allows.");
+                return KAFKA_POLICY_VIOLATION;
+        }
         *left -= added;
         return request->validate_only ? 0 : call_code(call, topic_add_partitions(call->state, topic, want->count));
+}
+
+/* Kafka's controller takes a request without time for one that came too late. */
+static void time_out(const CreatePartitionsRequest *request, CreatePartitionsResponse *response) {
+        for (int32_t i = 0; i < request->topics_count; i++) {
+                CreatePartitionsResponseResult *row = &response->results[response->results_count++];
+                row->name = request->topics[i].name;
+                row->error_code = KAFKA_REQUEST_TIMED_OUT;
+                row->error_message = STR_NULL;
+        }
 }
 
 void api_create_partitions(Call *call) {
@@ -56,9 +70,14 @@ void api_create_partitions(Call *call) {
         CreatePartitionsResponse response = CreatePartitionsResponse_INIT;
         response.results = call_array(call, CreatePartitionsResponseResult, request->topics_count);
         int64_t left = REQUEST_PARTITIONS_MAX;
+        bool ok = response.results != NULL;
+        if (ok && request->timeout_ms <= 0) {
+                time_out(request, &response);
+                call_reply(call, &response);
+                return;
+        }
         Names names;
         names_init(&names, call);
-        bool ok = response.results != NULL;
         for (int32_t i = 0; ok && i < request->topics_count; i++)
                 ok = names_add(&names, request->topics[i].name);
         for (int32_t i = 0; ok && i < request->topics_count; i++) {

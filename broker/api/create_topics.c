@@ -160,6 +160,8 @@ static Refusal make_topic(Call *call, const CreateTopicsRequestTopic *want, Plan
                 refusal = read_configs(call, want, &plan->config);
         if (refusal.code == 0)
                 refusal = check_counts(call, want, &plan->partition_count);
+        if (refusal.code == 0 && topics_check_room(call->state, plan->partition_count))
+                refusal = refuse(KAFKA_POLICY_VIOLATION, STR("There are as many partitions as odradek.max.partitions allows."));
         if (refusal.code)
                 return refusal;
         Topic *topic = NULL;
@@ -202,13 +204,28 @@ static int64_t count_partitions(const Call *call) {
         return count;
 }
 
+/* Kafka's controller takes a request without time for one that came too late. */
+static void time_out(const CreateTopicsRequest *request, CreateTopicsResponse *response) {
+        for (int32_t i = 0; i < request->topics_count; i++) {
+                CreateTopicsResponseTopic *row = &response->topics[response->topics_count++];
+                row->name = request->topics[i].name;
+                row->error_code = KAFKA_REQUEST_TIMED_OUT;
+                row->error_message = STR_NULL;
+        }
+}
+
 void api_create_topics(Call *call) {
         const CreateTopicsRequest *request = call->request;
         CreateTopicsResponse response = CreateTopicsResponse_INIT;
         response.topics = call_array(call, CreateTopicsResponseTopic, request->topics_count);
+        bool ok = response.topics != NULL;
+        if (ok && request->timeout_ms <= 0) {
+                time_out(request, &response);
+                call_reply(call, &response);
+                return;
+        }
         Names names;
         names_init(&names, call);
-        bool ok = response.topics != NULL;
         for (int32_t i = 0; ok && i < request->topics_count; i++)
                 ok = names_add(&names, request->topics[i].name);
         bool too_many = count_partitions(call) > REQUEST_PARTITIONS_MAX;

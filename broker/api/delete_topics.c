@@ -80,26 +80,28 @@ static void answer(Call *call, Names *names, int32_t i, DeleteTopicsResponse *re
         response->responses_count++;
 }
 
-/* delete.topic.enable=false */
-static void refuse_all(Call *call, DeleteTopicsResponse *response) {
+static void refuse_all(Call *call, int16_t code, Str message, DeleteTopicsResponse *response) {
         for (int32_t i = 0; i < wanted_count(call); i++) {
                 DeleteTopicsRequestTopic want = wanted(call, i);
                 DeleteTopicsResponseResponse *row = &response->responses[response->responses_count++];
                 row->name = want.name;
                 row->topic_id = want.topic_id;
-                fail(row, call_version(call) < 3 ? KAFKA_INVALID_REQUEST : KAFKA_TOPIC_DELETION_DISABLED,
-                     STR("Topic deletion is disabled."));
+                fail(row, code, message);
         }
 }
 
 void api_delete_topics(Call *call) {
+        const DeleteTopicsRequest *request = call->request;
         DeleteTopicsResponse response = DeleteTopicsResponse_INIT;
         response.responses = call_array(call, DeleteTopicsResponseResponse, wanted_count(call));
         Names names;
         names_init(&names, call);
         bool ok = response.responses && count_names(call, &names);
         if (ok && !config_bool(call->state->config, "delete.topic.enable"))
-                refuse_all(call, &response);
+                refuse_all(call, call_version(call) < 3 ? KAFKA_INVALID_REQUEST : KAFKA_TOPIC_DELETION_DISABLED,
+                           STR("Topic deletion is disabled."), &response);
+        else if (ok && request->timeout_ms <= 0) /* Kafka's controller takes it for one that came too late */
+                refuse_all(call, KAFKA_REQUEST_TIMED_OUT, STR_NULL, &response);
         else
                 for (int32_t i = 0; ok && i < wanted_count(call); i++)
                         answer(call, &names, i, &response);

@@ -11,7 +11,7 @@ typedef DescribeConfigsResponseConfig ConfigRow;
 typedef DescribeConfigsResponseSynonym Synonym;
 
 static bool is_wanted(const Want *want, const char *name) {
-        if (want->configuration_keys_count < 0)
+        if (want->configuration_keys_count <= 0)
                 return true;
         for (int32_t i = 0; i < want->configuration_keys_count; i++)
                 if (str_equal(want->configuration_keys[i], str_of(name)))
@@ -33,7 +33,7 @@ static void values_add(Values *values, const ConfigKey *key, const char *value, 
 
 static void add_given(const Config *config, Values *values, const ConfigKey *key, ConfigSource source) {
         for (int32_t i = 0; i < config->broker.count; i++)
-                if (config->broker.entries[i].key == key && config->broker.entries[i].source == source)
+                if (config_same_key(config->broker.entries[i].key, key) && config->broker.entries[i].source == source)
                         values_add(values, key, config->broker.entries[i].value, source);
 }
 
@@ -106,7 +106,7 @@ static void fill_row(const Call *call, ConfigRow *row, const ConfigKey *key, Str
         row->is_default = row->config_source == CONFIG_SOURCE_DEFAULT;
         row->is_sensitive = key->sensitive;
         row->config_type = (int8_t)key->type;
-        row->documentation = !request->include_documentation ? STR_NULL
+        row->documentation = !request->include_documentation || key->custom ? STR_NULL
                              : key->documentation            ? str_of(key->documentation)
                                                              : STR("Taken over from Apache Kafka; it has no effect here.");
         if (request->include_synonyms) {
@@ -168,11 +168,28 @@ static bool describe_resource(Describing *d, const Want *want, const ConfigKey *
         return row->configs != NULL;
 }
 
-/* What the broker would use: node.id is 1 where none is given, and the listeners are those in use. */
-static Str broker_value(Call *call, const ConfigKey *key) {
+static bool is_node_id(const ConfigKey *key) {
+        return strcmp(key->name, "node.id") == 0 || strcmp(key->name, "broker.id") == 0;
+}
+
+/* Kafka has to be given node.id, and takes broker.id from it; here it is 1 where nobody says anything else. */
+static const Values *find_node_id(Call *call, const ConfigKey *key) {
+        Values *values = arena_alloc(&call->arena, sizeof(*values));
+        Str id = arena_printf(&call->arena, "%d", call->state->node_id);
+        if (!values || str_is_null(id))
+                return NULL;
+        values->count = 0;
+        values_add(values, key, id.data, CONFIG_SOURCE_STATIC_BROKER);
+        if (strcmp(key->name, "broker.id") == 0)
+                values_add(values, key, key->default_value, CONFIG_SOURCE_DEFAULT);
+        return values;
+}
+
+/* What the broker uses: where the data is may not have been given. */
+static Str broker_value(Call *call, const ConfigKey *key, const Values *values) {
         const State *state = call->state;
-        if (strcmp(key->name, "node.id") == 0 || strcmp(key->name, "broker.id") == 0)
-                return arena_printf(&call->arena, "%d", state->node_id);
+        if (is_node_id(key))
+                return values->rows[0].value;
         if (strcmp(key->name, "log.dirs") == 0)
                 return str_of(state->config->data_dir);
         return config_str(state->config, key->name);
@@ -187,10 +204,33 @@ static const Values *find_cluster_default(Call *call, const ConfigKey *key) {
         return values;
 }
 
+/* What no table holds, but somebody set. */
+static bool describe_custom(Describing *d, const Want *want, bool only_cluster_default, Row *row) {
+        Call *call = d->call;
+        const ConfigMap *broker = &call->state->config->broker;
+        for (int32_t i = 0; i < broker->count; i++) {
+                const ConfigKey *key = broker->entries[i].key;
+                bool is_first = i == 0 || !config_same_key(key, broker->entries[i - 1].key);
+                if (!key->custom || !is_first || !is_wanted(want, key->name))
+                        continue;
+                Values *values = arena_alloc(&call->arena, sizeof(*values));
+                if (!values)
+                        return false;
+                values->count = 0;
+                if (only_cluster_default)
+                        add_given(call->state->config, values, key, CONFIG_SOURCE_DYNAMIC_DEFAULT_BROKER);
+                else
+                        add_broker_values(call->state->config, values, key);
+                if (values->count)
+                        fill_row(call, &row->configs[row->configs_count++], key, values->rows[0].value, values, true);
+        }
+        return true;
+}
+
 static bool describe_broker(Describing *d, const Want *want, bool only_cluster_default, Row *row) {
         Call *call = d->call;
         const Config *config = call->state->config;
-        row->configs = call_array(call, DescribeConfigsResponseConfig, broker_config_key_count);
+        row->configs = call_array(call, DescribeConfigsResponseConfig, broker_config_key_count + (size_t)config->broker.count);
         if (!row->configs)
                 return false;
         for (size_t i = 0; i < broker_config_key_count; i++) {
@@ -199,18 +239,19 @@ static bool describe_broker(Describing *d, const Want *want, bool only_cluster_d
                 if (!is_wanted(want, key->name) || ((key->internal || only_cluster_default) && !is_given))
                         continue;
                 const Values *values = only_cluster_default ? find_cluster_default(call, key)
+                                       : is_node_id(key)    ? find_node_id(call, key)
                                                             : find_values(d, &d->of_broker, broker_config_key_count, i, key);
                 if (!values)
                         return false;
                 if (only_cluster_default && values->count == 0)
                         continue;
-                Str value = only_cluster_default ? values->rows[0].value : broker_value(call, key);
+                Str value = only_cluster_default ? values->rows[0].value : broker_value(call, key, values);
                 fill_row(call, &row->configs[row->configs_count++], key, value, values, key->read_only);
         }
-        return true;
+        return describe_custom(d, want, only_cluster_default, row);
 }
 
-/* There is one logger: what is traced. */
+/* There is one logger: what is traced. Of the levels that Kafka has two are more than there are here. */
 static bool describe_logger(Call *call, const Want *want, Row *row) {
         static const char *const levels[] = { "ERROR", "WARN", "INFO", "DEBUG" };
         if (!is_wanted(want, "root"))
@@ -220,9 +261,9 @@ static bool describe_logger(Call *call, const Want *want, Row *row) {
                 return false;
         row->configs_count = 1;
         row->configs[0].name = STR("root");
-        row->configs[0].value = str_of(levels[trace_level]);
+        row->configs[0].value = str_of(call->state->logger_level ? call->state->logger_level : levels[trace_level]);
         row->configs[0].config_source = CONFIG_SOURCE_BROKER_LOGGER;
-        row->configs[0].documentation = STR_NULL;
+        row->configs[0].documentation = STR("");
         return true;
 }
 
@@ -243,8 +284,8 @@ static bool describe_broker_named(Describing *d, const Want *want, bool is_logge
                                                                 STR_ARG(want->resource_name)));
         else if (id != call->state->node_id)
                 refuse(row, KAFKA_INVALID_REQUEST,
-                       arena_printf(&call->arena, "Unexpected broker id, expected %d%s, but received %.*s", call->state->node_id,
-                                    is_logger ? "" : " or empty string", STR_ARG(want->resource_name)));
+                       arena_printf(&call->arena, "Unexpected broker id, expected %d%s but received %.*s", call->state->node_id,
+                                    is_logger ? "" : " or empty string,", STR_ARG(want->resource_name)));
         else
                 return is_logger ? describe_logger(call, want, row) : describe_broker(d, want, false, row);
         return true;
@@ -294,17 +335,25 @@ static bool describe(Describing *d, const Want *want, Row *row) {
         }
 }
 
+/* A request may ask for the same thing many times. */
+static void refuse_for_memory(Row *row) {
+        row->configs = NULL;
+        row->configs_count = 0;
+        refuse(row, KAFKA_POLICY_VIOLATION, STR("The answer takes more memory than odradek.request.max.memory.bytes allows."));
+}
+
 void api_describe_configs(Call *call) {
         const DescribeConfigsRequest *request = call->request;
         DescribeConfigsResponse response = DescribeConfigsResponse_INIT;
         Describing d = { .call = call };
         response.results = call_array(call, DescribeConfigsResponseResult, request->resources_count);
         response.results_count = request->resources_count;
-        bool ok = response.results != NULL;
-        for (int32_t i = 0; ok && i < request->resources_count; i++)
-                ok = describe(&d, &request->resources[i], &response.results[i]);
-        if (ok)
-                call_reply(call, &response);
-        else
+        if (!response.results) {
                 call_close(call);
+                return;
+        }
+        for (int32_t i = 0; i < request->resources_count; i++)
+                if (!describe(&d, &request->resources[i], &response.results[i]))
+                        refuse_for_memory(&response.results[i]);
+        call_reply(call, &response);
 }

@@ -10,6 +10,11 @@ typedef ElectLeadersResponsePartition Row;
 static void elect(Call *call, Str topic, int32_t partition, Row *row) {
         const ElectLeadersRequest *request = call->request;
         row->partition_id = partition;
+        if (request->timeout_ms <= 0) {
+                row->error_code = KAFKA_REQUEST_TIMED_OUT;
+                row->error_message = STR_NULL;
+                return;
+        }
         if (request->election_type != ELECTION_PREFERRED && request->election_type != ELECTION_UNCLEAN) {
                 row->error_code = KAFKA_INVALID_REQUEST;
                 row->error_message = arena_printf(&call->arena, "Unknown election type %d", request->election_type);
@@ -56,9 +61,14 @@ void api_elect_leaders(Call *call) {
         const ElectLeadersRequest *request = call->request;
         ElectLeadersResponse response = ElectLeadersResponse_INIT;
         bool is_known = request->election_type == ELECTION_PREFERRED || request->election_type == ELECTION_UNCLEAN;
-        response.error_code = is_known || request->topic_partitions_count == 0 ? 0 : KAFKA_INVALID_REQUEST;
+        if (request->topic_partitions_count == 0)
+                response.error_code = 0;
+        else if (request->timeout_ms <= 0) /* Kafka's controller takes it for one that came too late */
+                response.error_code = KAFKA_REQUEST_TIMED_OUT;
+        else
+                response.error_code = is_known ? 0 : KAFKA_INVALID_REQUEST;
         bool all = request->topic_partitions_count < 0;
-        if (all && is_known ? elect_all(call, &response) : all || elect_named(call, &response))
+        if (all && is_known && request->timeout_ms > 0 ? elect_all(call, &response) : all || elect_named(call, &response))
                 call_reply(call, &response);
         else
                 call_close(call);

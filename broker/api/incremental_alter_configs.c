@@ -60,6 +60,10 @@ static int new_value(Call *call, const Want *want, const ConfigMap *map, const C
         }
         if (!append && change->config_operation != OPERATION_SUBTRACT)
                 return refuse_operation(call, want, change->config_operation, ret_message);
+        if (want->resource_type == CONFIG_RESOURCE_BROKER && !config_find_key(CONFIG_RESOURCE_BROKER, change->name)) {
+                *ret_message = arena_printf(&call->arena, "Unknown config name: %.*s", STR_ARG(change->name));
+                return KAFKA_INVALID_CONFIG;
+        }
         if (!key) {
                 *ret_message = arena_printf(&call->arena, "Can't %s to key %.*s because its type is not LIST.",
                                             append ? "APPEND" : "SUBTRACT", STR_ARG(change->name));
@@ -91,20 +95,28 @@ static int alter_logger_level(Call *call, const Change *change, bool validate_on
                 TraceLevel level;
         } levels[] = { { "DEBUG", TRACE_DEBUG }, { "ERROR", TRACE_ERROR }, { "FATAL", TRACE_ERROR },
                        { "INFO", TRACE_INFO },   { "TRACE", TRACE_DEBUG }, { "WARN", TRACE_WARN } };
+        if (change->config_operation == OPERATION_APPEND || change->config_operation == OPERATION_SUBTRACT) {
+                *ret_message = change->config_operation == OPERATION_APPEND
+                                       ? STR("APPEND operation is not allowed for the BROKER_LOGGER resource")
+                                       : STR("SUBTRACT operation is not allowed for the BROKER_LOGGER resource");
+                return KAFKA_INVALID_REQUEST;
+        }
+        if (change->config_operation != OPERATION_SET && change->config_operation != OPERATION_DELETE)
+                return -EINVAL; /* UNKNOWN_SERVER_ERROR */
         if (!str_equal(change->name, STR("root"))) {
                 *ret_message = arena_printf(&call->arena, "Logger %.*s does not exist!", STR_ARG(change->name));
                 return KAFKA_INVALID_CONFIG;
         }
-        if (change->config_operation < OPERATION_SET || change->config_operation > OPERATION_SUBTRACT)
-                return -EINVAL; /* UNKNOWN_SERVER_ERROR */
-        if (change->config_operation != OPERATION_SET) {
-                *ret_message = STR("The level of the root logger can only be set");
+        if (change->config_operation == OPERATION_DELETE) {
+                *ret_message = STR("Removing the log level of the root logger is not allowed");
                 return KAFKA_INVALID_REQUEST;
         }
         for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
                 if (str_equal(change->value, str_of(levels[i].name))) {
-                        if (!validate_only)
+                        if (!validate_only) {
                                 trace_level = levels[i].level;
+                                call->state->logger_level = levels[i].name;
+                        }
                         return 0;
                 }
         *ret_message = arena_printf(&call->arena,
@@ -118,9 +130,10 @@ static int alter_logger_level(Call *call, const Change *change, bool validate_on
 static int alter_logger(Call *call, const Want *want, bool validate_only, Str *ret_message) {
         int64_t id;
         int r = 0;
-        if (!str_to_int64(want->resource_name, INT32_MIN, INT32_MAX, &id) || id != call->state->node_id) {
-                *ret_message = arena_printf(&call->arena, "Unexpected broker id, expected %d but received %.*s", call->state->node_id,
-                                            STR_ARG(want->resource_name));
+        bool is_number = str_to_int64(want->resource_name, INT32_MIN, INT32_MAX, &id);
+        if (!is_number || id != call->state->node_id) {
+                *ret_message = is_number ? arena_printf(&call->arena, "Unexpected node id. Expected %d, but received %d", call->state->node_id, (int)id)
+                                         : arena_printf(&call->arena, "Node id must be an integer, but it is: %.*s", STR_ARG(want->resource_name));
                 return KAFKA_INVALID_REQUEST;
         }
         for (int pass = 0; pass < 2; pass++)

@@ -4,7 +4,7 @@
 #include "broker/state/groups/consumer_heartbeat.h"
 
 /* All at once, so that the group changes once. */
-static void leave_consumer_group(Call *call, Group *group) {
+static void leave_consumer_group(Call *call) {
         const LeaveGroupRequest *request = call->request;
         LeaveGroupResponse response = LeaveGroupResponse_INIT;
         bool is_single = call_version(call) < 3;
@@ -19,7 +19,7 @@ static void leave_consumer_group(Call *call, Group *group) {
                 leaving[i].member_id = is_single ? request->member_id : request->members[i].member_id;
                 leaving[i].instance_id = is_single ? STR_NULL : request->members[i].group_instance_id;
         }
-        consumer_leave(call->state, group, leaving, count);
+        consumer_leave(call->state, request->group_id, leaving, count);
         for (int32_t i = 0; !is_single && i < count; i++) {
                 LeaveGroupResponseMember *row = &response.members[response.members_count++];
                 row->member_id = leaving[i].member_id;
@@ -35,7 +35,7 @@ void api_leave_group(Call *call) {
         LeaveGroupResponse response = LeaveGroupResponse_INIT;
         Group *group = request->group_id.len ? group_find(call->state, request->group_id) : NULL;
         if (group && group->consumer) {
-                leave_consumer_group(call, group);
+                leave_consumer_group(call);
                 return;
         }
         if (call_version(call) < 3) {

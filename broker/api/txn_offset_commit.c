@@ -5,6 +5,7 @@
 
 #include "broker/api/api.h"
 #include "broker/state/groups/consumer_heartbeat.h"
+#include "broker/state/groups/offsets_pending.h"
 #include "broker/state/groups/offsets_write.h"
 #include "broker/state/transactions/transactions.h"
 
@@ -143,8 +144,10 @@ static bool add_all(Commit *c) {
 static void begin(Commit *c) {
         Call *call = c->call;
         const TxnOffsetCommitRequest *request = call->request;
-        if (groups_ensure_topic(call->state)) {
-                reply(c, KAFKA_COORDINATOR_NOT_AVAILABLE);
+        int16_t code = groups_ensure_topic(call->state) ? KAFKA_COORDINATOR_NOT_AVAILABLE
+                                                        : offsets_pending_check_room(call->state, c->count);
+        if (code) {
+                reply(c, code);
                 return;
         }
         const Topic *offsets = topic_find(call->state, STR(TOPIC_NAME_OFFSETS));
@@ -160,7 +163,7 @@ static void begin(Commit *c) {
                                 TRANSACTION_VERSION, &c->transaction);
                 return;
         }
-        int16_t code = verify(call, partition);
+        code = verify(call, partition);
         if (code)
                 reply(c, code);
         else

@@ -343,6 +343,13 @@ int connection_new(Net *net, int fd, const Listener *listener, const struct sock
         c->listener = listener;
         list_init(&c->calls);
         listener_format_host(peer, c->host, sizeof(c->host));
+        c->peer = peer_enter(net, c->host);
+        if (!c->peer) {
+                trace_debug("a connection from %s was refused: there are as many as max.connections.per.ip allows", c->host + 1);
+                close(fd);
+                free(c);
+                return -ENOSPC;
+        }
         call_client_init(&c->client, listener_peer_port(peer));
         ev_io_init(&c->io, on_ready, fd, EV_READ);
         ev_io_start(net->loop, &c->io);
@@ -367,6 +374,7 @@ void connection_close(Connection *c) {
         list_remove(&c->resumable);
         list_remove(&c->active);
         list_append(&net->dead, &c->active);
+        peer_leave(net, c->peer);
         net->connection_count--;
         net_resume_accepting(net);
 }

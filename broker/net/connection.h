@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "broker/net/net.h"
+#include "broker/net/peers.h"
 
 #define CONNECTION_AHEAD_BYTES ((size_t)64 << 10)  /* read ahead while a request is parked or output is pending */
 #define CONNECTION_REPLY_BYTES ((size_t)1 << 20)   /* of finished replies: no further request is handled before some have left */
@@ -43,11 +44,12 @@ struct Connection {
         bool is_dead;
         bool saw_eof;    /* the peer is gone; what it left is still handled */
         const Listener *listener;
+        Peer *peer;
         char host[48];
         CallClient client;
 };
 
-/* Takes the socket over. 0 or -ENOMEM (the socket is closed). */
+/* Takes the socket over. 0; -ENOSPC (the peer has as many connections as it may have) or -ENOMEM: the socket is closed. */
 int connection_new(Net *net, int fd, const Listener *listener, const struct sockaddr_storage *peer);
 
 /* The steps of a round. Reading needs CONNECTION_TAIL_BYTES + NET_PIECE_BYTES of the area. */

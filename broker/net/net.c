@@ -313,6 +313,7 @@ int net_new(State *state, const NetOptions *options, Net **ret_net) {
         if (!net)
                 return -ENOMEM;
         init_lists(net);
+        net->peers = HASHMAP_INIT;
         keep_memory();
         net->state = state;
         net->timer_due_ms = net->idle_due_ms = net->refused_ms = -1;
@@ -366,5 +367,6 @@ void net_free(Net *net) {
                 munmap(net->area, NET_AREA_BYTES);
         if (net->reserve_fd >= 0)
                 close(net->reserve_fd);
+        hashmap_deinit(&net->peers);
         free(net);
 }

@@ -12,6 +12,7 @@
 #include "broker/api/api.h"
 #include "broker/net/listener.h"
 #include "broker/net/turns.h"
+#include "storage/base/hashmap.h"
 #include "storage/base/list.h"
 
 #define NET_AREA_BYTES ((size_t)2 << 20)
@@ -42,6 +43,7 @@ struct Net {
         List calls;       /* Call.node: spare ones */
         int calls_count;
         InBlock *retired; /* freed at the end of the round */
+        HashMap peers; /* of Peer: addresses with connections */
         int64_t connection_count, connections_max, idle_ms_max, frame_bytes_max;
         int64_t timer_due_ms; /* what timer is set for; -1: not set */
         int64_t idle_due_ms;

@@ -34,6 +34,7 @@ struct FetchSessions {
         HashMap by_id;
         List by_age; /* longest unused first */
         size_t bytes; /* of all sessions' partitions */
+        size_t bytes_max, partitions_max; /* the latter of one session */
 };
 
 int fetch_sessions_open(State *state) {
@@ -41,6 +42,8 @@ int fetch_sessions_open(State *state) {
         if (!sessions)
                 return -ENOMEM;
         sessions->by_id = HASHMAP_INIT;
+        sessions->bytes_max = (size_t)config_int(state->config, "odradek.fetch.sessions.max.bytes");
+        sessions->partitions_max = (size_t)config_int(state->config, "odradek.fetch.session.max.partitions");
         list_init(&sessions->by_age);
         state->fetch_sessions = sessions;
         return 0;
@@ -123,7 +126,7 @@ static int32_t new_id(const State *state) {
 }
 
 FetchSession *fetch_session_new(State *state, bool by_id, int32_t partition_count) {
-        if (partition_count > FETCH_SESSION_PARTITIONS_MAX || !make_room(state, partition_count))
+        if ((size_t)partition_count > state->fetch_sessions->partitions_max || !make_room(state, partition_count))
                 return NULL;
         FetchSession *session = calloc(1, sizeof(*session));
         if (!session)
@@ -197,8 +200,9 @@ static SessionPartition *find_partition(const FetchSession *session, const Fetch
 
 static int add_partition(FetchSession *session, const FetchWant *want) {
         size_t size = key_size(want);
-        size_t bytes = session->owner->bytes + sizeof(SessionPartition) + size;
-        if (session->partitions.count >= FETCH_SESSION_PARTITIONS_MAX || size > KEY_BYTES_MAX || bytes > FETCH_SESSIONS_BYTES_MAX)
+        FetchSessions *owner = session->owner;
+        size_t bytes = owner->bytes + sizeof(SessionPartition) + size;
+        if (session->partitions.count >= owner->partitions_max || size > KEY_BYTES_MAX || bytes > owner->bytes_max)
                 return -ENOSPC;
         SessionPartition *partition = calloc(1, sizeof(*partition) + size);
         if (!partition)
@@ -213,7 +217,7 @@ static int add_partition(FetchSession *session, const FetchWant *want) {
                 return -ENOMEM;
         }
         list_append(&session->order, &partition->order);
-        session->owner->bytes = bytes;
+        owner->bytes = bytes;
         return 0;
 }
 

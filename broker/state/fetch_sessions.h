@@ -13,8 +13,6 @@
 #include "storage/base/uuid.h"
 
 #define FETCH_SESSION_IDLE_MS 120000
-#define FETCH_SESSION_PARTITIONS_MAX 100000
-#define FETCH_SESSIONS_BYTES_MAX ((size_t)256 << 20) /* of the partitions of all sessions */
 
 typedef struct State State;
 typedef struct FetchSession FetchSession;
@@ -57,8 +55,8 @@ int32_t fetch_session_id(const FetchSession *session);
 /* The epoch that the next request must have. */
 int32_t fetch_session_epoch(const FetchSession *session);
 
-/* Remembers, or changes, what is wanted of a partition. 0, -ENOMEM, or -ENOSPC beyond FETCH_SESSION_PARTITIONS_MAX or
- * FETCH_SESSIONS_BYTES_MAX. */
+/* Remembers, or changes, what is wanted of a partition. 0, -ENOMEM, or -ENOSPC beyond
+ * odradek.fetch.session.max.partitions or odradek.fetch.sessions.max.bytes. */
 int fetch_session_want(FetchSession *session, const FetchWant *want);
 /* Only topic, topic_id and partition of the want are looked at. */
 void fetch_session_forget(FetchSession *session, const FetchWant *want);

@@ -150,6 +150,7 @@ static State *state_new(Config *config, int64_t now_ms, int64_t mono_ms) {
         if (!state)
                 return NULL;
         state->config = config;
+        state->request_memory_max = (size_t)config_int(config, "odradek.request.max.memory.bytes");
         state->now_ms = now_ms;
         state->mono_ms = mono_ms;
         state->lock_fd = -1;

@@ -44,6 +44,9 @@ struct State {
         char cluster_id[64];
         Uuid directory_id;
         int32_t node_id;
+        const char *logger_level;  /* as a client named it last, who also knows FATAL and TRACE; NULL: nobody did */
+        size_t request_memory_max; /* config odradek.request.max.memory.bytes */
+        int64_t partition_total;   /* of all topics */
         HashMap topics, topics_by_id, topics_by_collision;
         Heap timers;
         bool is_running_timers;

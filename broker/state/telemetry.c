@@ -229,7 +229,7 @@ static int obtain(State *state, const TelemetryClient *client, const TelemetrySu
                 instance = NULL;
         }
         if (!instance) {
-                if (telemetry->instances.count >= TELEMETRY_INSTANCES_MAX)
+                if ((int64_t)telemetry->instances.count >= config_int(state->config, "odradek.max.telemetry.instances"))
                         forget(telemetry, container_of(list_first(&telemetry->by_age), Instance, by_age));
                 instance = calloc(1, sizeof(*instance));
                 if (!instance)

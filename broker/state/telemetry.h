@@ -1,7 +1,7 @@
 /* Client metrics (KIP-714): which metrics a client is asked for, and how often it may push them.
  *
  * The subscriptions are configs (CONFIG_RESOURCE_CLIENT_METRICS). An instance is what is remembered of a client: it is forgotten when its
- * connection closes, when it is silent, and when there are TELEMETRY_INSTANCES_MAX newer ones; its subscription id stays the same then.
+ * connection closes, when it is silent, and when there are odradek.max.telemetry.instances newer ones; its subscription id stays the same then.
  * What is pushed goes nowhere: like a Kafka without a receiver of metrics, the broker does not tell clients of these requests. */
 #pragma once
 
@@ -13,7 +13,6 @@
 #include "storage/base/str.h"
 #include "storage/base/uuid.h"
 
-#define TELEMETRY_INSTANCES_MAX 16384
 #define TELEMETRY_IDLE_MS 60000
 #define TELEMETRY_METRICS_BYTES_MAX (64 << 20) /* of a push, inflated */
 

@@ -121,6 +121,7 @@ static int insert_topic(State *state, Topic *topic) {
                 if (hashmap_find(&state->topics_by_collision, str_of(topic->collision_key))) {
                         free(topic->collision_key);
                         topic->collision_key = NULL;
+                        state->partition_total += topic->partition_count;
                         return 0;
                 }
                 r = hashmap_insert(&state->topics_by_collision, str_of(topic->collision_key), &topic->by_collision);
@@ -129,10 +130,13 @@ static int insert_topic(State *state, Topic *topic) {
         }
         if (r)
                 hashmap_remove(&state->topics, &topic->by_name);
+        else
+                state->partition_total += topic->partition_count;
         return r;
 }
 
 static void take_out_topic(State *state, Topic *topic) {
+        state->partition_total -= topic->partition_count;
         hashmap_remove(&state->topics, &topic->by_name);
         hashmap_remove(&state->topics_by_id, &topic->by_id);
         if (topic->collision_key)
@@ -220,6 +224,10 @@ static int write_topic(State *state, const Topic *topic) {
         return metadata_batch_write(state, &batch);
 }
 
+int topics_check_room(const State *state, int32_t partition_count) {
+        return state->partition_total + partition_count > config_int(state->config, "odradek.max.partitions") ? KAFKA_POLICY_VIOLATION : 0;
+}
+
 int topic_create(State *state, Str name, int32_t partition_count, const ConfigMap *config, Topic **ret_topic) {
         if (topic_find(state, name))
                 return KAFKA_TOPIC_ALREADY_EXISTS;
@@ -289,6 +297,7 @@ int topic_add_partitions(State *state, Topic *topic, int32_t partition_count) {
         r = metadata_batch_write(state, &batch);
         if (r)
                 shrink_topic(state, topic, before);
+        state->partition_total += topic->partition_count - before;
         return r;
 }
 
@@ -361,6 +370,8 @@ int topic_auto_create(State *state, Str name, Topic **ret_topic) {
         if (offsets)
                 r = offsets_topic_config(&config);
         int64_t count = config_int(state->config, offsets ? "offsets.topic.num.partitions" : "num.partitions");
+        if (r == 0 && !offsets)
+                r = topics_check_room(state, (int32_t)count);
         if (r == 0)
                 r = topic_create(state, name, (int32_t)count, &config, ret_topic);
         config_map_deinit(&config);
@@ -384,7 +395,9 @@ int topic_replay_partition(State *state, const Uuid *id, int32_t index, int32_t 
         Topic *topic = topic_find_id(state, id);
         if (!topic || index < 0 || index >= TOPIC_PARTITIONS_MAX)
                 return -EUCLEAN;
+        int32_t before = topic->partition_count;
         int r = grow_topic(topic, index + 1);
+        state->partition_total += topic->partition_count - before;
         if (r)
                 return r;
         topic->partitions[index]->leader_epoch = leader_epoch;

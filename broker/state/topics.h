@@ -46,6 +46,8 @@ bool topic_name_is_valid(Str name);
 /* 0, or KAFKA_INVALID_TOPIC_EXCEPTION with a message in Kafka's words (static or in ret_message). */
 int topic_validate_name(const State *state, Str name, char *ret_message, size_t message_size);
 
+/* Whether odradek.max.partitions leaves room for that many more: 0 or KAFKA_POLICY_VIOLATION. */
+int topics_check_room(const State *state, int32_t partition_count);
 /* Creates a topic whose name, count and configs were validated. 0; KAFKA_TOPIC_ALREADY_EXISTS; -errno (nothing is left behind). */
 int topic_create(State *state, Str name, int32_t partition_count, const ConfigMap *config, Topic **ret_topic);
 /* Removes the topic, its logs, and (through offsets) its committed offsets; wakes waiting fetches. 0 or -errno. */
@@ -55,7 +57,7 @@ int topic_add_partitions(State *state, Topic *topic, int32_t partition_count);
 /* Replaces the topic's configs by a validated map (taken over on success) and applies them to the logs. 0 or -errno. */
 int topic_set_config(State *state, Topic *topic, ConfigMap *config);
 /* Creates on first use, as auto.create.topics.enable allows: with num.partitions. 0, KAFKA_UNKNOWN_TOPIC_OR_PARTITION,
- * KAFKA_INVALID_TOPIC_EXCEPTION, -errno. */
+ * KAFKA_INVALID_TOPIC_EXCEPTION, KAFKA_POLICY_VIOLATION where there is no room, -errno. */
 int topic_auto_create(State *state, Str name, Topic **ret_topic);
 
 /* Derives the settings of the topic's logs from its configs, and the broker's, anew. */

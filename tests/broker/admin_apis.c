@@ -115,6 +115,88 @@ Test(admin_apis, configs_of_groups_and_metrics_outlast_a_restart) {
         cr_assert_eq(given, 1);
 }
 
+Test(admin_apis, so_many_resources_may_have_configs) {
+        Str key = STR("interval.ms"), value = STR("1000");
+        state_fixture_set(&fixture, "odradek.max.config.resources", "2");
+        cr_assert_eq(alter(CONFIG_RESOURCE_CLIENT_METRICS, STR("a"), key, value), 0);
+        cr_assert_eq(alter(CONFIG_RESOURCE_GROUP, STR("b"), STR("consumer.session.timeout.ms"), STR("46000")), 0);
+        cr_assert_eq(alter(CONFIG_RESOURCE_CLIENT_METRICS, STR("c"), key, value), KAFKA_POLICY_VIOLATION);
+        cr_assert_eq(alter(CONFIG_RESOURCE_GROUP, STR("c"), STR("consumer.session.timeout.ms"), STR("46000")), KAFKA_POLICY_VIOLATION);
+        cr_assert_eq(alter(CONFIG_RESOURCE_CLIENT_METRICS, STR("a"), key, STR("2000")), 0); /* those that are there go on */
+        cr_assert_eq(alter(CONFIG_RESOURCE_CLIENT_METRICS, STR("a"), key, STR_NULL), 0);
+        cr_assert_eq(alter(CONFIG_RESOURCE_CLIENT_METRICS, STR("c"), key, value), 0);
+}
+
+static DescribeConfigsResponse *describe_broker(Str name, int32_t times) {
+        DescribeConfigsRequestResource want[1000];
+        for (int32_t i = 0; i < times; i++)
+                want[i] = (DescribeConfigsRequestResource){ .resource_type = CONFIG_RESOURCE_BROKER, .resource_name = name,
+                                                            .configuration_keys_count = -1 };
+        return ASK(fixture.state, DescribeConfigs, describe_configs, 4, .resources = want, .resources_count = times,
+                   .include_synonyms = true);
+}
+
+static const DescribeConfigsResponseConfig *described(Str broker, Str key) {
+        DescribeConfigsResponse *answer = describe_broker(broker, 1);
+        for (int32_t i = 0; i < answer->results[0].configs_count; i++)
+                if (str_equal(answer->results[0].configs[i].name, key))
+                        return &answer->results[0].configs[i];
+        return NULL;
+}
+
+Test(admin_apis, a_description_that_would_take_too_much_memory_says_so) {
+        state_fixture_set(&fixture, "odradek.request.max.memory.bytes", "1048576");
+        restart();
+        DescribeConfigsResponse *answer = describe_broker(STR("1"), 1000);
+        cr_assert_eq(answer->results_count, 1000);
+        cr_assert(answer->results[0].error_code == 0 && answer->results[0].configs_count > 200);
+        cr_assert(answer->results[999].error_code == KAFKA_POLICY_VIOLATION && answer->results[999].configs_count == 0);
+        cr_assert(str_equal(answer->results[999].error_message,
+                            STR("The answer takes more memory than odradek.request.max.memory.bytes allows.")));
+}
+
+/* Kafka takes them for those of plugins, and tells nobody their values. */
+Test(admin_apis, configs_of_the_broker_may_have_any_name) {
+        Str key = STR("no.such");
+        cr_assert_eq(alter(CONFIG_RESOURCE_BROKER, STR("1"), key, STR("secret")), 0);
+        cr_assert_eq(alter(CONFIG_RESOURCE_BROKER, STR(""), key, STR("secret too")), 0);
+        for (int i = 0; i < 2; i++, restart()) {
+                const DescribeConfigsResponseConfig *config = described(STR("1"), key);
+                cr_assert(config && config->is_sensitive && str_is_null(config->value) && config->synonyms_count == 2);
+                cr_assert_eq(config->config_source, CONFIG_SOURCE_DYNAMIC_BROKER);
+                cr_assert_eq(described(STR(""), key)->config_source, CONFIG_SOURCE_DYNAMIC_DEFAULT_BROKER);
+        }
+        cr_assert_eq(alter(CONFIG_RESOURCE_BROKER, STR("1"), key, STR_NULL), 0);
+        cr_assert_eq(described(STR("1"), key)->config_source, CONFIG_SOURCE_DYNAMIC_DEFAULT_BROKER);
+        cr_assert_eq(alter(CONFIG_RESOURCE_BROKER, STR(""), key, STR_NULL), 0);
+        for (int i = 0; i < 2; i++, restart())
+                cr_assert(!described(STR("1"), key) && !described(STR(""), key));
+}
+
+Test(admin_apis, so_many_configs_of_any_name_may_be_set) {
+        state_fixture_set(&fixture, "odradek.max.custom.configs", "2");
+        cr_assert_eq(alter(CONFIG_RESOURCE_BROKER, STR("1"), STR("b"), STR("1")), 0);
+        cr_assert_eq(alter(CONFIG_RESOURCE_BROKER, STR("1"), STR("a"), STR("1")), 0);
+        cr_assert_eq(alter(CONFIG_RESOURCE_BROKER, STR("1"), STR("c"), STR("1")), KAFKA_POLICY_VIOLATION);
+        cr_assert_eq(alter(CONFIG_RESOURCE_BROKER, STR("1"), STR("a"), STR("2")), 0);
+        cr_assert_eq(alter(CONFIG_RESOURCE_BROKER, STR("1"), STR("b"), STR_NULL), 0);
+        cr_assert_eq(alter(CONFIG_RESOURCE_BROKER, STR("1"), STR("c"), STR("1")), 0);
+        cr_assert_eq(alter(CONFIG_RESOURCE_BROKER, STR("1"), STR("log.retention.ms"), STR("1")), 0); /* is known */
+        cr_assert_eq(alter(CONFIG_RESOURCE_BROKER, STR("1"), (Str){ "d\0", 2 }, STR("1")), KAFKA_INVALID_REQUEST);
+}
+
+Test(admin_apis, a_level_is_told_as_it_was_set) {
+        cr_assert_eq(alter(CONFIG_RESOURCE_BROKER_LOGGER, STR("1"), STR("root"), STR("TRACE")), 0);
+        cr_assert_eq(trace_level, TRACE_DEBUG);
+        DescribeConfigsRequestResource want = { .resource_type = CONFIG_RESOURCE_BROKER_LOGGER, .resource_name = STR("1"),
+                                                .configuration_keys_count = -1 };
+        DescribeConfigsResponse *answer = ASK(fixture.state, DescribeConfigs, describe_configs, 4, .resources = &want,
+                                               .resources_count = 1);
+        cr_assert(answer->results[0].configs_count == 1 && str_equal(answer->results[0].configs[0].value, STR("TRACE")));
+        cr_assert_eq(alter(CONFIG_RESOURCE_BROKER_LOGGER, STR("1"), STR("root"), STR("ERROR")), 0);
+        cr_assert_eq(trace_level, TRACE_ERROR);
+}
+
 /* Kafka's clients know nothing of them. */
 Test(admin_apis, configs_of_our_own_are_not_described) {
         DescribeConfigsRequestResource want = { .resource_type = CONFIG_RESOURCE_BROKER, .resource_name = STR("1"),

@@ -114,10 +114,12 @@ Test(config, flags_win_over_environment_and_that_over_the_file) {
         write_file("num.partitions=2\nlog.retention.ms=2\nmessage.max.bytes=2\n");
         setenv("ODRADEK_LOG_RETENTION_MS", "3", 1);
         setenv("ODRADEK_MESSAGE_MAX_BYTES", "3", 1);
+        setenv("ODRADEK_MAX_GROUPS", "3", 1); /* odradek.max.groups */
         cr_assert_eq(PARSE(&config, "--override", "message.max.bytes=4", file), 0);
         cr_assert_eq(config_int(&config, "num.partitions"), 2);
         cr_assert_eq(config_int(&config, "log.retention.ms"), 3);
         cr_assert_eq(config_int(&config, "message.max.bytes"), 4);
+        cr_assert_eq(config_int(&config, "odradek.max.groups"), 3);
         config_deinit(&config);
 }
 

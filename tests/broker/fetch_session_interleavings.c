@@ -352,6 +352,8 @@ Test(fetch_session_interleavings, a_session_knows_what_a_full_fetch_tells) {
 /* Sessions of long names that stand for nothing: refused before they take all memory, and the room is there again afterwards. */
 Test(fetch_session_interleavings, memory_is_bounded) {
         static char name[30000];
+        state_fixture_set(&fixture, "odradek.fetch.sessions.max.bytes", "1000000");
+        state_fixture_reopen(&fixture);
         FetchSession *session = fetch_session_new(fixture.state, false, 1);
         FetchWant want = { .topic = { name, sizeof(name) } };
         int r = 0;
@@ -360,9 +362,18 @@ Test(fetch_session_interleavings, memory_is_bounded) {
         while ((r = fetch_session_want(session, &want)) == 0)
                 want.partition++;
         cr_assert_eq(r, -ENOSPC);
-        cr_assert_leq((size_t)want.partition * sizeof(name), FETCH_SESSIONS_BYTES_MAX);
+        cr_assert(want.partition > 20 && (size_t)want.partition * sizeof(name) <= 1000000);
         cr_assert_eq(fetch_session_want(session, &(FetchWant){ .topic = want.topic, .partition = 0 }), 0, "it is there already");
         fetch_session_remove(fixture.state, fetch_session_id(session));
         session = fetch_session_new(fixture.state, false, 1);
         cr_assert_eq(fetch_session_want(session, &want), 0);
+}
+
+Test(fetch_session_interleavings, partitions_are_bounded) {
+        state_fixture_set(&fixture, "odradek.fetch.session.max.partitions", "2");
+        state_fixture_reopen(&fixture);
+        cr_assert_null(fetch_session_new(fixture.state, false, 3));
+        FetchSession *session = fetch_session_new(fixture.state, false, 2);
+        for (int32_t i = 0; i < 3; i++)
+                cr_assert_eq(fetch_session_want(session, &(FetchWant){ .topic = STR("x"), .partition = i }), i < 2 ? 0 : -ENOSPC);
 }

@@ -364,6 +364,41 @@ Test(group_consumer, empty_group_takes_either_protocol) {
         cr_assert(consumer_actor_member(&b));
 }
 
+/* Whoever is told that it left is gone for good. */
+Test(group_consumer, classic_member_stays_where_leaving_is_not_written) {
+        Actor old = actor_new(fixture.state, "old");
+        old.metadata = STR("\0\0\0\0\0\1\0\1t\377\377\377\377");
+        go_on(&a);
+        actor_join(&old);
+        LeavingMember leaving[] = { { .member_id = str_of(old.id), .instance_id = STR_NULL },
+                                    { .member_id = STR("nobody"), .instance_id = STR_NULL } };
+        for (int fails = 1; fails >= 0; fails--) {
+                state_fixture_fail_writes(fails);
+                consumer_leave(fixture.state, STR("g"), leaving, 2);
+                cr_assert_eq(leaving[0].code, fails ? KAFKA_COORDINATOR_NOT_AVAILABLE : 0);
+                cr_assert_eq(leaving[1].code, KAFKA_UNKNOWN_MEMBER_ID);
+                cr_assert_eq(consumer_actor_group(&a)->member_count, 1 + fails);
+                state_fixture_crash(&fixture);
+                cr_assert_eq(consumer_actor_group(&a)->member_count, 1 + fails);
+        }
+}
+
+/* The group is read again from the log in the middle of the turn. */
+Test(group_consumer, classic_member_joins_behind_a_write_that_fails) {
+        JournalWrite write = { 0 };
+        Actor old = actor_new(fixture.state, "old");
+        old.metadata = STR("\0\0\0\0\0\1\0\1t\377\377\377\377");
+        go_on(&a);
+        state_fixture_fail_writes(true);
+        beat_uncommitted("late", 0, &write, tell);
+        actor_join(&old);
+        cr_assert_eq(old.join_code, KAFKA_COORDINATOR_NOT_AVAILABLE);
+        state_fixture_fail_writes(false);
+        actor_join(&old);
+        cr_assert_eq(old.join_code, 0);
+        cr_assert_eq(consumer_actor_group(&a)->member_count, 2);
+}
+
 Test(group_consumer, classic_group_stays_where_the_policy_says_so) {
         Actor old = actor_new(fixture.state, "old");
         state_fixture_set(&fixture, "group.initial.rebalance.delay.ms", "0");
@@ -374,6 +409,44 @@ Test(group_consumer, classic_group_stays_where_the_policy_says_so) {
         actor_sync(&old);
         state_commit(fixture.state);
         cr_assert_eq(old.syncs, 1);
+}
+
+/* Whoever says no more than before goes on. */
+Test(group_consumer, what_members_subscribe_to_is_limited) {
+        static const char name[3000] = "";
+        state_fixture_set(&fixture, "odradek.group.max.member.bytes", "2000");
+        go_on(&a);
+        consumer_actor_read(&b, "u");
+        b.topics[1] = (Str){ name, sizeof(name) };
+        cr_assert_eq(consumer_actor_beat(&b), KAFKA_GROUP_MAX_SIZE_REACHED);
+        cr_assert_str_eq(b.message, "The members of the group take as much memory as odradek.group.max.member.bytes allows.");
+        ConsumerGroup *consumer = consumer_actor_group(&a);
+        int64_t one = consumer->member_bytes;
+        cr_assert(consumer->member_count == 1 && one > 0 && one < 1000);
+        go_on(&a);
+        b.topic_count = 1;
+        go_on(&b);
+        cr_assert_eq(consumer->member_bytes, 2 * one);
+        state_fixture_crash(&fixture);
+        consumer = consumer_actor_group(&a);
+        cr_assert(consumer->member_count == 2 && consumer->member_bytes == 2 * one);
+        cr_assert_eq(consumer_actor_leave(&b, -1), 0);
+        cr_assert_eq(consumer->member_bytes, one);
+}
+
+Test(group_consumer, so_many_patterns_may_be_subscribed_to) {
+        state_fixture_set(&fixture, "odradek.group.max.patterns", "1");
+        a.pattern = "t.*";
+        b.pattern = "u.*";
+        go_on(&a);
+        cr_assert_eq(consumer_actor_beat(&b), KAFKA_GROUP_MAX_SIZE_REACHED);
+        cr_assert_str_eq(b.message, "The group has as many patterns as odradek.group.max.patterns allows.");
+        b.pattern = "t.*"; /* is known */
+        go_on(&b);
+        cr_assert_eq(consumer_actor_leave(&a, -1), 0);
+        cr_assert_eq(consumer_actor_leave(&b, -1), 0);
+        b.pattern = "u.*";
+        go_on(&b);
 }
 
 /* 42 bytes each: "range", a subscription to "t", and what holds them. */
@@ -391,7 +464,7 @@ Test(group_consumer, what_classic_members_say_of_their_protocols_is_limited) {
         ConsumerGroup *consumer = consumer_actor_group(&a);
         cr_assert(consumer->member_count == 3 && consumer->protocol_bytes == 84);
         LeavingMember leaving = { .member_id = str_of(old[0].id), .instance_id = STR_NULL };
-        consumer_leave(fixture.state, consumer->group, &leaving, 1);
+        consumer_leave(fixture.state, STR("g"), &leaving, 1);
         state_commit(fixture.state);
         cr_assert(leaving.code == 0 && consumer->protocol_bytes == 42);
         actor_join(&old[2]);

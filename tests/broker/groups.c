@@ -273,6 +273,25 @@ Test(groups, all_that_the_log_holds_are_read_back_when_the_limit_sank) {
         cr_assert(group_find(fixture.state, STR("g")) && group_find(fixture.state, STR("h")));
 }
 
+/* Their ids, those that are only given out, too. */
+Test(groups, the_memory_of_members_is_limited) {
+        state_fixture_set(&fixture, "odradek.group.max.member.bytes", "1000");
+        int count = 0;
+        for (;; count++) {
+                Actor each = actor_new(fixture.state, "each");
+                each.version = 4;
+                actor_join(&each);
+                if (each.join_code != KAFKA_MEMBER_ID_REQUIRED) {
+                        cr_assert_eq(each.join_code, KAFKA_GROUP_MAX_SIZE_REACHED);
+                        break;
+                }
+        }
+        cr_assert(count > 0 && count < 10);
+        state_fixture_advance(&fixture, 60000);
+        cr_assert_eq(actor_group(&a)->member_bytes, 0);
+        stabilise(1);
+}
+
 Test(groups, what_members_say_of_their_protocols_is_limited) {
         state_fixture_set(&fixture, "odradek.group.max.protocol.bytes", "200"); /* two of 29 and 50 bytes, not three */
         Str small = { "01234567890123456789012345678901234567890123456789", 50 };

@@ -151,6 +151,38 @@ Test(offsets_pending, a_producer_s_last_counts) {
         assert_now_and_later(6, false);
 }
 
+Test(offsets_pending, a_producer_s_last_counts_as_committed_last) {
+        commit(7, 5);
+        commit(0, 6);
+        commit(7, 7);
+        commit(8, 8);
+        commit(7, 9);
+        end(7, true);
+        assert_now_and_later(9, true);
+        end(8, true);
+        assert_now_and_later(9, false);
+}
+
+static int16_t txn_commit_of(int64_t producer, int32_t partition) {
+        TxnOffsetCommitRequestPartition row = { .partition_index = partition, .committed_offset = 5, .committed_leader_epoch = -1 };
+        TxnOffsetCommitRequestTopic topic = { .name = STR("t"), .partitions = &row, .partitions_count = 1 };
+        TxnOffsetCommitResponse *answer = ASK(fixture.state, TxnOffsetCommit, txn_offset_commit, 3, .transactional_id = STR("id"),
+                                              .group_id = STR("g"), .producer_id = producer, .generation_id = -1, .member_id = STR(""),
+                                              .topics = &topic, .topics_count = 1);
+        return answer->topics[0].partitions[0].error_code;
+}
+
+Test(offsets_pending, there_are_no_more_than_allowed) {
+        state_fixture_set(&fixture, "transaction.partition.verification.enable", "false");
+        state_fixture_set(&fixture, "odradek.max.pending.offsets", "2");
+        for (int i = 0; i < 5; i++) /* those of one producer for one partition count once */
+                cr_assert_eq(txn_commit_of(7, 0), 0);
+        cr_assert_eq(txn_commit_of(8, 0), 0);
+        cr_assert_eq(txn_commit_of(7, 1), KAFKA_POLICY_VIOLATION);
+        end(8, false);
+        cr_assert_eq(txn_commit_of(7, 1), 0);
+}
+
 Test(offsets_pending, only_stable_offsets_are_asked_for) {
         commit(0, 4);
         commit(7, 5);

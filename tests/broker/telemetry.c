@@ -108,9 +108,11 @@ Test(telemetry, a_closed_connection_forgets_its_clients) {
 
 Test(telemetry, many_clients_take_the_place_of_the_oldest) {
         TelemetrySubscription got;
-        for (uint64_t i = 0; i <= TELEMETRY_INSTANCES_MAX; i++)
+        const ConfigKey *limit = config_find_key(CONFIG_RESOURCE_BROKER, STR("odradek.max.telemetry.instances"));
+        cr_assert_eq(config_map_set(&config.broker, limit, STR("100"), CONFIG_SOURCE_STATIC_BROKER), 0);
+        for (uint64_t i = 0; i <= 100; i++)
                 cr_assert_eq(subscribe(i, &got), 0);
-        cr_assert_eq(subscribe(TELEMETRY_INSTANCES_MAX, &got), KAFKA_THROTTLING_QUOTA_EXCEEDED);
+        cr_assert_eq(subscribe(100, &got), KAFKA_THROTTLING_QUOTA_EXCEEDED);
         cr_assert_eq(subscribe(1, &got), KAFKA_THROTTLING_QUOTA_EXCEEDED);
         cr_assert_eq(subscribe(0, &got), 0);
         cr_assert_eq(subscribe(2, &got), 0);

@@ -22,7 +22,7 @@ static void teardown(void) {
 TestSuite(topic_apis, .init = setup, .fini = teardown);
 
 static CreateTopicsResponseTopic *create_one(CreateTopicsRequestTopic topic, bool validate_only) {
-        CreateTopicsResponse *answer = ASK(fixture.state, CreateTopics, create_topics, 7, .topics = &topic, .topics_count = 1,
+        CreateTopicsResponse *answer = ASK(fixture.state, CreateTopics, create_topics, 7, .timeout_ms = 1000, .topics = &topic, .topics_count = 1,
                                            .validate_only = validate_only);
         cr_assert_eq(answer->topics_count, 1);
         return answer->topics;
@@ -105,7 +105,7 @@ Test(topic_apis, create_takes_assignments_to_this_node_only) {
 
 Test(topic_apis, create_refuses_existing_and_doubled_names) {
         CreateTopicsRequestTopic want[] = { TOPIC("a", 1, 1), TOPIC("b", 1, 1), TOPIC("b", 1, 1) };
-        CreateTopicsResponse *answer = ASK(fixture.state, CreateTopics, create_topics, 4, .topics = want, .topics_count = 3);
+        CreateTopicsResponse *answer = ASK(fixture.state, CreateTopics, create_topics, 4, .timeout_ms = 1000, .topics = want, .topics_count = 3);
         cr_assert_eq(answer->topics_count, 2);
         cr_assert_eq(answer->topics[0].error_code, 0);
         cr_assert_eq(answer->topics[1].error_code, KAFKA_INVALID_REQUEST);
@@ -116,6 +116,50 @@ Test(topic_apis, create_refuses_existing_and_doubled_names) {
 
 static void create(const char *name, int32_t partitions) {
         cr_assert_eq(topic_create(fixture.state, str_of(name), partitions, &CONFIG_MAP_INIT, NULL), 0);
+}
+
+/* As Kafka's controller has it: too late before it began. */
+Test(topic_apis, nothing_happens_without_time) {
+        CreateTopicsRequestTopic a = TOPIC("a", 1, 1), b = TOPIC("b", 1, 1);
+        cr_assert_eq(create_one(a, false)->error_code, 0);
+        CreatePartitionsRequestTopic more = { .name = STR("a"), .count = 2, .assignments_count = -1 };
+        Str name = STR("a");
+        for (int32_t timeout_ms = -1; timeout_ms <= 0; timeout_ms++) {
+                CreateTopicsResponse *created = ASK(fixture.state, CreateTopics, create_topics, 7, .topics = &b, .topics_count = 1,
+                                                    .timeout_ms = timeout_ms);
+                cr_assert(created->topics_count == 1 && created->topics[0].error_code == KAFKA_REQUEST_TIMED_OUT);
+                CreatePartitionsResponse *grown = ASK(fixture.state, CreatePartitions, create_partitions, 3, .topics = &more,
+                                                      .topics_count = 1, .timeout_ms = timeout_ms);
+                cr_assert(grown->results_count == 1 && grown->results[0].error_code == KAFKA_REQUEST_TIMED_OUT);
+                DeleteTopicsResponse *deleted = ASK(fixture.state, DeleteTopics, delete_topics, 1, .topic_names = &name,
+                                                    .topic_names_count = 1, .timeout_ms = timeout_ms);
+                cr_assert(deleted->responses_count == 1 && deleted->responses[0].error_code == KAFKA_REQUEST_TIMED_OUT);
+        }
+        cr_assert(topic_find(fixture.state, STR("a")) && !topic_find(fixture.state, STR("b")));
+        cr_assert_eq(topic_find(fixture.state, STR("a"))->partition_count, 1);
+}
+
+Test(topic_apis, there_are_no_more_partitions_than_allowed) {
+        state_fixture_set(&fixture, "odradek.max.partitions", "4");
+        CreateTopicsRequestTopic a = TOPIC("a", 3, 1), b = TOPIC("b", 2, 1);
+        cr_assert_eq(create_one(a, false)->error_code, 0);
+        for (int i = 0; i < 2; i++) {
+                assert_refused(b, KAFKA_POLICY_VIOLATION, "There are as many partitions as odradek.max.partitions allows.");
+                cr_assert_eq(create_one(b, true)->error_code, KAFKA_POLICY_VIOLATION);
+                state_fixture_crash(&fixture);
+                cr_assert_eq(fixture.state->partition_total, 3);
+        }
+        for (int32_t count = 4; count <= 5; count++) {
+                CreatePartitionsRequestTopic row = { .name = STR("a"), .count = count, .assignments_count = -1 };
+                CreatePartitionsResponse *answer = ASK(fixture.state, CreatePartitions, create_partitions, 3, .timeout_ms = 1000, .topics = &row,
+                                                       .topics_count = 1);
+                cr_assert_eq(answer->results[0].error_code, count == 4 ? 0 : KAFKA_POLICY_VIOLATION);
+        }
+        Topic *made;
+        cr_assert_eq(topic_auto_create(fixture.state, STR("b"), &made), KAFKA_POLICY_VIOLATION);
+        cr_assert_eq(topic_delete(fixture.state, topic_find(fixture.state, STR("a"))), 0);
+        cr_assert_eq(fixture.state->partition_total, 0);
+        cr_assert_eq(create_one(b, false)->error_code, 0);
 }
 
 Test(topic_apis, delete_by_name_and_by_id) {
@@ -129,7 +173,7 @@ Test(topic_apis, delete_by_name_and_by_id) {
                                             { .name = STR("c") },
                                             { .name = STR("c") },
                                             { .name = STR_NULL } };
-        DeleteTopicsResponse *answer = ASK(fixture.state, DeleteTopics, delete_topics, 6, .topics = want, .topics_count = 7);
+        DeleteTopicsResponse *answer = ASK(fixture.state, DeleteTopics, delete_topics, 6, .timeout_ms = 1000, .topics = want, .topics_count = 7);
         static const int16_t codes[] = { 0, 0, KAFKA_UNKNOWN_TOPIC_OR_PARTITION, KAFKA_UNKNOWN_TOPIC_ID, KAFKA_INVALID_REQUEST,
                                          KAFKA_INVALID_REQUEST };
         cr_assert_eq(answer->responses_count, 6);
@@ -138,7 +182,7 @@ Test(topic_apis, delete_by_name_and_by_id) {
         cr_assert(str_equal(answer->responses[1].name, STR("b")));
         cr_assert_eq(fixture.state->topics.count, 1);
         Str name = STR("c");
-        answer = ASK(fixture.state, DeleteTopics, delete_topics, 1, .topic_names = &name, .topic_names_count = 1);
+        answer = ASK(fixture.state, DeleteTopics, delete_topics, 1, .timeout_ms = 1000, .topic_names = &name, .topic_names_count = 1);
         cr_assert_eq(answer->responses[0].error_code, 0);
         cr_assert_eq(fixture.state->topics.count, 0);
 }
@@ -150,7 +194,7 @@ Test(topic_apis, partitions_only_grow) {
                                                 "The topic a currently has 2 partition(s); 1 would not be an increase.", NULL };
         for (int i = 0; i < 3; i++) {
                 CreatePartitionsRequestTopic want = { .name = STR("a"), .count = counts[i], .assignments_count = -1 };
-                CreatePartitionsResponse *answer = ASK(fixture.state, CreatePartitions, create_partitions, 3, .topics = &want,
+                CreatePartitionsResponse *answer = ASK(fixture.state, CreatePartitions, create_partitions, 3, .timeout_ms = 1000, .topics = &want,
                                                       .topics_count = 1);
                 cr_assert_eq(answer->results[0].error_code, messages[i] ? KAFKA_INVALID_PARTITIONS : 0);
                 cr_assert(str_equal(answer->results[0].error_message, str_of(messages[i])));

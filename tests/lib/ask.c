@@ -26,6 +26,7 @@ Asked *ask_start(State *state, const MessageSchema *request, const MessageSchema
         reply_deinit(&bytes);
         asked->call.request = arena_alloc(&asked->call.arena, request->body->size);
         cr_assert_eq(codec_decode(request, version, slice, &asked->call.arena, asked->call.request, NULL), 0);
+        asked->call.arena.cap_bytes = asked->call.arena.used_bytes + state->request_memory_max;
         handle(&asked->call);
         return asked;
 }

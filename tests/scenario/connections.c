@@ -1,5 +1,6 @@
 /* Framing and hostile bytes: what a client sends costs itself its connection, never another client theirs. */
 #include <criterion/criterion.h>
+#include <arpa/inet.h>
 #include <sys/socket.h>
 
 #include "storage/base/endian.h"
@@ -207,4 +208,54 @@ Test(connections, requests_sent_before_half_closing_are_answered) {
         cr_expect(client_is_closed(&client));
         buffer_deinit(&all);
         client_close(&client);
+}
+
+static void set_config(TestClient *client, const char *name, const char *value) {
+        IncrementalAlterConfigsRequestConfig change = { .name = str_of(name), .value = str_of(value) };
+        IncrementalAlterConfigsRequestResource resource = { .resource_type = 4, .resource_name = STR("1"), .configs = &change,
+                                                            .configs_count = 1 };
+        IncrementalAlterConfigsRequest request = { .resources = &resource, .resources_count = 1 };
+        IncrementalAlterConfigsResponse response;
+        CLIENT_CALL(client, IncrementalAlterConfigs, 1, &request, &response);
+        cr_assert_eq(response.responses[0].error_code, 0);
+}
+
+/* From 127.0.0.2. */
+static TestClient connect_from_elsewhere(void) {
+        TestClient client = { .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), .arena = ARENA_INIT(0) };
+        struct sockaddr_in from = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1) };
+        struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)broker.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        struct timeval limit = { .tv_sec = 10 };
+        cr_assert_eq(bind(client.fd, (struct sockaddr *)&from, sizeof(from)), 0);
+        cr_assert_eq(connect(client.fd, (struct sockaddr *)&to, sizeof(to)), 0);
+        setsockopt(client.fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+        return client;
+}
+
+Test(connections, an_address_has_no_more_connections_than_allowed) {
+        TestClient first = client_connect(&broker), second = client_connect(&broker);
+        expect_served(&second);
+        set_config(&first, "max.connections.per.ip", "2");
+        TestClient third = client_connect(&broker);
+        cr_assert(client_is_closed(&third));
+        TestClient other = connect_from_elsewhere();
+        expect_served(&other);
+        client_close(&third);
+        set_config(&first, "max.connections.per.ip.overrides", "127.0.0.9:1, 127.0.0.1:3,::1:0");
+        third = client_connect(&broker);
+        expect_served(&third);
+        TestClient fourth = client_connect(&broker);
+        cr_assert(client_is_closed(&fourth));
+        client_close(&second);
+        ApiVersionsRequest request = ApiVersionsRequest_INIT;
+        for (bool served = false; !served;) { /* as soon as the broker has noticed */
+                client_close(&fourth);
+                fourth = client_connect(&broker);
+                client_send(&fourth, &ApiVersionsRequest_message, 0, &request);
+                served = !str_is_null(client_receive_frame(&fourth));
+        }
+        client_close(&first);
+        client_close(&third);
+        client_close(&fourth);
+        client_close(&other);
 }

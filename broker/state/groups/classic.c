@@ -218,6 +218,12 @@ static bool has_room_for_protocols(State *state, const Group *group, const Membe
                config_int(state->config, "odradek.group.max.protocol.bytes");
 }
 
+/* The same of odradek.group.max.member.bytes: whoever is known has room. The id may be yet to be made, which makes no difference. */
+static bool has_room_for_member(State *state, const Group *group, const Member *known, const JoinArgs *args) {
+        int64_t bytes = join_member_bytes(args->member_id, args->instance_id, args->client_id, args->client_host);
+        return known || group->member_bytes + bytes <= config_int(state->config, "odradek.group.max.member.bytes");
+}
+
 /* A group of the consumer protocol that has no members becomes a classic one. */
 static void end_consumer_group(State *state, Group *group) {
         Journal journal;
@@ -232,7 +238,9 @@ static void join_group(State *state, Group *group, const JoinArgs *args, JoinWai
         if (group->consumer)
                 end_consumer_group(state, group);
         Member *member = member_find(group, args->member_id), *owner = member_find_instance(group, args->instance_id);
-        if (!has_room(state, group, member) || !has_room_for_protocols(state, group, member ? member : owner, args)) {
+        const Member *known = member ? member : owner;
+        if (!has_room(state, group, member) || !has_room_for_protocols(state, group, known, args) ||
+            !has_room_for_member(state, group, known, args)) {
                 if (member)
                         group_remove_member(state, group, member);
                 refuse_join(wait, KAFKA_GROUP_MAX_SIZE_REACHED, STR(""));
@@ -269,7 +277,7 @@ void group_join(State *state, const JoinArgs *args, JoinWait *wait) {
         if (code)
                 refuse_join(wait, code, args->member_id);
         else if (group->consumer && group->state != GROUP_EMPTY)
-                consumer_join(state, group, args, wait);
+                consumer_join(state, args, wait);
         else
                 join_group(state, group, args, wait);
 }

@@ -48,6 +48,10 @@ int64_t join_protocol_bytes(const JoinProtocol *protocols, int32_t count) {
         return bytes;
 }
 
+int64_t join_member_bytes(Str id, Str instance_id, Str client_id, Str client_host) {
+        return (int64_t)(sizeof(Member) + id.len + instance_id.len + client_id.len + client_host.len);
+}
+
 static Str dup_bytes(Str s) {
         return (Str){ .data = str_dup(str_is_null(s) ? STR("") : s), .len = s.len };
 }
@@ -94,6 +98,7 @@ void member_free(State *state, Member *member) {
         free(member->instance_id);
         free(member->client_id);
         free(member->client_host);
+        member->group->member_bytes -= member->bytes;
         free(member);
 }
 
@@ -115,6 +120,8 @@ Member *member_new(Group *group, Str id, Str instance_id, Str client_id, Str cli
         member->client_host = str_dup(client_host);
         member->session_timeout_ms = session_timeout_ms;
         member->rebalance_timeout_ms = rebalance_timeout_ms;
+        member->bytes = join_member_bytes(id, instance_id, client_id, client_host);
+        group->member_bytes += member->bytes;
         bool ok = member->id && member->client_id && member->client_host && (str_is_null(instance_id) || member->instance_id);
         if (ok && hashmap_insert(&group->by_id, str_of(member->id), &member->by_id) == 0)
                 return member;

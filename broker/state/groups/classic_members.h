@@ -13,6 +13,8 @@ void member_detach(Group *group, Member *member);
 /* Frees a member that is in no list. Requests that still wait for it are forgotten. */
 void member_free(State *state, Member *member);
 
+/* The memory that a member takes, its protocols apart. */
+int64_t join_member_bytes(Str id, Str instance_id, Str client_id, Str client_host);
 /* The memory that a member takes for these protocols. */
 int64_t join_protocol_bytes(const JoinProtocol *protocols, int32_t count);
 /* Replaces the protocols by copies; false without memory. */

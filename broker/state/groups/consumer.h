@@ -37,6 +37,7 @@ struct ConsumerMember {
         char *client_id, *client_host;
         int32_t rebalance_timeout_ms;
         NameSet topics;
+        int64_t bytes, topic_bytes; /* memory that the member takes, its classic side apart; of that for the names of topics */
         char *regex;          /* empty: none */
         char *assignor;       /* NULL: whichever the group prefers */
         ClassicSide *classic; /* NULL: speaks the consumer protocol */
@@ -89,6 +90,7 @@ struct ConsumerGroup {
         HashMap by_id;
         int32_t member_count;
         int64_t protocol_bytes; /* of the members' classic sides */
+        int64_t member_bytes;   /* of the members, without those */
         HashMap topics;  /* of SubscribedTopic */
         HashMap regexes; /* of GroupRegex */
         HashMap holders; /* of TopicHolders */
@@ -133,6 +135,11 @@ bool consumer_set_topics(ConsumerMember *member, NameSet *topics /* taken over *
 bool consumer_set_regex(ConsumerMember *member, Str regex);
 bool consumer_set_text(char **text, Str value);
 bool consumer_set_classic(ConsumerMember *member, ClassicSide *classic /* taken over; NULL: none */);
+
+/* The memory that a member takes for the names of these topics. */
+int64_t consumer_topic_bytes(const Str *topics, int32_t count);
+/* Counts the memory of a member anew, after what it says was changed. */
+void consumer_count_bytes(ConsumerMember *member);
 
 /* Replaces what the member has and what it has yet to give up; both sets are taken over. */
 void consumer_set_current(ConsumerMember *member, PartitionSet *assigned, PartitionSet *revoking);

@@ -189,11 +189,38 @@ static int find_member(Beat *b) {
         return check_epoch(b, b->member);
 }
 
+/* What said is long, or where nothing is said, what was. */
+static int64_t length_after(Str said, const char *before) {
+        return (int64_t)(str_is_null(said) ? str_of(before) : said).len;
+}
+
+/* The memory of the member once it is what the request says; known is what it is now, or NULL. */
+static int64_t bytes_after(const Beat *b, const ConsumerMember *known) {
+        const ConsumerHeartbeat *args = b->args;
+        int64_t topics = args->topic_count >= 0 ? consumer_topic_bytes(args->topics, args->topic_count) : known ? known->topic_bytes : 0;
+        return (int64_t)(sizeof(*known) + b->member_id.len + args->client_id.len + args->client_host.len) + topics +
+               length_after(args->instance_id, known ? known->instance_id : NULL) +
+               length_after(args->rack_id, known ? known->rack_id : NULL) +
+               length_after(args->assignor, known ? known->assignor : NULL) + length_after(args->regex, known ? known->regex : NULL);
+}
+
+static int check_room(Beat *b) {
+        const ConsumerMember *known = b->replaced ? b->replaced : b->member;
+        int64_t before = known ? known->bytes : 0, after = bytes_after(b, known);
+        int64_t others = b->consumer ? b->consumer->member_bytes - before : 0;
+        if (after <= before || others + after <= config_int(b->state->config, "odradek.group.max.member.bytes"))
+                return 0;
+        return REFUSE(b, KAFKA_GROUP_MAX_SIZE_REACHED, "The members of the group take as much memory as odradek.group.max.member.bytes allows.");
+}
+
 static int check_regex(Beat *b) {
         const ConsumerMember *member = b->replaced ? b->replaced : b->member;
         Str pattern = b->args->regex;
         if (pattern.len == 0 || (member && str_equal(pattern, str_of(member->regex))))
                 return 0;
+        if (b->consumer && !consumer_regex(b->consumer, pattern) &&
+            (int64_t)b->consumer->regexes.count >= config_int(b->state->config, "odradek.group.max.patterns"))
+                return REFUSE(b, KAFKA_GROUP_MAX_SIZE_REACHED, "The group has as many patterns as odradek.group.max.patterns allows.");
         return regex_check(b->consumer, pattern, b->arena, &b->ret->message);
 }
 
@@ -285,8 +312,10 @@ static int apply(Beat *b) {
         if (!update_member(b, is_new, &member_changed, &topics_changed))
                 return -ENOMEM;
         RegexChange regex = regex_update(b->state, b->member, b->args->regex, b->journal);
-        if (member_changed)
+        if (member_changed) {
+                consumer_count_bytes(b->member);
                 consumer_journal_member(b->journal, b->member);
+        }
         group_consumer_check_metadata(b->state, b->consumer, topics_changed || regex == REGEX_UPDATED_AND_RESOLVED, b->journal);
         r = group_consumer_update_target(b->state, b->consumer, b->journal);
         if (!r)
@@ -315,6 +344,8 @@ static int beat(Beat *b) {
                 r = find_group(b);
         if (!r)
                 r = find_member(b);
+        if (!r)
+                r = check_room(b);
         if (!r)
                 r = check_regex(b);
         if (!r)

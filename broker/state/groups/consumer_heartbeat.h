@@ -48,7 +48,7 @@ int16_t consumer_check_fetch(const ConsumerGroup *consumer, Str member_id, int32
 
 /* ---- members that speak the classic protocol (consumer_mixed.c) */
 
-void consumer_join(State *state, Group *group, const JoinArgs *args, JoinWait *wait);
+void consumer_join(State *state, const JoinArgs *args, JoinWait *wait);
 /* Never waits: the assignment was made when the member joined. It is appended to ret_assignment. 0 or a code. */
 int16_t consumer_sync(State *state, Group *group, const SyncArgs *args, Reply *ret_assignment);
 int16_t consumer_classic_heartbeat(State *state, Group *group, Str member_id, Str instance_id, int32_t generation);
@@ -58,7 +58,7 @@ typedef struct LeavingMember {
         int16_t code;               /* the answer */
 } LeavingMember;
 
-void consumer_leave(State *state, Group *group, LeavingMember *members, int32_t count);
+void consumer_leave(State *state, Str group_id, LeavingMember *members, int32_t count);
 
 /* ---- inside the layer */
 

@@ -80,7 +80,30 @@ ConsumerMember *consumer_find_instance(const ConsumerGroup *consumer, Str instan
         return NULL;
 }
 
+#define TOPIC_BYTES 32 /* the least that a name takes beside its text */
+
+int64_t consumer_topic_bytes(const Str *topics, int32_t count) {
+        int64_t bytes = 0;
+        for (int32_t i = 0; i < count; i++)
+                bytes += (int64_t)topics[i].len + TOPIC_BYTES;
+        return bytes;
+}
+
+void consumer_count_bytes(ConsumerMember *member) {
+        const char *const texts[] = { member->id, member->instance_id, member->rack_id, member->client_id, member->client_host,
+                                      member->regex, member->assignor };
+        member->consumer->member_bytes -= member->bytes;
+        member->topic_bytes = 0;
+        for (int32_t i = 0; i < member->topics.count; i++)
+                member->topic_bytes += (int64_t)strlen(member->topics.names[i]) + TOPIC_BYTES;
+        member->bytes = (int64_t)sizeof(*member) + member->topic_bytes;
+        for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+                member->bytes += (int64_t)str_of(texts[i]).len;
+        member->consumer->member_bytes += member->bytes;
+}
+
 static void free_member(ConsumerMember *member) {
+        member->consumer->member_bytes -= member->bytes;
         name_set_deinit(&member->topics);
         partition_set_deinit(&member->assigned);
         partition_set_deinit(&member->revoking);

@@ -76,6 +76,7 @@ static const char *take_subscription(const Group *group, const Member *from, Are
                 return "there is not enough memory.";
         consumer_set_topics(to, &topics);
         consumer_set_text(&to->rack_id, subscription.rack_id.len ? subscription.rack_id : STR_NULL);
+        consumer_count_bytes(to);
         return NULL;
 }
 

@@ -70,6 +70,18 @@ static bool has_room_for_protocols(const MixedJoin *j) {
                config_int(j->state->config, "odradek.group.max.protocol.bytes");
 }
 
+/* What the subscription adds counts, as it does for members of the consumer protocol. */
+static bool has_room_for_member(const MixedJoin *j) {
+        const ConsumerMember *known = j->replaced ? j->replaced : j->member;
+        const JoinArgs *args = j->args;
+        int64_t before = known ? known->bytes : 0;
+        int64_t after = (int64_t)(sizeof(*known) + j->member_id.len + args->instance_id.len + args->client_id.len + args->client_host.len +
+                                  j->subscription.rack_id.len) +
+                        consumer_topic_bytes(j->subscription.topics, j->subscription.topics_count);
+        return after <= before ||
+               j->consumer->member_bytes - before + after <= config_int(j->state->config, "odradek.group.max.member.bytes");
+}
+
 /* Finds and checks; nothing changes. */
 static int16_t check_join(MixedJoin *j) {
         const JoinArgs *args = j->args;
@@ -97,7 +109,9 @@ static int16_t check_join(MixedJoin *j) {
                 return code;
         if (!has_room_for_protocols(j))
                 return KAFKA_GROUP_MAX_SIZE_REACHED;
-        return member_protocol_subscription(args->protocols[0].metadata, &j->arena, &j->subscription) ? KAFKA_UNKNOWN_SERVER_ERROR : 0;
+        if (member_protocol_subscription(args->protocols[0].metadata, &j->arena, &j->subscription))
+                return KAFKA_UNKNOWN_SERVER_ERROR;
+        return has_room_for_member(j) ? 0 : KAFKA_GROUP_MAX_SIZE_REACHED;
 }
 
 /* By topic id, as the consumer protocol has it. */
@@ -153,8 +167,10 @@ static bool update(MixedJoin *j) {
         }
         RegexChange regex = regex_update(j->state, member, STR(""), &j->journal);
         j->topics_changed |= regex != REGEX_NO_CHANGE;
-        if (changed || regex != REGEX_NO_CHANGE)
+        if (changed || regex != REGEX_NO_CHANGE) {
+                consumer_count_bytes(member);
                 consumer_journal_member(&j->journal, member);
+        }
         return true;
 }
 
@@ -221,9 +237,20 @@ static void apply(MixedJoin *j, JoinWait *wait) {
         answer(j, wait, r > 0 ? (int16_t)r : r || written ? KAFKA_COORDINATOR_NOT_AVAILABLE : 0);
 }
 
-void consumer_join(State *state, Group *group, const JoinArgs *args, JoinWait *wait) {
+/* Writes what is on its way, after which the group may be another: NULL where it is not of the consumer protocol any more. */
+static Group *commit_before(State *state, Str group_id) {
+        state_commit(state);
+        Group *group = group_find(state, group_id);
+        return group && group->consumer ? group : NULL;
+}
+
+void consumer_join(State *state, const JoinArgs *args, JoinWait *wait) {
+        Group *group = commit_before(state, args->group_id); /* the group is not to change while this is written */
+        if (!group) {
+                wait->done(wait, &(JoinResult){ .code = KAFKA_COORDINATOR_NOT_AVAILABLE, .member_id = STR("") });
+                return;
+        }
         MixedJoin j = { .state = state, .group = group, .consumer = group->consumer, .args = args, .arena = ARENA_INIT(0) };
-        state_commit(state); /* the group is not to change while this is written */
         int16_t code = check_join(&j);
         if (code)
                 answer(&j, wait, code);
@@ -308,23 +335,32 @@ static int16_t find_leaving(const ConsumerGroup *consumer, const LeavingMember *
         return 0;
 }
 
-void consumer_leave(State *state, Group *group, LeavingMember *members, int32_t count) {
+static void fail_leaving(LeavingMember *members, int32_t count, int16_t code) {
+        for (int32_t i = 0; i < count; i++)
+                if (!members[i].code)
+                        members[i].code = code;
+}
+
+void consumer_leave(State *state, Str group_id, LeavingMember *members, int32_t count) {
         Arena arena = ARENA_INIT(0);
         Journal journal;
         ConsumerMember **found = arena_alloc_array(&arena, (size_t)count, sizeof(ConsumerMember *));
+        Group *group = commit_before(state, group_id);
         int32_t found_count = 0;
         for (int32_t i = 0; i < count; i++) {
                 ConsumerMember *member = NULL;
-                members[i].code = found ? find_leaving(group->consumer, &members[i], &member) : KAFKA_COORDINATOR_NOT_AVAILABLE;
+                members[i].code = found && group ? find_leaving(group->consumer, &members[i], &member) : KAFKA_COORDINATOR_NOT_AVAILABLE;
                 bool is_twice = false;
                 for (int32_t k = 0; member && k < found_count; k++)
                         is_twice |= found[k] == member;
                 if (member && !is_twice)
                         found[found_count++] = member;
         }
-        journal_begin(&journal, state->now_ms);
-        if (found_count)
+        if (found_count) {
+                journal_begin(&journal, state->now_ms);
                 group_consumer_fence(state, group->consumer, found, found_count, &journal);
-        group_consumer_write(state, group, &journal);
+                if (group_consumer_commit(state, group, &journal))
+                        fail_leaving(members, count, KAFKA_COORDINATOR_NOT_AVAILABLE);
+        }
         arena_deinit(&arena);
 }

@@ -110,6 +110,7 @@ static int replay_member(State *state, const void *key, const void *value, Arena
         consumer_set_topics(member, &topics);
         consumer_set_regex(member, str_is_null(v->subscribed_topic_regex) ? STR("") : v->subscribed_topic_regex);
         member->rebalance_timeout_ms = v->rebalance_timeout_ms;
+        consumer_count_bytes(member);
         return take_classic(member, v->classic_member_metadata, arena);
 }
 

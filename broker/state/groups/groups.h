@@ -41,6 +41,7 @@ struct Member {
         MemberProtocol *protocols; /* in order of preference */
         int32_t protocol_count;
         int64_t protocol_bytes; /* memory that they take */
+        int64_t bytes;    /* memory of the member without them */
         Str assignment;   /* owned */
         JoinWait *join;   /* while JoinGroup is parked */
         SyncWait *sync;   /* while SyncGroup is parked */
@@ -66,6 +67,7 @@ struct Group {
         int32_t member_count;   /* without pending ones */
         int32_t pending_count;
         int64_t protocol_bytes; /* of all members */
+        int64_t member_bytes;   /* of those that are pending, too */
         Timer join;             /* end of the joining phase */
         Timer pending_sync;     /* end of the syncing phase */
         bool is_initial_delay;

@@ -1,4 +1,4 @@
-/* Pending offsets, by producer and by target. */
+/* Pending offsets, by producer and by target: a producer's later commit for a target takes the place of its earlier one. */
 #include "broker/state/groups/offsets_pending.h"
 
 #include <errno.h>
@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "broker/state/groups/groups.h"
+#include "storage/base/error.h"
 #include "storage/base/trace.h"
 
 /* What one producer has pending in one partition of __consumer_offsets. */
@@ -15,21 +16,26 @@ typedef struct PendingProducer {
                 int64_t producer_id;
                 int64_t partition; /* int64_t: no padding in the key */
         } key;
-        List offsets; /* of PendingOffset.node, oldest first */
+        List offsets; /* of PendingOffset.node */
 } PendingProducer;
 
 /* A group's partition, with what is pending for it. */
 typedef struct PendingTarget {
         HashNode node;
-        List offsets; /* of PendingOffset.by_target */
+        List offsets; /* of PendingOffset.by_target, oldest first */
         size_t topic_at;
         size_t size;
         char key[]; /* partition, group, '\0', topic */
 } PendingTarget;
 
+/* A producer's last commit for a target. */
 typedef struct PendingOffset {
+        HashNode by_both;
         ListNode node, by_target;
-        PendingTarget *target;
+        struct {
+                PendingProducer *producer;
+                PendingTarget *target;
+        } key;
         int64_t offset, commit_ms;
         int32_t leader_epoch;
         bool is_superseded;
@@ -37,21 +43,23 @@ typedef struct PendingOffset {
 } PendingOffset;
 
 struct PendingOffsets {
-        HashMap producers, targets;
+        HashMap producers, targets, offsets;
 };
 
 int offsets_pending_open(State *state) {
         state->pending_offsets = calloc(1, sizeof(*state->pending_offsets));
         if (!state->pending_offsets)
                 return -ENOMEM;
-        state->pending_offsets->producers = state->pending_offsets->targets = HASHMAP_INIT;
+        state->pending_offsets->producers = state->pending_offsets->targets = state->pending_offsets->offsets = HASHMAP_INIT;
         return 0;
 }
 
+/* The target goes with its last. */
 static void offset_drop(State *state, PendingOffset *offset) {
-        PendingTarget *target = offset->target;
+        PendingTarget *target = offset->key.target;
         list_remove(&offset->node);
         list_remove(&offset->by_target);
+        hashmap_remove(&state->pending_offsets->offsets, &offset->by_both);
         if (list_is_empty(&target->offsets)) {
                 hashmap_remove(&state->pending_offsets->targets, &target->node);
                 free(target);
@@ -75,6 +83,7 @@ void offsets_pending_close(State *state) {
                 producer_drop(state, container_of(node, PendingProducer, node));
         hashmap_deinit(&pending->producers);
         hashmap_deinit(&pending->targets);
+        hashmap_deinit(&pending->offsets);
         free(pending);
         state->pending_offsets = NULL;
 }
@@ -132,23 +141,57 @@ static PendingTarget *target_get(State *state, Str group, Str topic, int32_t par
         return target;
 }
 
-int offsets_pending_add(State *state, int32_t offsets_partition, int64_t producer_id, const PendingCommit *commit) {
+static void drop_if_empty(State *state, PendingProducer *producer, PendingTarget *target) {
+        if (target && list_is_empty(&target->offsets)) {
+                hashmap_remove(&state->pending_offsets->targets, &target->node);
+                free(target);
+        }
+        if (producer && list_is_empty(&producer->offsets))
+                producer_drop(state, producer);
+}
+
+/* The producer's commit for the target, made where there is none; NULL without memory. */
+static PendingOffset *offset_get(State *state, PendingProducer *producer, PendingTarget *target) {
+        PendingOffset like = { .key = { producer, target } };
+        HashNode *node = hashmap_find(&state->pending_offsets->offsets, (Str){ (char *)&like.key, sizeof(like.key) });
+        if (node)
+                return container_of(node, PendingOffset, by_both);
         PendingOffset *offset = calloc(1, sizeof(*offset));
-        char *metadata = str_dup(commit->metadata);
-        PendingProducer *producer = offset && metadata ? producer_get(state, offsets_partition, producer_id) : NULL;
-        PendingTarget *target = producer ? target_get(state, commit->group, commit->topic, commit->partition) : NULL;
-        if (!target) {
-                if (producer && list_is_empty(&producer->offsets))
-                        producer_drop(state, producer);
-                free(metadata);
+        if (!offset)
+                return NULL;
+        offset->key = like.key;
+        if (hashmap_insert(&state->pending_offsets->offsets, (Str){ (char *)&offset->key, sizeof(offset->key) }, &offset->by_both)) {
                 free(offset);
+                return NULL;
+        }
+        list_append(&producer->offsets, &offset->node);
+        return offset;
+}
+
+int offsets_pending_add(State *state, int32_t offsets_partition, int64_t producer_id, const PendingCommit *commit) {
+        char *metadata = str_dup(commit->metadata);
+        PendingProducer *producer = metadata ? producer_get(state, offsets_partition, producer_id) : NULL;
+        PendingTarget *target = producer ? target_get(state, commit->group, commit->topic, commit->partition) : NULL;
+        PendingOffset *offset = target ? offset_get(state, producer, target) : NULL;
+        if (!offset) {
+                drop_if_empty(state, producer, target);
+                free(metadata);
                 return -ENOMEM;
         }
-        *offset = (PendingOffset){ .target = target, .offset = commit->offset, .commit_ms = commit->commit_ms,
-                                   .leader_epoch = commit->leader_epoch, .metadata = { metadata, commit->metadata.len } };
-        list_append(&producer->offsets, &offset->node);
+        free((char *)(uintptr_t)offset->metadata.data);
+        offset->offset = commit->offset;
+        offset->commit_ms = commit->commit_ms;
+        offset->leader_epoch = commit->leader_epoch;
+        offset->metadata = (Str){ metadata, commit->metadata.len };
+        offset->is_superseded = false;
+        list_remove(&offset->by_target);
         list_append(&target->offsets, &offset->by_target);
         return 0;
+}
+
+int16_t offsets_pending_check_room(const State *state, int32_t count) {
+        int64_t limit = config_int(state->config, "odradek.max.pending.offsets");
+        return (int64_t)state->pending_offsets->offsets.count + count > limit ? KAFKA_POLICY_VIOLATION : 0;
 }
 
 static Str target_group(const PendingTarget *target) {
@@ -167,7 +210,7 @@ static int32_t target_partition(const PendingTarget *target) {
 
 /* What was written before this one stays without effect. */
 static void take_effect(State *state, const PendingOffset *offset) {
-        const PendingTarget *target = offset->target;
+        const PendingTarget *target = offset->key.target;
         for (ListNode *earlier = offset->by_target.prev; earlier != &target->offsets.head; earlier = earlier->prev)
                 container_of(earlier, PendingOffset, by_target)->is_superseded = true;
         Group *group = group_get(state, target_group(target));

@@ -13,8 +13,13 @@ typedef struct PendingCommit {
         int64_t offset, commit_ms;
 } PendingCommit;
 
-/* Remembers a commit until the transaction of producer_id ends in that partition of __consumer_offsets. 0 or -ENOMEM. */
+/* Remembers a commit until the transaction of producer_id ends in that partition of __consumer_offsets, in place of the producer's
+ * earlier one for the same group and partition. 0 or -ENOMEM. */
 int offsets_pending_add(State *state, int32_t offsets_partition, int64_t producer_id, const PendingCommit *commit);
+
+/* Whether odradek.max.pending.offsets leaves room for that many that a client wants to commit: 0 or KAFKA_POLICY_VIOLATION. Commits that
+ * are on their way are not counted. */
+int16_t offsets_pending_check_room(const State *state, int32_t count);
 
 /* The end marker came. */
 void offsets_pending_end(State *state, int32_t offsets_partition, int64_t producer_id, bool commit);

@@ -61,7 +61,7 @@ void metadata_batch_add(MetadataBatch *batch, const MessageSchema *message, int1
 
 static const ConfigEntry *find_entry(const ConfigMap *map, const ConfigKey *key, ConfigSource source) {
         for (int32_t i = 0; i < map->count; i++)
-                if (map->entries[i].key == key && map->entries[i].source == source)
+                if (config_same_key(map->entries[i].key, key) && map->entries[i].source == source)
                         return &map->entries[i];
         return NULL;
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "broker/protocol/codec.h"
 #include "broker/protocol/messages.h"
@@ -52,10 +53,17 @@ static int apply_broker_config(State *state, const ConfigRecord *record) {
         bool all = record->resource_name.len == 0;
         if (!all && !str_equal(record->resource_name, str_of(node)))
                 return 0;
+        ConfigSource source = all ? CONFIG_SOURCE_DYNAMIC_DEFAULT_BROKER : CONFIG_SOURCE_DYNAMIC_BROKER;
         const ConfigKey *key = config_find_key(CONFIG_RESOURCE_BROKER, record->name);
-        return key ? config_map_set(&state->config->broker, key, record->value,
-                                    all ? CONFIG_SOURCE_DYNAMIC_DEFAULT_BROKER : CONFIG_SOURCE_DYNAMIC_BROKER)
-                   : 0;
+        if (key)
+                return config_map_set(&state->config->broker, key, record->value, source);
+        char *name = str_dup(record->name);
+        if (!name)
+                return -ENOMEM;
+        ConfigKey custom = config_custom_key(name);
+        int r = config_map_set(&state->config->broker, &custom, record->value, source);
+        free(name);
+        return r;
 }
 
 static int apply_config(State *state, const void *message) {

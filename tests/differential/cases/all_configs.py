@@ -7,7 +7,7 @@ from cases.configs import alter
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 VALUES = ('-2', '-1', '0', '1', '2147483647', '2147483648', '9223372036854775808', '1.5', 'x', '', ' 7 ', 'true', 'TRUE', 'a,b', 'compact,delete')
-GIVEN = re.compile(r'^(broker\.id|node\.id|listeners|log\.dirs|process\.roles|controller\.(listener\.names|quorum\.voters)'
+GIVEN = re.compile(r'^(listeners|log\.dirs|process\.roles|controller\.(listener\.names|quorum\.voters)'
                    r'|(offsets\.topic|transaction\.state\.log)\.(replication\.factor|min\.isr))$')  # by how the two were started
 
 

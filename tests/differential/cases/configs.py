@@ -41,8 +41,15 @@ def config_cases():
     yield describe(2, 'c1', 'after the replacement', keys=['retention.ms', 'cleanup.policy', 'segment.bytes'])
     yield Case('ListConfigResources', 1, {'resource_types': [2]}, 'topics',
                shape=lambda a: sorted(r['resource_name'] for r in a['config_resources'] if r['resource_name'] not in OLD_TOPICS))
+    for kind, name in ((2, 'c1'), (16, 'none'), (32, 'none')):
+        yield describe(kind, name, f'no keys of type {kind}', keys=[])
+    for count in (2, 200):
+        yield Case('DescribeConfigs', 4, {'resources': [{'resource_type': 4, 'resource_name': '1', 'configuration_keys': ['log.retention.ms']}] * count},
+                   f'the same {count} times', shape=keyed)
     yield from operation_cases()
     yield from named_cases()
+    yield from custom_cases()
+    yield from logger_cases()
 
 
 def alter(kind, name, changes, note, version=1, validate=False, operation=0):
@@ -68,6 +75,72 @@ def operation_cases():
         one = {'resource_type': 16, 'resource_name': 'twice', 'configs': [{'name': 'interval.ms', 'config_operation': 0, 'value': '500'}]}
         yield Case('IncrementalAlterConfigs', version, {'resources': [one, dict(one, resource_type=32), one], 'validate_only': True},
                    'a resource twice')
+
+
+CUSTOM = ('no.such', 'LOG.RETENTION.MS', 'retention.ms', 'ssl.foo', 'ssl.keystore.foo', 'sasl.foo', 'listener.foo', 'broker.foo', '', ' ',
+          'listener.name.', 'listener.name.x', 'listener.name.x.foo', 'listener.name.x.sasl.jaas.config', 'listener.name.x.max.connections',
+          'listener.name.x.ssl.keystore.location', 'listener.name.X.num.network.threads', 'ü')
+
+
+def custom_cases():
+    """Broker configs of names that Kafka does not know, which it takes for those of plugins."""
+    def keyed(answer):
+        return {c['name']: c | {'documentation': bool(c.get('documentation'))} for c in answer['results'][0]['configs'] if 'custom' in c['name']}
+
+    def described(note, given, version=4):
+        for name in ('1', ''):
+            wanted = {k for k, where in given if name or not where}
+            values = {'resources': [{'resource_type': 4, 'resource_name': name, 'configuration_keys': None}], 'include_synonyms': True,
+                      **({'include_documentation': True} if version >= 3 else {})}
+            yield settled(Case('DescribeConfigs', version, values, f'{note} of {name!r}', shape=keyed), 'DescribeConfigs', 4,
+                          values if version == 4 else dict(values, include_documentation=True), lambda a, w=wanted: set(keyed(a)) == w)
+
+    for who in ('1', ''):
+        for key in CUSTOM:
+            yield alter(4, who, [(key, 'v')], f'unknown {key!r} of {who!r}', validate=True)
+        for operation in (1, 2, 3, 9):
+            yield alter(4, who, [('custom.never', 'v')], f'unknown, operation {operation} on {who!r}', operation=operation)
+        yield alter(4, who, [('custom.never', None)], f'unknown null of {who!r}')
+        yield alter(4, who, [('custom.never', '1'), ('custom.never', '2')], f'unknown twice of {who!r}')
+        yield alter(4, who, [('custom.never', '1'), ('log.retention.ms', 'x')], f'unknown beside what is wrong, of {who!r}')
+    yield from described('nothing unknown', [])
+    yield alter(4, '1', [('custom.a', 'secret'), ('listener.name.custom.max.connections', '7'), ('listener.name.custom.ssl.key.password', 'p')], 'unknown')
+    for version in range(1, 5):
+        yield from described('unknown', [(k, '1') for k in ('custom.a', 'listener.name.custom.max.connections', 'listener.name.custom.ssl.key.password')],
+                             version)
+    yield alter(4, '', [('custom.a', 'other'), ('custom.b', '')], 'unknown of all')
+    both = [('custom.a', ''), ('custom.b', '')]
+    yield from described('unknown, both', both + [('listener.name.custom.max.connections', '1'), ('listener.name.custom.ssl.key.password', '1')])
+    yield alter(4, '1', [('custom.a', None), ('listener.name.custom.max.connections', None)], 'unknown deleted', operation=1)
+    yield from described('unknown, one deleted', both + [('listener.name.custom.ssl.key.password', '1')])
+    yield replace(4, '1', [('custom.c', 'v')], 'unknown, replaced')
+    yield from described('unknown, replaced', both + [('custom.c', '1')])
+    yield replace(4, '1', [], 'unknown, replaced by nothing')
+    yield alter(4, '', [('custom.a', None), ('custom.b', None)], 'unknown of all deleted', operation=1)
+    yield from described('unknown, all deleted', [])
+
+
+def logger_cases():
+    """The root logger, which is the only one here; which others Kafka has depends on its logging library."""
+    def level(note):
+        return Case('DescribeConfigs', 4, {'resources': [{'resource_type': 8, 'resource_name': '1', 'configuration_keys': ['root']}]}, f'root {note}')
+
+    for name in ('', 'x', '2'):
+        yield alter(8, name, [('root', 'INFO')], f'loggers of {name!r}')
+        yield Case('DescribeConfigs', 4, {'resources': [{'resource_type': 8, 'resource_name': name, 'configuration_keys': None}]}, f'loggers of {name!r}')
+    for value in ('TRACE', 'DEBUG', 'INFO', 'WARN', 'FATAL', 'ERROR', 'OFF', 'info', '', ' INFO'):
+        yield alter(8, '1', [('root', value)], f'root {value!r}')
+        yield level(f'after {value!r}')
+    yield alter(8, '1', [('root', 'TRACE')], 'root, validated only', validate=True)
+    for operation in (1, 2, 3):
+        for name in ('root', 'no.such', ''):
+            yield alter(8, '1', [(name, 'INFO')], f'operation {operation} on logger {name!r}', operation=operation)
+    yield alter(8, '1', [('no.such', 'INFO'), ('root', 'INFO')], 'a logger that is unknown, and one that is not')
+    yield alter(8, '1', [('root', 'INFO'), ('no.such', 'INFO')], 'a logger that is known, and one that is not')
+    yield alter(8, '1', [('root', 'INFO'), ('root', 'WARN')], 'a logger twice')
+    yield alter(8, '1', [], 'no logger')
+    yield replace(8, '1', [('root', 'INFO')], 'logger')
+    yield level('at the end')
 
 
 GROUP_VALUES = {

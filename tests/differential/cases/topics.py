@@ -74,3 +74,33 @@ def partition_cases():
                                                 'timeout_ms': 30000}, 'by id')
     yield Case('DeleteTopics', 6, {'topics': [{'name': None, 'topic_id': uuid.UUID(int=77)}], 'timeout_ms': 30000}, 'by unknown id',
                shape=lambda a: [r['error_code'] for r in a['responses']])
+    yield from timeless_cases()
+
+
+def timeless_cases():
+    """Kafka's controller carries out nothing that leaves it no time."""
+    new, other = ({'name': name, 'num_partitions': 1, 'replication_factor': 1} for name in ('timeless', 'il/legal'))
+    for timeout in (0, -1):
+        for version in versions('CreateTopics'):
+            if version >= 2:
+                yield Case('CreateTopics', version, {'topics': [new, other, new], 'timeout_ms': timeout}, f'timeout {timeout}')
+                yield Case('CreateTopics', version, {'topics': [new], 'timeout_ms': timeout, 'validate_only': True}, f'timeout {timeout}, validate')
+        yield Case('CreateTopics', 5, {'topics': [], 'timeout_ms': timeout}, f'timeout {timeout}, nothing')
+        for version in versions('CreatePartitions'):
+            for validate in (False, True):
+                yield Case('CreatePartitions', version, {'topics': [{'name': 'created-3', 'count': 50}, {'name': 'missing', 'count': 1}],
+                                                         'timeout_ms': timeout, 'validate_only': validate}, f'timeout {timeout}')
+        for version in versions('DeleteTopics'):
+            if 1 <= version < 6:
+                yield Case('DeleteTopics', version, {'topic_names': ['created-3', 'missing', 'missing'], 'timeout_ms': timeout}, f'timeout {timeout}')
+        yield Case('DeleteTopics', 6, {'topics': [{'name': 'created-3'}, {'name': None, 'topic_id': uuid.UUID(int=77)}], 'timeout_ms': timeout},
+                   f'timeout {timeout}', shape=lambda a: [r['error_code'] for r in a['responses']])
+        for version in versions('ElectLeaders'):
+            for topics in (None, [], [{'topic': 'created-3', 'partitions': [0, 9]}]):
+                for kind in (0, 9):
+                    yield Case('ElectLeaders', version, {'election_type': kind, 'topic_partitions': topics, 'timeout_ms': timeout},
+                               f'kind {kind}, timeout {timeout}')
+        for version in versions('AlterPartitionReassignments'):
+            for topics in ([], [{'name': 'created-3', 'partitions': [{'partition_index': 0, 'replicas': [1]}]}]):
+                yield Case('AlterPartitionReassignments', version, {'topics': topics, 'timeout_ms': timeout}, f'timeout {timeout}')
+    yield Case('Metadata', 8, {'topics': [{'name': 'created-3'}, {'name': 'timeless'}], 'allow_auto_topic_creation': False}, 'as before')
