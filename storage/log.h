@@ -152,6 +152,7 @@ typedef struct LogCheck {
         bool at_once;            /* give up with -E2BIG, nothing changed, where it would take milliseconds */
         LogAppend *append;       /* filled in by both steps */
         int result;              /* of the first step */
+        size_t inflated_bytes;   /* what it has walked, out of its compression */
         Buffer owned;            /* data, where it belongs to the check: the log takes it over when it is queued */
 } LogCheck;
 

@@ -62,3 +62,30 @@ Test(batch_checks, the_check_of_a_batch_is_found_behind_ones_that_nobody_asked_f
         batch_check_free(check);
         free_all(batches, 3);
 }
+
+static void note_end(CheckWait *wait, State *state) {
+        wait->done = NULL;
+}
+
+Test(batch_checks, many_small_batches_may_not_inflate_to_much_at_once) {
+        Buffer batches[8];
+        for (int32_t i = 0; i < 8; i++)
+                batches[i] = zeros(1000000);
+        add(batches, 1);
+        cr_expect_not(batch_checks_take_long(checks));
+        batch_checks_free(checks);
+        checks = NULL;
+        add(batches, 8);
+        cr_assert(batch_checks_take_long(checks));
+        CheckWait wait;
+        cr_assert_eq(batch_checks_start(checks, fixture.state, &wait, note_end), 0);
+        state_drain(fixture.state);
+        cr_assert_null(wait.done);
+        for (int32_t i = 0; i < 8; i++) {
+                BatchCheck *check = batch_checks_take(checks, i, (Str){ (const char *)batches[i].data, batches[i].size });
+                cr_assert_not_null(check);
+                cr_expect_eq(check->log.result, 0);
+                batch_check_free(check);
+        }
+        free_all(batches, 8);
+}
