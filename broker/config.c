@@ -54,8 +54,7 @@ static bool is_whole_number(ConfigType type) {
         return type == CONFIG_TYPE_INT || type == CONFIG_TYPE_SHORT || type == CONFIG_TYPE_LONG;
 }
 
-/* The text that is kept and shown. */
-static Str tidy(const ConfigKey *key, Str value) {
+Str config_tidy(const ConfigKey *key, Str value) {
         if (is_whole_number(key->type))
                 return bare_number(value);
         bool is_choice = key->type == CONFIG_TYPE_STRING && key->valid;
@@ -124,7 +123,7 @@ int config_map_set(ConfigMap *map, const ConfigKey *key, Str value, ConfigSource
                         entry_remove(map, i);
                 return 0;
         }
-        ConfigEntry entry = { .key = key, .value = str_dup(tidy(key, value)), .source = source };
+        ConfigEntry entry = { .key = key, .value = str_dup(config_tidy(key, value)), .source = source };
         if (!entry.value || !text_in_ms(key, entry.value, &entry.value_ms)) {
                 free(entry.value);
                 return -ENOMEM;

@@ -115,6 +115,21 @@ Test(admin_apis, configs_of_groups_and_metrics_outlast_a_restart) {
         cr_assert_eq(given, 1);
 }
 
+Test(admin_apis, blanks_do_not_hide_a_number_that_is_refused) {
+        Str broker = STR("1"), threads = STR("log.cleaner.threads");
+        cr_assert_eq(alter(CONFIG_RESOURCE_BROKER, broker, threads, STR("0")), KAFKA_INVALID_REQUEST);
+        cr_assert_eq(alter(CONFIG_RESOURCE_BROKER, broker, threads, STR(" 0 ")), KAFKA_INVALID_REQUEST);
+        cr_assert_eq(alter(CONFIG_RESOURCE_CLIENT_METRICS, STR("m"), STR("interval.ms"), STR(" 1")), KAFKA_INVALID_REQUEST);
+        cr_assert_eq(alter(CONFIG_RESOURCE_BROKER, broker, threads, STR(" 2 ")), 0);
+}
+
+Test(admin_apis, broker_without_cleaners_takes_the_size_of_their_buffer) {
+        Str broker = STR("1"), size = STR("log.cleaner.dedupe.buffer.size");
+        state_fixture_set(&fixture, "log.cleaner.threads", "0");
+        cr_assert_eq(alter(CONFIG_RESOURCE_BROKER, broker, size, STR("1048576")), KAFKA_INVALID_REQUEST);
+        cr_assert_eq(alter(CONFIG_RESOURCE_BROKER, broker, size, STR("1048577")), 0);
+}
+
 /* Kafka's clients know nothing of them. */
 Test(admin_apis, configs_of_our_own_are_not_described) {
         DescribeConfigsRequestResource want = { .resource_type = CONFIG_RESOURCE_BROKER, .resource_name = STR("1"),
