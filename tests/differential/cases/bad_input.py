@@ -308,14 +308,16 @@ def size_cases():
                    shape=lambda a: [(g['error_code'], g['group_state'], len(g['members'])) for g in a['groups']])
 
 
-def transaction_cases():
-    def own(side, name='bad-input'):
-        if name not in side.memory:
-            answer = side.call('InitProducerId', 4, {'transactional_id': name, 'transaction_timeout_ms': 60000})
-            side.memory[name] = answer['producer_id'], answer['producer_epoch']
-        pid, epoch = side.memory[name]
-        return {'transactional_id': name, 'producer_id': pid, 'producer_epoch': epoch}
+def own(side, name='bad-input'):
+    """A transactional id with the producer that has it."""
+    if name not in side.memory:
+        answer = side.call('InitProducerId', 4, {'transactional_id': name, 'transaction_timeout_ms': 60000})
+        side.memory[name] = answer['producer_id'], answer['producer_epoch']
+    pid, epoch = side.memory[name]
+    return {'transactional_id': name, 'producer_id': pid, 'producer_epoch': epoch}
 
+
+def adding_cases():
     def in_order(answer):
         for topics in [answer.get('results_by_topic_v3_and_below', [])] + [r['topic_results'] for r in answer.get('results_by_transaction', [])]:
             topics.sort(key=lambda t: t['name'])
@@ -339,6 +341,9 @@ def transaction_cases():
         yield add('internal', [('__consumer_offsets', [0])])
         for pid, epoch in ((-1, -1), (0, 0), (2**62, 0)):
             yield add(f'producer {pid} {epoch}', [(TOPIC, [0])], producer_id=pid, producer_epoch=epoch)
+
+
+def adding_offsets_cases():
     for version in versions('AddOffsetsToTxn'):
         for group in ('', 'bad-input'):
             yield Case('AddOffsetsToTxn', version, lambda side, group=group: own(side) | {'group_id': group}, f'group {group}')
@@ -361,6 +366,11 @@ def transaction_cases():
             yield offsets('generation without a member', generation_id=3)
             yield offsets('unknown member', member_id='x', generation_id=3)
             yield offsets('unknown instance', member_id='x', generation_id=3, group_instance_id='i')
+
+
+def transaction_cases():
+    yield from adding_cases()
+    yield from adding_offsets_cases()
     for version in versions('EndTxn'):
         for note, more in (('unknown id', {'transactional_id': 'nobody'}), ('no id', {'transactional_id': ''}), ('epoch to come', {'producer_epoch': 55}),
                            ('no producer', {'producer_id': -1, 'producer_epoch': -1})):
