@@ -54,8 +54,7 @@ static bool is_whole_number(ConfigType type) {
         return type == CONFIG_TYPE_INT || type == CONFIG_TYPE_SHORT || type == CONFIG_TYPE_LONG;
 }
 
-/* The text that is kept and shown. */
-static Str tidy(const ConfigKey *key, Str value) {
+Str config_tidy(const ConfigKey *key, Str value) {
         if (is_whole_number(key->type))
                 return bare_number(value);
         bool is_choice = key->type == CONFIG_TYPE_STRING && key->valid;
@@ -147,7 +146,7 @@ static bool entry_init(ConfigEntry *entry, const ConfigKey *key, Str value, Conf
                 if (!copy || !copy->name)
                         return false;
         }
-        entry->value = str_dup(tidy(key, value));
+        entry->value = str_dup(config_tidy(key, value));
         return entry->value && text_in_ms(key, entry->value, &entry->value_ms);
 }
 

@@ -98,7 +98,10 @@ typedef struct ConfigMap {
 
 #define CONFIG_MAP_INIT ((ConfigMap){ .entries = NULL, .count = 0 })
 
-/* Sets (value null: removes) a value that was validated; blanks around numbers and booleans go. A map holds at most one value a key and source. 0 or -ENOMEM. */
+/* The value as it is kept and shown: without the blanks around numbers, booleans and names to choose from. A part of value. */
+Str config_tidy(const ConfigKey *key, Str value);
+
+/* Sets (value null: removes) a value that was validated, tidied. A map holds at most one value a key and source. 0 or -ENOMEM. */
 int config_map_set(ConfigMap *map, const ConfigKey *key, Str value, ConfigSource source);
 /* The value with the highest precedence (dynamic before static), or NULL. */
 const ConfigEntry *config_map_find(const ConfigMap *map, const ConfigKey *key);

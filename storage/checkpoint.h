@@ -46,6 +46,7 @@ typedef struct MetaProperties {
         Uuid directory_id;
 } MetaProperties;
 
+/* Durably. 0 or -errno. */
 int checkpoint_write_meta(const char *dir, const MetaProperties *meta);
 /* 0, -ENOENT, -EUCLEAN (malformed, or another version: *ret_reason says what, static text), -errno. */
 int checkpoint_read_meta(const char *dir, MetaProperties *ret_meta, const char **ret_reason);

@@ -61,7 +61,7 @@ struct Reaper {
 };
 
 typedef struct LogOpen {
-        const char *path;          /* the partition directory; created (and its parent synced) when missing */
+        const char *path;          /* the partition directory; created when missing, its name is synced with the first sync */
         LogConfig config;
         bool clean_shutdown;       /* the directory was closed properly: nothing needs recovery */
         int64_t recovery_point;    /* all below this offset is known to be on disk; 0 when unknown */
@@ -83,7 +83,9 @@ int log_close(Log *log, int64_t now_ms);
 /* Closes without writing anything, for directories about to be deleted. */
 void log_abandon(Log *log);
 
+/* The config is copied; it holds from the next append, roll, retention and compaction on. */
 void log_set_config(Log *log, const LogConfig *config);
+/* Both as long as the log is open. */
 const LogConfig *log_config(const Log *log);
 const char *log_path(const Log *log);
 
@@ -152,6 +154,7 @@ typedef struct LogCheck {
         bool at_once;            /* give up with -E2BIG, nothing changed, where it would take milliseconds */
         LogAppend *append;       /* filled in by both steps */
         int result;              /* of the first step */
+        size_t inflated_bytes;   /* what it has walked, out of its compression */
         Buffer owned;            /* data, where it belongs to the check: the log takes it over when it is queued */
 } LogCheck;
 
@@ -243,6 +246,7 @@ typedef struct LogDirt {
         bool due;     /* overdue, or dirtier than min.cleanable.dirty.ratio */
 } LogDirt;
 
+/* What is dirty at that time. */
 void log_dirt(Log *log, int64_t cleaner_offset, int64_t now_ms, LogDirt *ret_dirt);
 /* The share of dirty bytes: who is to be compacted first. */
 static inline double log_dirt_ratio(const LogDirt *dirt) {

@@ -53,6 +53,8 @@ static int check_records(LogCheck *check, const uint8_t *data, const BatchHeader
         int r = batch_reader_init(&reader, data, header, inflate_bytes_max(check, header));
         if (r > 0)
                 r = r == KAFKA_MESSAGE_TOO_LARGE && check->at_once ? -E2BIG : -EBADMSG;
+        else if (!r)
+                check->inflated_bytes += (size_t)(reader.end - reader.at);
         while (!r && (step = batch_reader_step(&reader, &record)) == 1) {
                 int error = check_record(check->config, &record, check->origin, check->now_ms);
                 if (error)

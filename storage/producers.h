@@ -59,9 +59,12 @@ typedef struct Producers {
 #define PRODUCERS_INIT ((Producers){ .map = HASHMAP_INIT })
 
 void producers_deinit(Producers *producers);
+/* Forgets all; count_max stays. */
 void producers_clear(Producers *producers);
 
+/* NULL for one that is not known, or forgotten. */
 Producer *producers_find(const Producers *producers, int64_t id);
+/* -1 when no batch of it is known. */
 static inline int32_t producer_last_sequence(const ProducerState *state) {
         return state->batch_count ? state->batches[state->batch_count - 1].last_sequence : -1;
 }

@@ -102,6 +102,7 @@ typedef struct SegmentMark {
         uint32_t offset_count, time_count;
 } SegmentMark;
 
+/* Where the segment is now, before something is tried that may fail. */
 SegmentMark segment_mark(const Segment *segment);
 /* Cuts file and indexes back to mark. */
 void segment_reset(Segment *segment, const SegmentMark *mark);

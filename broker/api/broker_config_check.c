@@ -45,7 +45,8 @@ static int check_number(Call *call, const ConfigKey *key, int64_t value, Str *re
         for (size_t i = 0; i < sizeof(floors) / sizeof(floors[0]); i++)
                 if (strcmp(floors[i].key, key->name) == 0 && value < floors[i].least && (value == 0 || i > 0)) /* below 0 all is unlimited */
                         return refuse(call, ret_message, str_of(floors[i].why));
-        if (strcmp(key->name, "log.cleaner.dedupe.buffer.size") == 0 && value / config_int(config, "log.cleaner.threads") <= 1 << 20)
+        int64_t cleaners = config_int(config, "log.cleaner.threads"); /* 0 where the broker was started with that */
+        if (strcmp(key->name, "log.cleaner.dedupe.buffer.size") == 0 && value / (cleaners ? cleaners : 1) <= 1 << 20)
                 return refuse(call, ret_message, STR("requirement failed: log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner "
                                                      "thread."));
         if (value == 0 && (strcmp(key->name, "max.connections") == 0 || strcmp(key->name, "max.connection.creation.rate") == 0))

@@ -193,6 +193,7 @@ static int check_value(Call *call, const Kind *kind, const ConfigKey *key, Str v
                 *ret_message = arena_str(&call->arena, str_of(message));
                 return kind->invalid_code;
         }
+        value = config_tidy(key, value);
         if (r == 0 && is_broker && is_late && key->type != CONFIG_TYPE_CLASS)
                 r = check_dynamic(call, key, cluster_default, ret_message);
         if (r == 0 && is_broker)

@@ -6,12 +6,14 @@
 #include "broker/state/state.h"
 #include "storage/batch.h"
 
+#define AT_ONCE_BYTES_MAX ((size_t)1 << 20) /* that the batches of a request may inflate to; the last one may go beyond */
 #define GLANCE_BYTES ((size_t)64 << 10) /* uncompressed, so far as a log wants it compressed */
 
 struct BatchChecks {
         Job job;
         List rows; /* BatchCheck.node, by place */
         CheckWait *wait;
+        size_t inflated_bytes; /* of all that was checked at once */
         bool takes_long, is_running;
 };
 
@@ -40,8 +42,12 @@ int batch_checks_add(BatchChecks **checks, State *state, const Partition *partit
         row->config = *config;
         row->log = (LogCheck){ .config = &row->config, .origin = LOG_ORIGIN_CLIENT, .data = (uint8_t *)(uintptr_t)records.data,
                                .size = records.len, .now_ms = state->now_ms, .at_once = true, .append = &row->append };
-        log_check(&row->log);
-        (*checks)->takes_long = (*checks)->takes_long || row->log.result == -E2BIG;
+        if ((*checks)->takes_long || (*checks)->inflated_bytes >= AT_ONCE_BYTES_MAX)
+                row->log.result = -E2BIG;
+        else
+                log_check(&row->log);
+        (*checks)->inflated_bytes += row->log.inflated_bytes;
+        (*checks)->takes_long |= row->log.result == -E2BIG;
         list_append(&(*checks)->rows, &row->node);
         return 0;
 }
@@ -95,9 +101,18 @@ int batch_checks_start(BatchChecks *checks, State *state, CheckWait *wait, void 
         return 0;
 }
 
-BatchCheck *batch_checks_take(BatchChecks *checks, int32_t place, Str records) {
+static BatchCheck *first_row(const BatchChecks *checks) {
         ListNode *node = checks ? list_first(&checks->rows) : NULL;
-        BatchCheck *row = node ? container_of(node, BatchCheck, node) : NULL;
+        return node ? container_of(node, BatchCheck, node) : NULL;
+}
+
+BatchCheck *batch_checks_take(BatchChecks *checks, int32_t place, Str records) {
+        BatchCheck *row = first_row(checks);
+        while (row && row->place < place) { /* it was refused before anybody asked for its check */
+                list_remove(&row->node);
+                batch_check_free(row);
+                row = first_row(checks);
+        }
         if (!row || row->place != place)
                 return NULL;
         list_remove(&row->node);

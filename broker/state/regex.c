@@ -15,6 +15,7 @@
 #define REPEAT_MAX 1000 /* RE2's */
 #define WORKSPACE_INTS 1500 /* of the matcher without backtracking: bounds its states, and so its time */
 #define COST_OF_WALK 2000
+#define COST_TEXT_BYTES 256 /* as many more cost as much again */
 
 struct Regex {
         pcre2_code *code;
@@ -284,6 +285,6 @@ bool regex_matches(Regex *regex, Str text, int *ret_cost) {
                 cost = COST_OF_WALK;
         }
         if (ret_cost)
-                *ret_cost = cost;
+                *ret_cost = cost * (int)(1 + text.len / COST_TEXT_BYTES);
         return r >= 0;
 }

@@ -30,6 +30,7 @@ struct Topic {
 #define TOPIC_NAME_LENGTH_MAX 249
 #define TOPIC_PARTITIONS_MAX 1000000 /* of one topic in the metadata log: a bound on what a replay believes */
 
+/* NULL when there is none. */
 Topic *topic_find(const State *state, Str name);
 Topic *topic_find_id(const State *state, const Uuid *id);
 /* NULL when either does not exist. */

@@ -1,5 +1,6 @@
 /* The classic group protocol: joining and assigning, and what time does to it. */
 #include <criterion/criterion.h>
+#include <stdio.h>
 
 #include "storage/base/error.h"
 #include "tests/lib/group_actor.h"
@@ -56,6 +57,26 @@ Test(groups, first_generation_waits_for_the_initial_delay) {
         cr_assert_eq(a.member_count, 1);
         cr_assert_str_eq(a.protocol, "range");
         cr_assert_eq(state_of_group(), GROUP_COMPLETING_REBALANCE);
+}
+
+/* A request holds millions of names: with a look at all of a member's for each of another's the broker would be gone for hours. */
+Test(groups, members_may_name_very_many_protocols, .timeout = 120) {
+        enum { MANY = 200000 };
+        static char names[2][MANY][24];
+        static JoinProtocol protocols[MANY];
+        Actor *actors[] = { &a, &b };
+        for (int k = 0; k < 2; k++) {
+                for (int i = 0; i < MANY; i++) {
+                        snprintf(names[k][i], sizeof(names[k][i]), "%d-%d", i == MANY - 1 ? 0 : k, i);
+                        protocols[i] = (JoinProtocol){ str_of(names[k][i]), STR("m") };
+                }
+                actor_join_with(actors[k], protocols, MANY);
+        }
+        advance(DELAY_MS);
+        advance(DELAY_MS);
+        actor_assert_joined(&a, 1, &a);
+        actor_assert_joined(&b, 1, &a);
+        cr_assert_str_eq(a.protocol, "0-199999");
 }
 
 Test(groups, initial_delay_starts_again_while_members_come) {

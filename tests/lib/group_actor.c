@@ -34,11 +34,15 @@ static void on_joined(JoinWait *wait, const JoinResult *result) {
 }
 
 void actor_join(Actor *actor) {
-        cr_assert(!actor->is_joining);
         JoinProtocol protocols[4];
         int32_t count = 0;
         for (; actor->protocols[count]; count++)
                 protocols[count] = (JoinProtocol){ str_of(actor->protocols[count]), actor->metadata };
+        actor_join_with(actor, protocols, count);
+}
+
+void actor_join_with(Actor *actor, const JoinProtocol *protocols, int32_t count) {
+        cr_assert(!actor->is_joining);
         JoinArgs args = {
                 .group_id = str_of(actor->group),
                 .member_id = str_of(actor->id),

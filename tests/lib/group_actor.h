@@ -29,6 +29,8 @@ Actor actor_new(State *state, const char *client);
 
 /* Sends JoinGroup; afterwards is_joining, or the answer is there. An error other than MEMBER_ID_REQUIRED keeps the id. */
 void actor_join(Actor *actor);
+/* The same with these protocols. */
+void actor_join_with(Actor *actor, const JoinProtocol *protocols, int32_t count);
 /* The same, and fails the test unless the answer comes at once with that code. */
 void actor_join_expect(Actor *actor, int16_t code);
 

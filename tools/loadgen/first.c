@@ -24,19 +24,10 @@ static bool create(const Options *options, int fd, Arena *arena) {
 
 /* True when it is acknowledged, false when it is to be tried again. */
 static bool produce(const Options *options, int fd, const Buffer *batch, Arena *arena) {
-        ProduceRequestPartitionData partition = ProduceRequestPartitionData_INIT;
-        partition.records.bytes = (Str){ (const char *)batch->data, batch->size };
-        ProduceRequestTopicData topic = ProduceRequestTopicData_INIT;
-        topic.name = str_of(options->topic);
-        topic.partition_data = &partition;
-        topic.partition_data_count = 1;
-        ProduceRequest request = ProduceRequest_INIT;
-        request.acks = (int16_t)options->acks;
-        request.timeout_ms = 30000;
-        request.topic_data = &topic;
-        request.topic_data_count = 1;
+        ProduceOne one;
+        const ProduceRequest *request = produce_one(&one, options, str_of(options->topic), 0, batch);
         ProduceResponse response;
-        if (!CLIENT_CALL(fd, Produce, PRODUCE_VERSION, &request, arena, &response))
+        if (!CLIENT_CALL(fd, Produce, PRODUCE_VERSION, request, arena, &response))
                 return false;
         int16_t error = response.responses[0].partition_responses[0].error_code;
         if (error && error != UNKNOWN_TOPIC_OR_PARTITION && error != LEADER_NOT_AVAILABLE && error != NOT_LEADER_OR_FOLLOWER)

@@ -7,7 +7,6 @@
 #define SYNC_VERSION 3
 #define HEARTBEAT_VERSION 4
 #define COMMIT_VERSION 9
-#define METADATA_VERSION 9
 #define SESSION_TIMEOUT_MS 300000
 
 typedef struct Member {
@@ -24,6 +23,17 @@ typedef struct Groups {
 static Str group_id(const Options *options, int64_t index, char name[static 256]) {
         snprintf(name, 256, "%s-%05d", options->group, (int)index);
         return str_of(name);
+}
+
+/* Into memory that lasts until the next answer. */
+static void decode(Groups *groups, const MessageSchema *message, int16_t version, const uint8_t *answer, size_t size, void *ret_response) {
+        arena_reset(&groups->arena);
+        frame_decode(message, version, answer, size, &groups->arena, ret_response);
+}
+
+static void expect_success(const char *api, int16_t code) {
+        if (code)
+                die("%s was answered with error %d", api, code);
 }
 
 static void append_join(Groups *groups, Ring *ring, Str group, const Member *member) {
@@ -44,10 +54,10 @@ static void append_join(Groups *groups, Ring *ring, Str group, const Member *mem
 static void check_join(void *userdata, int32_t slot, const uint8_t *answer, size_t size) {
         Groups *groups = userdata;
         JoinGroupResponse response;
-        arena_reset(&groups->arena);
-        frame_decode(&JoinGroupResponse_message, JOIN_VERSION, answer, size, &groups->arena, &response);
-        if (response.error_code || response.members_count != 1 || !str_equal(response.leader, response.member_id))
-                die("JoinGroup was answered with error %d", response.error_code);
+        decode(userdata, &JoinGroupResponse_message, JOIN_VERSION, answer, size, &response);
+        expect_success("JoinGroup", response.error_code);
+        if (response.members_count != 1 || !str_equal(response.leader, response.member_id))
+                die("JoinGroup was answered with %d members", response.members_count);
         groups->members[slot] = (Member){ arena_str(&groups->kept, response.member_id), response.generation_id };
 }
 
@@ -65,12 +75,9 @@ static void append_sync(Groups *groups, Ring *ring, Str group, const Member *mem
 }
 
 static void check_sync(void *userdata, int32_t slot, const uint8_t *answer, size_t size) {
-        Groups *groups = userdata;
         SyncGroupResponse response;
-        arena_reset(&groups->arena);
-        frame_decode(&SyncGroupResponse_message, SYNC_VERSION, answer, size, &groups->arena, &response);
-        if (response.error_code)
-                die("SyncGroup was answered with error %d", response.error_code);
+        decode(userdata, &SyncGroupResponse_message, SYNC_VERSION, answer, size, &response);
+        expect_success("SyncGroup", response.error_code);
 }
 
 static void append_heartbeat(Groups *groups, Ring *ring, Str group, const Member *member) {
@@ -82,12 +89,9 @@ static void append_heartbeat(Groups *groups, Ring *ring, Str group, const Member
 }
 
 static void check_heartbeat(void *userdata, int32_t slot, const uint8_t *answer, size_t size) {
-        Groups *groups = userdata;
         HeartbeatResponse response;
-        arena_reset(&groups->arena);
-        frame_decode(&HeartbeatResponse_message, HEARTBEAT_VERSION, answer, size, &groups->arena, &response);
-        if (response.error_code)
-                die("Heartbeat was answered with error %d", response.error_code);
+        decode(userdata, &HeartbeatResponse_message, HEARTBEAT_VERSION, answer, size, &response);
+        expect_success("Heartbeat", response.error_code);
 }
 
 static void append_commit(Groups *groups, Ring *ring, Str group, const Member *member) {
@@ -108,14 +112,11 @@ static void append_commit(Groups *groups, Ring *ring, Str group, const Member *m
 }
 
 static void check_commit(void *userdata, int32_t slot, const uint8_t *answer, size_t size) {
-        Groups *groups = userdata;
         OffsetCommitResponse response;
-        arena_reset(&groups->arena);
-        frame_decode(&OffsetCommitResponse_message, COMMIT_VERSION, answer, size, &groups->arena, &response);
+        decode(userdata, &OffsetCommitResponse_message, COMMIT_VERSION, answer, size, &response);
         if (response.topics_count != 1 || response.topics[0].partitions_count != 1)
                 die("an answer to OffsetCommit for %d topics", response.topics_count);
-        if (response.topics[0].partitions[0].error_code)
-                die("OffsetCommit was answered with error %d", response.topics[0].partitions[0].error_code);
+        expect_success("OffsetCommit", response.topics[0].partitions[0].error_code);
 }
 
 typedef struct Phase {
@@ -163,45 +164,4 @@ void workload_groups(const Options *options) {
         free(groups.members);
         arena_deinit(&groups.kept);
         arena_deinit(&groups.arena);
-}
-
-/* The first answer is decoded; the others have to be the same. */
-typedef struct Metadata {
-        const Options *options;
-        Buffer first;
-} Metadata;
-
-static void check_metadata(void *userdata, int32_t slot, const uint8_t *answer, size_t size) {
-        Metadata *metadata = userdata;
-        if (metadata->first.size == size - 4 && memcmp(metadata->first.data, answer + 4, size - 4) == 0)
-                return;
-        MetadataResponse response;
-        Arena arena = ARENA_INIT(0);
-        frame_decode(&MetadataResponse_message, METADATA_VERSION, answer, size, &arena, &response);
-        int64_t found = 0;
-        for (int32_t i = 0; i < response.topics_count; i++)
-                if (response.topics[i].error_code)
-                        die("Metadata was answered with error %d", response.topics[i].error_code);
-                else if (str_starts_with(response.topics[i].name, str_of(metadata->options->topic)))
-                        found += response.topics[i].partitions_count;
-        if (found != metadata->options->topics * metadata->options->partitions)
-                die("Metadata told of %lld partitions", (long long)found);
-        metadata->first.size = 0;
-        buffer_append(&metadata->first, answer + 4, size - 4);
-        arena_deinit(&arena);
-}
-
-void workload_metadata(const Options *options) {
-        static PumpResult result;
-        Metadata metadata = { .options = options, .first = BUFFER_INIT };
-        Ring ring = { .count = 0 };
-        MetadataRequest request = MetadataRequest_INIT;
-        request.topics_count = -1; /* null: all */
-        frame_append(&ring.bytes, &MetadataRequest_message, METADATA_VERSION, ring_mark(&ring), &request);
-        ring_end(&ring);
-        PumpPlan plan = { .options = options, .ring = &ring, .check = check_metadata, .userdata = &metadata };
-        pump_run(&plan, &result);
-        print_result("", &result);
-        ring_deinit(&ring);
-        buffer_deinit(&metadata.first);
 }

@@ -62,20 +62,26 @@ ProduceLayout produce_layout(Str topic) {
         return layout;
 }
 
-void produce_append(Ring *ring, const Options *options, Str name, int32_t index, const Buffer *batch) {
-        ProduceRequestPartitionData partition = ProduceRequestPartitionData_INIT;
-        partition.index = index;
-        partition.records.bytes = (Str){ (const char *)batch->data, batch->size };
-        ProduceRequestTopicData topic = ProduceRequestTopicData_INIT;
-        topic.name = name;
-        topic.partition_data = &partition;
-        topic.partition_data_count = 1;
-        ProduceRequest request = ProduceRequest_INIT;
-        request.acks = (int16_t)options->acks;
-        request.timeout_ms = 30000;
-        request.topic_data = &topic;
-        request.topic_data_count = 1;
-        frame_append(&ring->bytes, &ProduceRequest_message, PRODUCE_VERSION, ring_mark(ring), &request);
+const ProduceRequest *produce_one(ProduceOne *one, const Options *options, Str topic, int32_t partition, const Buffer *batch) {
+        one->partition = ProduceRequestPartitionData_INIT;
+        one->partition.index = partition;
+        one->partition.records.bytes = (Str){ (const char *)batch->data, batch->size };
+        one->topic = ProduceRequestTopicData_INIT;
+        one->topic.name = topic;
+        one->topic.partition_data = &one->partition;
+        one->topic.partition_data_count = 1;
+        one->request = ProduceRequest_INIT;
+        one->request.acks = (int16_t)options->acks;
+        one->request.timeout_ms = 30000;
+        one->request.topic_data = &one->topic;
+        one->request.topic_data_count = 1;
+        return &one->request;
+}
+
+void produce_append(Ring *ring, const Options *options, Str topic, int32_t partition, const Buffer *batch) {
+        ProduceOne one;
+        frame_append(&ring->bytes, &ProduceRequest_message, PRODUCE_VERSION, ring_mark(ring),
+                     produce_one(&one, options, topic, partition, batch));
 }
 
 /* An answer of another shape carries an error, or is none. */

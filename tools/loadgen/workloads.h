@@ -43,8 +43,19 @@ typedef struct ProduceLayout {
         size_t size, index_at, error_at, offset_at;
 } ProduceLayout;
 
+/* That of answers for one partition of the topic. */
 ProduceLayout produce_layout(Str topic);
-/* Appends the produce request to the ring. */
+
+/* A request with one batch, all in one piece. */
+typedef struct ProduceOne {
+        ProduceRequest request;
+        ProduceRequestTopicData topic;
+        ProduceRequestPartitionData partition;
+} ProduceOne;
+
+/* Fills it in, as the options say; topic and batch are not copied. Returns the request, which lives as long as one. */
+const ProduceRequest *produce_one(ProduceOne *one, const Options *options, Str topic, int32_t partition, const Buffer *batch);
+/* Appends such a request to the ring. */
 void produce_append(Ring *ring, const Options *options, Str topic, int32_t partition, const Buffer *batch);
 /* The base offset in an answer for that partition; ends the program when it is another answer or an error. */
 int64_t produce_check(const ProduceLayout *layout, int32_t partition, const uint8_t *answer, size_t size);

@@ -49,6 +49,7 @@ int32_t **assignor_owners(const AssignorSpec *spec, Arena *arena);
 /* Makes the members' targets of the owners. 0 or -ENOMEM. */
 int assignor_take_owners(AssignorSpec *spec, int32_t *const *owners);
 
+/* What Assignor.assign() does: "range"; "uniform", where all read the same topics; and where they do not. */
 int assign_range(AssignorSpec *spec, Arena *arena);
 int assign_uniform(AssignorSpec *spec, Arena *arena);
 int assign_heterogeneous(AssignorSpec *spec, Arena *arena);

@@ -6,6 +6,7 @@
 #include "broker/state/groups/classic_rebalance.h"
 #include "broker/state/groups/consumer_heartbeat.h"
 #include "broker/state/groups/consumer_journal.h"
+#include "broker/state/groups/protocol_tally.h"
 #include "broker/state/journal.h"
 #include "storage/base/error.h"
 #include "storage/base/trace.h"
@@ -44,19 +45,17 @@ static bool supports_protocols(const Group *group, const JoinArgs *args) {
                 return args->protocol_type.len > 0 && args->protocol_count > 0;
         if (!group->protocol_type || !str_equal(str_of(group->protocol_type), args->protocol_type))
                 return false;
-        for (int32_t i = 0; i < args->protocol_count; i++) {
-                bool by_all = true;
-                LIST_FOREACH(&group->members, node) {
-                        const Member *member = container_of(node, Member, node);
-                        bool has = false;
-                        for (int32_t k = 0; k < member->protocol_count; k++)
-                                has |= str_equal(str_of(member->protocols[k].name), args->protocols[i].name);
-                        by_all &= has;
-                }
-                if (by_all)
-                        return true;
+        ProtocolTally tally = PROTOCOL_TALLY_INIT;
+        int r = protocol_tally_reserve(&tally, args->protocol_count);
+        for (int32_t i = 0; r == 0 && i < args->protocol_count; i++)
+                r = protocol_tally_add(&tally, args->protocols[i].name);
+        LIST_FOREACH(&group->members, node) {
+                const Member *member = container_of(node, Member, node);
+                protocol_tally_count(&tally, member->protocols, member->protocol_count);
         }
-        return false;
+        bool found = r == 0 && protocol_tally_has_common(&tally);
+        protocol_tally_deinit(&tally);
+        return found;
 }
 
 static Member *make_member(Group *group, const JoinArgs *args, Str id) {

@@ -1,9 +1,8 @@
 /* The phases of a rebalance and the timers between them. */
 #include "broker/state/groups/classic_rebalance.h"
 
-#include <stdlib.h>
-
 #include "broker/state/groups/classic_members.h"
+#include "broker/state/groups/protocol_tally.h"
 #include "broker/state/journal.h"
 #include "storage/base/error.h"
 #include "storage/base/trace.h"
@@ -126,45 +125,43 @@ static void on_join_timer(Timer *timer, State *state) {
         complete_join(state, group);
 }
 
-static bool is_common(const Group *group, const char *protocol) {
-        LIST_FOREACH(&group->members, node)
-                if (!member_protocol(container_of(node, Member, node), protocol))
-                        return false;
-        return true;
-}
-
-/* A protocol that all members have, with the members that like it best of those. */
-typedef struct Candidate {
-        const char *name; /* NULL: not all members have it */
-        int32_t votes;
-} Candidate;
-
-static void vote(const Member *member, Candidate *candidates, int32_t count) {
-        for (int32_t p = 0; p < member->protocol_count; p++)
-                for (int32_t i = 0; i < count; i++)
-                        if (candidates[i].name && strcmp(candidates[i].name, member->protocols[p].name) == 0) {
-                                candidates[i].votes++;
-                                return;
-                        }
+/* The members say which of the protocols that all have they like best. 0 or -ENOMEM. */
+static int take_votes(const Group *group, ProtocolTally *tally) {
+        const Member *first = container_of(list_first(&group->members), Member, node);
+        int r = protocol_tally_reserve(tally, first->protocol_count);
+        for (int32_t i = 0; r == 0 && i < first->protocol_count; i++)
+                r = protocol_tally_add(tally, str_of(first->protocols[i].name));
+        if (r)
+                return r;
+        LIST_FOREACH(&group->members, node) {
+                const Member *member = container_of(node, Member, node);
+                protocol_tally_count(tally, member->protocols, member->protocol_count);
+        }
+        LIST_FOREACH(&group->members, node) {
+                const Member *member = container_of(node, Member, node);
+                TalliedProtocol *choice = NULL;
+                for (int32_t i = 0; !choice && i < member->protocol_count; i++)
+                        choice = protocol_tally_find(tally, str_of(member->protocols[i].name));
+                if (choice)
+                        choice->votes++;
+        }
+        return 0;
 }
 
 const char *group_select_protocol(const Group *group) {
         const Member *first = container_of(list_first(&group->members), Member, node);
         const char *best = first->protocols[0].name;
-        int32_t best_votes = 0, count = first->protocol_count;
-        Candidate *candidates = calloc((size_t)count, sizeof(*candidates));
-        if (!candidates)
-                return best;
-        for (int32_t i = 0; i < count; i++)
-                candidates[i].name = is_common(group, first->protocols[i].name) ? first->protocols[i].name : NULL;
-        LIST_FOREACH(&group->members, node)
-                vote(container_of(node, Member, node), candidates, count);
-        for (int32_t i = 0; i < count; i++)
-                if (candidates[i].votes > best_votes) {
-                        best = candidates[i].name;
-                        best_votes = candidates[i].votes;
-                }
-        free(candidates);
+        int32_t best_votes = 0;
+        ProtocolTally tally = PROTOCOL_TALLY_INIT;
+        int r = take_votes(group, &tally);
+        for (int32_t i = 0; r == 0 && i < first->protocol_count; i++) {
+                const TalliedProtocol *row = protocol_tally_find(&tally, str_of(first->protocols[i].name));
+                if (!row || row->votes <= best_votes)
+                        continue;
+                best = first->protocols[i].name;
+                best_votes = row->votes;
+        }
+        protocol_tally_deinit(&tally);
         return best;
 }
 

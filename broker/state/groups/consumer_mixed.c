@@ -9,6 +9,7 @@
 #include "broker/state/groups/consumer_reconcile.h"
 #include "broker/state/groups/consumer_regex.h"
 #include "broker/state/groups/member_protocol.h"
+#include "broker/state/groups/protocol_tally.h"
 #include "storage/base/error.h"
 #include "storage/base/trace.h"
 #include "storage/base/uuid.h"
@@ -28,25 +29,23 @@ typedef struct MixedJoin {
         bool is_downgrade, topics_changed;
 } MixedJoin;
 
-static bool is_supported_by_all(const ConsumerGroup *consumer, Str name) {
-        LIST_FOREACH(&consumer->members, node) {
-                const ClassicSide *classic = container_of(node, ConsumerMember, node)->classic;
-                bool has = !classic;
-                for (int32_t i = 0; classic && i < classic->protocol_count; i++)
-                        has |= str_equal(str_of(classic->protocols[i].name), name);
-                if (!has)
-                        return false;
-        }
-        return true;
-}
-
+/* Those who speak the consumer protocol support whatever the others do. */
 static int16_t check_protocols(const MixedJoin *j) {
-        if (!str_equal(j->args->protocol_type, STR("consumer")))
+        const JoinArgs *args = j->args;
+        if (!str_equal(args->protocol_type, STR("consumer")))
                 return KAFKA_INCONSISTENT_GROUP_PROTOCOL;
-        for (int32_t i = 0; i < j->args->protocol_count; i++)
-                if (is_supported_by_all(j->consumer, j->args->protocols[i].name))
-                        return 0;
-        return KAFKA_INCONSISTENT_GROUP_PROTOCOL;
+        ProtocolTally tally = PROTOCOL_TALLY_INIT;
+        int r = protocol_tally_reserve(&tally, args->protocol_count);
+        for (int32_t i = 0; r == 0 && i < args->protocol_count; i++)
+                r = protocol_tally_add(&tally, args->protocols[i].name);
+        LIST_FOREACH(&j->consumer->members, node) {
+                const ClassicSide *classic = container_of(node, ConsumerMember, node)->classic;
+                if (classic)
+                        protocol_tally_count(&tally, classic->protocols, classic->protocol_count);
+        }
+        bool found = r == 0 && protocol_tally_has_common(&tally);
+        protocol_tally_deinit(&tally);
+        return found ? 0 : KAFKA_INCONSISTENT_GROUP_PROTOCOL;
 }
 
 static int16_t find_static(MixedJoin *j) {

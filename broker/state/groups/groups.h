@@ -107,6 +107,7 @@ void groups_topic_deleted(State *state, const Topic *topic);
 /* Creates __consumer_offsets on first use. 0, a positive code, or -errno. */
 int groups_ensure_topic(State *state);
 
+/* NULL when there is none. */
 Group *group_find(State *state, Str id);
 /* Whether odradek.max.groups leaves room for one that a client wants to create: 0 or KAFKA_POLICY_VIOLATION. Commits that are on their way
  * are not counted. */
@@ -151,6 +152,7 @@ struct JoinWait {
         void (*done)(JoinWait *wait, const JoinResult *result);
 };
 
+/* Lets a member into the group, which is made where there is none, and waits for the others; args may go when it returns. */
 void group_join(State *state, const JoinArgs *args, JoinWait *wait);
 void join_wait_cancel(JoinWait *wait);
 
@@ -172,6 +174,7 @@ struct SyncWait {
         void (*done)(SyncWait *wait, int16_t code, const Member *member); /* member: NULL with an error */
 };
 
+/* Gives a member its assignment, once the leader has sent all of them. done() as with group_join(). */
 void group_sync(State *state, const SyncArgs *args, SyncWait *wait);
 void sync_wait_cancel(SyncWait *wait);
 

@@ -87,6 +87,7 @@ struct TransactionWait {
         void (*done)(TransactionWait *wait, State *state, const TransactionResult *result);
         TransactionWrite *write;
 };
+/* done() will not be called; the transition goes on. Harmless for one that does not wait. */
 void transaction_wait_cancel(TransactionWait *wait);
 
 /* InitProducerId: an id and epoch of one's own; who had the transactional id before is fenced. producer_id -1, or what the
@@ -114,6 +115,7 @@ typedef struct TransactionAdmission {
         int64_t producer_id;
         int16_t producer_epoch;
 } TransactionAdmission;
+/* Produce's version decides whether the client knows transactions v2 (12, KIP-890). All zero for a batch that is part of none. */
 TransactionAdmission transaction_admit(const State *state, Str id, int16_t produce_version, const Partition *partition, Str records);
 
 /* Whether the batch belongs to a transaction. */

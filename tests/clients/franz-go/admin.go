@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"odradek/scene"
 )
 
 func administration(ctx context.Context) {
@@ -22,7 +23,7 @@ func administration(ctx context.Context) {
 		check(err)
 		return len(details[topic].Partitions)
 	}
-	until(ctx, func() bool { return partitions() == 3 }) // Kafka's broker, too, learns of it a moment later
+	scene.Until("three partitions", func() bool { return partitions() == 3 }) // Kafka's broker, too, learns of it a moment later
 	configure(ctx, topic)
 
 	produce(ctx, topic, 1, numbers(0, 10))
@@ -39,7 +40,7 @@ func administration(ctx context.Context) {
 
 	_, err = admin.DeleteTopic(ctx, topic)
 	check(err)
-	until(ctx, func() bool { return partitions() == 0 })
+	scene.Until("no such topic", func() bool { return partitions() == 0 })
 }
 
 func configure(ctx context.Context, topic string) {

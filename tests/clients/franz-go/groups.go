@@ -2,103 +2,52 @@ package main
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"odradek/scene"
 )
 
-// member keeps what one member of a group holds and has read; it commits what it gives up.
-type member struct {
-	sync.Mutex
-	*kgo.Client
-	parts  map[int32]bool
-	values []string
-	stop   context.CancelFunc
-}
-
-func join(ctx context.Context, topic string, options ...kgo.Opt) *member {
-	m := &member{parts: map[int32]bool{}}
+// join brings a member that commits what it gives up.
+func join(ctx context.Context, topic string, options ...kgo.Opt) (*scene.Member, *kgo.Client) {
+	m := scene.NewMember()
 	change := func(held bool) func(context.Context, *kgo.Client, map[string][]int32) {
 		return func(ctx context.Context, client *kgo.Client, parts map[string][]int32) {
 			if !held {
 				check(client.CommitUncommittedOffsets(ctx))
 			}
-			m.Lock()
-			defer m.Unlock()
 			for _, part := range parts[topic] {
-				if m.parts[part] = held; !held {
-					delete(m.parts, part)
-				}
+				m.Holds(int(part), held)
 			}
 		}
 	}
-	m.Client = reading(topic, append(options, kgo.ConsumerGroup(topic), kgo.OnPartitionsAssigned(change(true)),
+	client := reading(topic, append(options, kgo.ConsumerGroup(topic), kgo.OnPartitionsAssigned(change(true)),
 		kgo.OnPartitionsRevoked(change(false)), kgo.OnPartitionsLost(change(false)), kgo.HeartbeatInterval(500*time.Millisecond))...)
-	ctx, m.stop = context.WithCancel(ctx)
+	polling, stop := context.WithCancel(ctx)
+	m.OnLeave(func() {
+		stop()
+		check(client.CommitUncommittedOffsets(ctx))
+		client.Close()
+	})
 	go func() {
-		for ctx.Err() == nil {
-			fetches := m.PollFetches(ctx)
-			m.Lock()
-			for _, record := range fetches.Records() {
-				m.values = append(m.values, string(record.Value))
+		for polling.Err() == nil {
+			for _, record := range client.PollFetches(polling).Records() {
+				m.Read(string(record.Value))
 			}
-			m.Unlock()
 		}
 	}()
-	return m
+	return m, client
 }
 
-func (m *member) leave(ctx context.Context) {
-	m.stop()
-	check(m.CommitUncommittedOffsets(ctx))
-	m.Close()
-}
-
-// share waits until all partitions are held, by one member each, and the members hold so many.
-func share(ctx context.Context, members []*member, counts ...int) {
-	until(ctx, func() bool {
-		all, as := map[int32]bool{}, true
-		for i, m := range members {
-			m.Lock()
-			as = as && len(m.parts) == counts[i]
-			for part := range m.parts {
-				all[part] = true
-			}
-			m.Unlock()
-		}
-		return as && len(all) == 4
-	})
+func producing(ctx context.Context, topic string) func(partition int, values []string) {
+	return func(partition int, values []string) { produce(ctx, topic, int32(partition), values) }
 }
 
 func comeAndGo(ctx context.Context, topic string, options ...kgo.Opt) {
-	members := []*member{join(ctx, topic, options...)}
-	share(ctx, members, 4)
-	members = append(members, join(ctx, topic, options...))
-	share(ctx, members, 2, 2)
-	for partition := range int32(4) {
-		produce(ctx, topic, partition, numbers(10*int(partition), 10))
-	}
-	read := map[string]int{}
-	until(ctx, func() bool {
-		clear(read)
-		total := 0
-		for _, m := range members {
-			m.Lock()
-			for _, value := range m.values {
-				read[value]++
-				total++
-			}
-			m.Unlock()
-		}
-		return total >= 40
-	})
-	for _, value := range numbers(0, 40) {
-		same("reads of "+value, read[value], 1)
-	}
-	members[0].leave(ctx)
-	share(ctx, members[1:], 4)
-	members[1].leave(ctx)
+	scene.ComeAndGo(func() *scene.Member {
+		m, _ := join(ctx, topic, options...)
+		return m
+	}, producing(ctx, topic))
 
 	// The group goes on where it was committed: only what came later is read.
 	produce(ctx, topic, 3, numbers(40, 2))
@@ -123,28 +72,8 @@ func kip848(ctx context.Context) {
 
 func pause(ctx context.Context) {
 	topic := newTopic(ctx, "pause", 2)
-	m := join(ctx, topic)
-	defer m.leave(ctx)
-	until(ctx, func() bool {
-		m.Lock()
-		defer m.Unlock()
-		return len(m.parts) == 2
-	})
-	m.PauseFetchPartitions(map[string][]int32{topic: {0}})
-	for partition := range int32(2) {
-		produce(ctx, topic, partition, numbers(10*int(partition), 10))
-	}
-	m.reads(ctx, numbers(10, 10))
-	m.ResumeFetchPartitions(map[string][]int32{topic: {0}})
-	m.reads(ctx, append(numbers(10, 10), numbers(0, 10)...))
-}
-
-// reads waits until a member has read those values, and no others.
-func (m *member) reads(ctx context.Context, values []string) {
-	until(ctx, func() bool {
-		m.Lock()
-		defer m.Unlock()
-		return len(m.values) >= len(values)
-	})
-	same("values", m.values, values)
+	m, client := join(ctx, topic)
+	defer m.Leave()
+	first := map[string][]int32{topic: {0}}
+	scene.Pause(m, producing(ctx, topic), func() { client.PauseFetchPartitions(first) }, func() { client.ResumeFetchPartitions(first) })
 }

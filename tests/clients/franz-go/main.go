@@ -12,12 +12,12 @@ import (
 	"fmt"
 	"os"
 	"reflect"
-	"runtime/debug"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"odradek/scene"
 )
 
 var (
@@ -27,17 +27,8 @@ var (
 
 const epochMs = 1700000000000
 
-func check(err error) {
-	if err != nil {
-		panic(err)
-	}
-}
-
-func same(what string, got, want any) {
-	if !reflect.DeepEqual(got, want) {
-		panic(fmt.Sprintf("%s: got %v, want %v", what, got, want))
-	}
-}
+// The checks that all Go clients share, under short names.
+var check, same, numbers = scene.Check, scene.Same, scene.Numbers
 
 func client(options ...kgo.Opt) *kgo.Client {
 	it, err := kgo.NewClient(append(options, kgo.SeedBrokers(address))...)
@@ -45,26 +36,11 @@ func client(options ...kgo.Opt) *kgo.Client {
 	return it
 }
 
-// until waits for a condition.
-func until(ctx context.Context, condition func() bool) {
-	for !condition() {
-		check(ctx.Err())
-		time.Sleep(20 * time.Millisecond)
-	}
-}
-
 func newTopic(ctx context.Context, suffix string, partitions int32) string {
 	topic := name + "-" + suffix
 	_, err := admin.CreateTopic(ctx, partitions, 1, nil, topic)
 	check(err)
 	return topic
-}
-
-func numbers(first, count int) (values []string) {
-	for i := first; i < first+count; i++ {
-		values = append(values, fmt.Sprint("event ", i))
-	}
-	return values
 }
 
 // produce writes values to one partition; a record's time is its number in seconds.
@@ -229,23 +205,13 @@ func fencing(ctx context.Context, topic string) {
 	same("after fencing", readValues(ctx, topic, 7, kgo.FetchIsolationLevel(kgo.ReadCommitted())), append(numbers(0, 6), "newer"))
 }
 
-func version() string {
-	info, _ := debug.ReadBuildInfo()
-	for _, each := range info.Deps {
-		if each.Path == "github.com/twmb/franz-go" {
-			return each.Version[1:]
-		}
-	}
-	panic("which franz-go?")
-}
-
 func main() {
 	address, name = os.Args[1], os.Args[2]
 	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Second)
 	defer cancel()
 	admin = kadm.NewClient(client())
 	defer admin.Close()
-	fmt.Println(version())
+	fmt.Println(scene.Version("github.com/twmb/franz-go"))
 	for _, scenario := range []struct {
 		name string
 		run  func(context.Context)

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/segmentio/kafka-go"
+	"odradek/scene"
 )
 
 func administration(ctx context.Context) {
@@ -20,7 +21,7 @@ func administration(ctx context.Context) {
 	grown, err := client.CreatePartitions(ctx, &kafka.CreatePartitionsRequest{Topics: []kafka.TopicPartitionsConfig{{Name: topic, Count: 3}}})
 	check(err)
 	check(grown.Errors[topic])
-	until(ctx, func() bool { // Kafka's broker, too, learns of it a moment later
+	scene.Until("so many partitions", func() bool { // Kafka's broker, too, learns of it a moment later
 		partitions, err := conn.ReadPartitions(topic)
 		check(err)
 		return len(partitions) == 3
@@ -31,7 +32,7 @@ func administration(ctx context.Context) {
 	transactionalOffsets(ctx, topic)
 
 	check(conn.DeleteTopics(topic))
-	until(ctx, func() bool {
+	scene.Until("no such topic", func() bool {
 		metadata, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{topic}})
 		check(err)
 		return errors.Is(metadata.Topics[0].Error, kafka.UnknownTopicOrPartition)
@@ -102,6 +103,6 @@ func transactionalOffsets(ctx context.Context, topic string) {
 			ProducerEpoch: producer.ProducerEpoch, Committed: commit})
 		check(err)
 		check(ended.Error)
-		until(ctx, func() bool { return committed(ctx, topic, 1) == 7 }) // once its marker is written
+		scene.Until("the commit", func() bool { return committed(ctx, topic, 1) == 7 }) // once its marker is written
 	}
 }

@@ -3,29 +3,25 @@ package main
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/segmentio/kafka-go"
+	"odradek/scene"
 )
 
-// member keeps what one member of a group holds and has read; it commits what it gives up.
-type member struct {
-	sync.Mutex
-	*kafka.ConsumerGroup
-	parts  map[int]bool
-	values []string
-	ended  chan struct{}
-}
-
-func join(ctx context.Context, topic string, balancer kafka.GroupBalancer) *member {
+// join brings a member that commits what it gives up.
+func join(ctx context.Context, topic string, balancer kafka.GroupBalancer) *scene.Member {
 	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{ID: topic, Brokers: []string{address}, Topics: []string{topic},
 		GroupBalancers: []kafka.GroupBalancer{balancer}, HeartbeatInterval: 300 * time.Millisecond, JoinGroupBackoff: 200 * time.Millisecond,
 		StartOffset: kafka.FirstOffset})
 	check(err)
-	m := &member{ConsumerGroup: group, parts: map[int]bool{}, ended: make(chan struct{})}
+	m, ended := scene.NewMember(), make(chan struct{})
+	m.OnLeave(func() {
+		check(group.Close())
+		<-ended
+	})
 	go func() {
-		defer close(m.ended)
+		defer close(ended)
 		for {
 			generation, err := group.Next(ctx)
 			if errors.Is(err, kafka.ErrGroupClosed) {
@@ -33,16 +29,16 @@ func join(ctx context.Context, topic string, balancer kafka.GroupBalancer) *memb
 			}
 			check(err)
 			for _, assigned := range generation.Assignments[topic] {
-				generation.Start(func(ctx context.Context) { m.consume(ctx, generation, topic, assigned) })
+				generation.Start(func(ctx context.Context) { consume(ctx, m, generation, topic, assigned) })
 			}
 		}
 	}()
 	return m
 }
 
-func (m *member) consume(ctx context.Context, generation *kafka.Generation, topic string, from kafka.PartitionAssignment) {
-	m.holds(from.ID, true)
-	defer m.holds(from.ID, false)
+func consume(ctx context.Context, m *scene.Member, generation *kafka.Generation, topic string, from kafka.PartitionAssignment) {
+	m.Holds(from.ID, true)
+	defer m.Holds(from.ID, false)
 	reader := reading(topic, func(c *kafka.ReaderConfig) { c.Partition = from.ID })
 	defer reader.Close()
 	check(reader.SetOffset(from.Offset))
@@ -57,69 +53,13 @@ func (m *member) consume(ctx context.Context, generation *kafka.Generation, topi
 		}
 		check(err)
 		next = message.Offset + 1
-		m.Lock()
-		m.values = append(m.values, string(message.Value))
-		m.Unlock()
+		m.Read(string(message.Value))
 	}
-}
-
-func (m *member) holds(partition int, does bool) {
-	m.Lock()
-	defer m.Unlock()
-	if m.parts[partition] = does; !does {
-		delete(m.parts, partition)
-	}
-}
-
-func (m *member) leave() {
-	check(m.Close())
-	<-m.ended
-}
-
-// share waits until all partitions are held, by one member each, and the members hold so many.
-func share(ctx context.Context, members []*member, counts ...int) {
-	until(ctx, func() bool {
-		all, as := map[int]bool{}, true
-		for i, m := range members {
-			m.Lock()
-			as = as && len(m.parts) == counts[i]
-			for part := range m.parts {
-				all[part] = true
-			}
-			m.Unlock()
-		}
-		return as && len(all) == 4
-	})
 }
 
 func comeAndGo(ctx context.Context, topic string, balancer kafka.GroupBalancer) {
-	members := []*member{join(ctx, topic, balancer)}
-	share(ctx, members, 4)
-	members = append(members, join(ctx, topic, balancer))
-	share(ctx, members, 2, 2)
-	for partition := range 4 {
-		check(produce(ctx, topic, partition, numbers(10*partition, 10), nil))
-	}
-	read := map[string]int{}
-	until(ctx, func() bool {
-		clear(read)
-		total := 0
-		for _, m := range members {
-			m.Lock()
-			for _, value := range m.values {
-				read[value]++
-				total++
-			}
-			m.Unlock()
-		}
-		return total >= 40
-	})
-	for _, value := range numbers(0, 40) {
-		same("reads of "+value, read[value], 1)
-	}
-	members[0].leave()
-	share(ctx, members[1:], 4)
-	members[1].leave()
+	scene.ComeAndGo(func() *scene.Member { return join(ctx, topic, balancer) },
+		func(partition int, values []string) { check(produce(ctx, topic, partition, values, nil)) })
 
 	// The group goes on where it was committed: only what came later is read, here by a Reader, which joins on its own.
 	check(produce(ctx, topic, 3, numbers(40, 2), nil))

@@ -12,10 +12,10 @@ import (
 	"fmt"
 	"os"
 	"reflect"
-	"runtime/debug"
 	"time"
 
 	"github.com/segmentio/kafka-go"
+	"odradek/scene"
 )
 
 var (
@@ -25,25 +25,8 @@ var (
 
 const epochMs = 1700000000000
 
-func check(err error) {
-	if err != nil {
-		panic(err)
-	}
-}
-
-func same(what string, got, want any) {
-	if !reflect.DeepEqual(got, want) {
-		panic(fmt.Sprintf("%s: got %v, want %v", what, got, want))
-	}
-}
-
-// until waits for a condition.
-func until(ctx context.Context, condition func() bool) {
-	for !condition() {
-		check(ctx.Err())
-		time.Sleep(20 * time.Millisecond)
-	}
-}
+// The checks that all Go clients share, under short names.
+var check, same, numbers = scene.Check, scene.Same, scene.Numbers
 
 func newTopic(ctx context.Context, suffix string, partitions int) string {
 	topic := name + "-" + suffix
@@ -52,13 +35,6 @@ func newTopic(ctx context.Context, suffix string, partitions int) string {
 	check(err)
 	check(created.Errors[topic])
 	return topic
-}
-
-func numbers(first, count int) (values []string) {
-	for i := first; i < first+count; i++ {
-		values = append(values, fmt.Sprint("event ", i))
-	}
-	return values
 }
 
 // messages are those of one partition; a record's time is its number in seconds.
@@ -234,22 +210,12 @@ func times(ctx context.Context) {
 	same("from an offset on", string(read(ctx, reader, 4)[0].Value), "event 1")
 }
 
-func version() string {
-	info, _ := debug.ReadBuildInfo()
-	for _, each := range info.Deps {
-		if each.Path == "github.com/segmentio/kafka-go" {
-			return each.Version[1:]
-		}
-	}
-	panic("which kafka-go?")
-}
-
 func main() {
 	address, name = os.Args[1], os.Args[2]
 	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Second)
 	defer cancel()
 	client = &kafka.Client{Addr: kafka.TCP(address)}
-	fmt.Println(version())
+	fmt.Println(scene.Version("github.com/segmentio/kafka-go"))
 	for _, scenario := range []struct {
 		name string
 		run  func(context.Context)

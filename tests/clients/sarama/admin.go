@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/IBM/sarama"
+	"odradek/scene"
 )
 
 func administration() {
@@ -16,7 +17,7 @@ func administration() {
 		check(admin.CreatePartitions(topic, 4, nil, false))
 		partitions = 4
 	}
-	until("so many partitions", func() bool { // which even Kafka's only broker learns of a moment later
+	scene.Until("so many partitions", func() bool { // which even Kafka's only broker learns of a moment later
 		described, err := admin.DescribeTopics([]string{topic})
 		check(err)
 		return len(described[0].Partitions) == partitions
@@ -36,7 +37,7 @@ func administration() {
 	}
 
 	check(admin.DeleteTopic(topic))
-	until("no such topic", func() bool {
+	scene.Until("no such topic", func() bool {
 		left, err := admin.ListTopics()
 		check(err)
 		_, listed := left[topic]
@@ -68,7 +69,7 @@ func configure(topic string) {
 // groups reads what is left of a topic of 10 records as a group, and looks at it.
 func groups(topic string) {
 	m := join(topic, sarama.NewBalanceStrategyRange())
-	m.reads(numbers(4, 6))
+	m.AwaitValues(numbers(4, 6))
 	listed, err := admin.ListConsumerGroups()
 	check(err)
 	same("is listed", listed[topic], "consumer")
@@ -76,7 +77,7 @@ func groups(topic string) {
 	check(err)
 	same("state", described[0].State, "Stable")
 	same("members", len(described[0].Members), 1)
-	m.leave()
+	m.Leave()
 	same("its offset", committed(topic, 1), int64(10))
 	if speaks.IsAtLeast(sarama.V1_1_0_0) {
 		check(admin.DeleteConsumerGroup(topic))

@@ -12,10 +12,10 @@ import (
 	"fmt"
 	"os"
 	"reflect"
-	"runtime/debug"
 	"time"
 
 	"github.com/IBM/sarama"
+	"odradek/scene"
 )
 
 var (
@@ -24,31 +24,10 @@ var (
 	admin         sarama.ClusterAdmin
 )
 
-const (
-	epochMs = 1700000000000
-	limit   = 60 * time.Second // only against hanging for ever
-)
+const epochMs = 1700000000000
 
-func check(err error) {
-	if err != nil {
-		panic(err)
-	}
-}
-
-func same(what string, got, want any) {
-	if !reflect.DeepEqual(got, want) {
-		panic(fmt.Sprintf("%s: got %v, want %v", what, got, want))
-	}
-}
-
-// until waits for a condition.
-func until(what string, condition func() bool) {
-	for end := time.Now().Add(limit); !condition(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			panic("never came true: " + what)
-		}
-	}
-}
+// The checks that all Go clients share, under short names.
+var check, same, numbers = scene.Check, scene.Same, scene.Numbers
 
 // config is what every client has, and a setting that one has beside it.
 func config(set func(*sarama.Config)) *sarama.Config {
@@ -69,13 +48,6 @@ func newTopic(suffix string, partitions int32) string {
 	topic := name + "-" + suffix
 	check(admin.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: partitions, ReplicationFactor: 1}, false))
 	return topic
-}
-
-func numbers(first, count int) (values []string) {
-	for i := first; i < first+count; i++ {
-		values = append(values, fmt.Sprint("event ", i))
-	}
-	return values
 }
 
 // produce writes values to one partition; a record's time is its number in seconds.
@@ -107,7 +79,7 @@ func reading(topic string, offset int64, set func(*sarama.Config)) (next func(co
 				select {
 				case message := <-part.Messages():
 					got = append(got, message)
-				case <-time.After(limit):
+				case <-time.After(scene.Limit):
 					panic(fmt.Sprint(topic, ": read but ", len(got)))
 				}
 			}
@@ -212,16 +184,6 @@ func times() {
 	same("from an offset on", string(next(2)[0].Value), "event 3")
 }
 
-func version() string {
-	info, _ := debug.ReadBuildInfo()
-	for _, each := range info.Deps {
-		if each.Path == "github.com/IBM/sarama" {
-			return each.Version[1:]
-		}
-	}
-	panic("which sarama?")
-}
-
 func main() {
 	said := os.Args[1]
 	address, name = os.Args[2], os.Args[3]
@@ -233,7 +195,7 @@ func main() {
 	admin, err = sarama.NewClusterAdmin([]string{address}, config(nil))
 	check(err)
 	defer admin.Close()
-	fmt.Println(version(), "as", speaks)
+	fmt.Println(scene.Version("github.com/IBM/sarama"), "as", speaks)
 	for _, scenario := range []struct {
 		name string
 		run  func()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/IBM/sarama"
+	"odradek/scene"
 )
 
 func transactional(id string) sarama.SyncProducer {
@@ -61,7 +62,7 @@ func transactions() {
 	check(produce(source, 0, numbers(0, 6), nil))
 	group, err := sarama.NewConsumerGroup([]string{address}, source, config(nil))
 	check(err)
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), scene.Limit)
 	check(group.Consume(ctx, []string{source}, copier{target, cancel}))
 	same("how it ended", ctx.Err(), context.Canceled)
 	check(group.Close())
@@ -90,7 +91,7 @@ func fencing(topic string) {
 
 // committed is a group's offset in the topic of the same name; pending ones, of transactions whose markers are being written, are waited out.
 func committed(group string, partition int32) (offset int64) {
-	until("a stable offset", func() bool {
+	scene.Until("a stable offset", func() bool {
 		response, err := admin.ListConsumerGroupOffsets(group, map[string][]int32{group: {partition}})
 		check(err)
 		offset = response.GetBlock(group, partition).Offset

@@ -31,12 +31,12 @@ def gathered(topics, partitions, index):
 
 PRODUCED = gathered('responses', 'partition_responses', 'index')
 FETCHED = gathered('responses', 'partitions', 'partition_index')
-def BY_CODE(answer):  # noqa: N802
+TOLD = gathered('topics', 'partitions', 'partition_index')
+
+
+def by_code(answer):
     """Ids are numbered in the order in which they come."""
     return sorted((p['partition_index'], p['error_code']) for t in answer.get('topics', answer.get('responses')) for p in t['partitions'])
-
-
-TOLD = gathered('topics', 'partitions', 'partition_index')
 
 
 def sorted_rows(key, *path):
@@ -92,7 +92,7 @@ def fetch_cases():
     def request(note, rows, version=12, **more):
         return Case('Fetch', version, lambda side: {'max_wait_ms': 1, 'min_bytes': 0, 'topics': [
             {'partitions': partitions} | ({'topic': topic} if version < 13 else {'topic_id': topic_id(side, topic) if topic else NOBODY})
-            for topic, partitions in rows], **more}, note, shape=FETCHED if version < 13 else BY_CODE)
+            for topic, partitions in rows], **more}, note, shape=FETCHED if version < 13 else by_code)
 
     yield request('a partition twice', [(TOPIC, [row(), row(offset=1)])])
     yield request('a topic twice', [(TOPIC, [row()]), (TOPIC, [row(1), row()])])
@@ -176,7 +176,7 @@ def group_offset_cases():
         yield commit('twice', [(TOPIC, [(0, 1, 'a'), (0, 2, 'b')]), (TOPIC, [(1, 1, ''), (0, 3, 'c')])])
         yield commit('nothing', [])
         yield commit('of all kinds', [(TOPIC, [(0, 5, 'x' * 5000), (1, 6, None), (9, 1, ''), (-1, 1, '')]), ('missing' if version < 10 else None, [(0, 1, '')])],
-                     shape=TOLD if version < 10 else BY_CODE)
+                     shape=TOLD if version < 10 else by_code)
         for offset in (-1, -2, -2**63, 2**63 - 1):
             yield commit(f'offset {offset}', [(TOPIC, [(0, offset, '')])])
         yield commit('generation without a member', [(TOPIC, [(0, 1, '')])], generation_id_or_member_epoch=0)
@@ -308,14 +308,16 @@ def size_cases():
                    shape=lambda a: [(g['error_code'], g['group_state'], len(g['members'])) for g in a['groups']])
 
 
-def transaction_cases():
-    def own(side, name='bad-input'):
-        if name not in side.memory:
-            answer = side.call('InitProducerId', 4, {'transactional_id': name, 'transaction_timeout_ms': 60000})
-            side.memory[name] = answer['producer_id'], answer['producer_epoch']
-        pid, epoch = side.memory[name]
-        return {'transactional_id': name, 'producer_id': pid, 'producer_epoch': epoch}
+def own(side, name='bad-input'):
+    """A transactional id with the producer that has it."""
+    if name not in side.memory:
+        answer = side.call('InitProducerId', 4, {'transactional_id': name, 'transaction_timeout_ms': 60000})
+        side.memory[name] = answer['producer_id'], answer['producer_epoch']
+    pid, epoch = side.memory[name]
+    return {'transactional_id': name, 'producer_id': pid, 'producer_epoch': epoch}
 
+
+def adding_cases():
     def in_order(answer):
         for topics in [answer.get('results_by_topic_v3_and_below', [])] + [r['topic_results'] for r in answer.get('results_by_transaction', [])]:
             topics.sort(key=lambda t: t['name'])
@@ -339,6 +341,9 @@ def transaction_cases():
         yield add('internal', [('__consumer_offsets', [0])])
         for pid, epoch in ((-1, -1), (0, 0), (2**62, 0)):
             yield add(f'producer {pid} {epoch}', [(TOPIC, [0])], producer_id=pid, producer_epoch=epoch)
+
+
+def adding_offsets_cases():
     for version in versions('AddOffsetsToTxn'):
         for group in ('', 'bad-input'):
             yield Case('AddOffsetsToTxn', version, lambda side, group=group: own(side) | {'group_id': group}, f'group {group}')
@@ -361,6 +366,11 @@ def transaction_cases():
             yield offsets('generation without a member', generation_id=3)
             yield offsets('unknown member', member_id='x', generation_id=3)
             yield offsets('unknown instance', member_id='x', generation_id=3, group_instance_id='i')
+
+
+def transaction_cases():
+    yield from adding_cases()
+    yield from adding_offsets_cases()
     for version in versions('EndTxn'):
         for note, more in (('unknown id', {'transactional_id': 'nobody'}), ('no id', {'transactional_id': ''}), ('epoch to come', {'producer_epoch': 55}),
                            ('no producer', {'producer_id': -1, 'producer_epoch': -1})):

@@ -1,0 +1,91 @@
+/* What is looked at before anything of a request is appended. Without a thread: a check that takes long runs when the test drains it. */
+#include "broker/state/batch_checks.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+#include "storage/batch.h"
+#include "storage/compress.h"
+#include "tests/lib/state_fixture.h"
+
+static StateFixture fixture;
+static Partition *partition;
+static BatchChecks *checks;
+
+static void setup(void) {
+        Topic *topic;
+        state_fixture_start(&fixture);
+        cr_assert_eq(topic_create(fixture.state, STR("t"), 1, &CONFIG_MAP_INIT, &topic), 0);
+        partition = topic->partitions[0];
+        checks = NULL;
+}
+
+static void teardown(void) {
+        batch_checks_free(checks);
+        state_fixture_end(&fixture);
+}
+
+TestSuite(batch_checks, .init = setup, .fini = teardown);
+
+/* One record of so many zeros. */
+static Buffer zeros(size_t size) {
+        BatchBuilder builder;
+        char *value = calloc(1, size);
+        batch_builder_init(&builder, 0, -1, -1, -1);
+        batch_builder_add(&builder, FIXTURE_NOW, STR("key"), (Str){ value, size }, NULL, 0);
+        cr_assert_eq(batch_builder_finish(&builder, CODEC_ZSTD), 0);
+        free(value);
+        return builder.out;
+}
+
+static void add(const Buffer *batches, int32_t count) {
+        for (int32_t i = 0; i < count; i++) {
+                Str records = { (const char *)batches[i].data, batches[i].size };
+                cr_assert(batch_checks_concern(records));
+                cr_assert_eq(batch_checks_add(&checks, fixture.state, partition, i, records), 0);
+        }
+}
+
+static void free_all(Buffer *batches, int32_t count) {
+        for (int32_t i = 0; i < count; i++)
+                buffer_deinit(&batches[i]);
+}
+
+Test(batch_checks, the_check_of_a_batch_is_found_behind_ones_that_nobody_asked_for) {
+        Buffer batches[] = { zeros(100), zeros(200), zeros(300) };
+        add(batches, 3);
+        cr_assert_not(batch_checks_take_long(checks));
+        BatchCheck *check = batch_checks_take(checks, 2, (Str){ (const char *)batches[2].data, batches[2].size });
+        cr_assert_not_null(check);
+        cr_expect_eq(check->place, 2);
+        cr_expect_eq(check->log.result, 0);
+        batch_check_free(check);
+        free_all(batches, 3);
+}
+
+static void note_end(CheckWait *wait, State *state) {
+        wait->done = NULL;
+}
+
+Test(batch_checks, many_small_batches_may_not_inflate_to_much_at_once) {
+        Buffer batches[8];
+        for (int32_t i = 0; i < 8; i++)
+                batches[i] = zeros(1000000);
+        add(batches, 1);
+        cr_expect_not(batch_checks_take_long(checks));
+        batch_checks_free(checks);
+        checks = NULL;
+        add(batches, 8);
+        cr_assert(batch_checks_take_long(checks));
+        CheckWait wait;
+        cr_assert_eq(batch_checks_start(checks, fixture.state, &wait, note_end), 0);
+        state_drain(fixture.state);
+        cr_assert_null(wait.done);
+        for (int32_t i = 0; i < 8; i++) {
+                BatchCheck *check = batch_checks_take(checks, i, (Str){ (const char *)batches[i].data, batches[i].size });
+                cr_assert_not_null(check);
+                cr_expect_eq(check->log.result, 0);
+                batch_check_free(check);
+        }
+        free_all(batches, 8);
+}

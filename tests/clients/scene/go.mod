@@ -1,0 +1,3 @@
+module odradek/scene
+
+go 1.26.0
