@@ -49,7 +49,9 @@ build_tree() {
 
 build_release() {
   build_tree "$ROOT/build" --buildtype=release
-  strip "$ROOT/build/broker/odradek" # meson strips only what it installs
+  local program=$ROOT/build/broker/odradek
+  strip -o "$program.stripped" "$program" # meson strips only what it installs
+  mv -f "$program.stripped" "$program"    # a broker may be running from the old one
 }
 build_debug() { build_tree "$ROOT/build-debug" --buildtype=debug; }
 build_sanitized() { build_tree "$ROOT/build-asan" --buildtype=debug -Doptimization=1 -Db_sanitize=address,undefined; }
