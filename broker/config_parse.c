@@ -254,7 +254,7 @@ static void print_help(FILE *out) {
               "  check DIR       verifies a data directory and changes nothing: 0 fine, 1 damaged, 4 in use or foreign\n"
               "  repair DIR      cuts damaged partitions where they are good no longer, and keeps what it cuts beside them\n"
               "  graduate DIR    readies it for Apache Kafka, and prints the server.properties with which that runs on it\n\n"
-              "Exit codes: 0 clean, 1 fatal, 2 usage or configuration, 3 port in use, 4 data directory locked or foreign.\n\n"
+              "Exit codes: 0 clean, 1 fatal, 2 usage or configuration, 3 port in use, 4 data directory in use or foreign.\n\n"
               "Properties (also as environment, ODRADEK_LOG_RETENTION_MS for log.retention.ms, ODRADEK_MAX_GROUPS for\n"
               "odradek.max.groups; flags win over the environment, which wins over the file). Kafka's other properties are accepted and mean nothing on one node.\n\n",
               out);
