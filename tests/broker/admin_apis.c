@@ -115,7 +115,6 @@ Test(admin_apis, configs_of_groups_and_metrics_outlast_a_restart) {
         cr_assert_eq(given, 1);
 }
 
-<<<<<<< HEAD
 Test(admin_apis, so_many_resources_may_have_configs) {
         Str key = STR("interval.ms"), value = STR("1000");
         state_fixture_set(&fixture, "odradek.max.config.resources", "2");
@@ -196,7 +195,8 @@ Test(admin_apis, a_level_is_told_as_it_was_set) {
         cr_assert(answer->results[0].configs_count == 1 && str_equal(answer->results[0].configs[0].value, STR("TRACE")));
         cr_assert_eq(alter(CONFIG_RESOURCE_BROKER_LOGGER, STR("1"), STR("root"), STR("ERROR")), 0);
         cr_assert_eq(trace_level, TRACE_ERROR);
-=======
+}
+
 Test(admin_apis, blanks_do_not_hide_a_number_that_is_refused) {
         Str broker = STR("1"), threads = STR("log.cleaner.threads");
         cr_assert_eq(alter(CONFIG_RESOURCE_BROKER, broker, threads, STR("0")), KAFKA_INVALID_REQUEST);
@@ -210,7 +210,6 @@ Test(admin_apis, broker_without_cleaners_takes_the_size_of_their_buffer) {
         state_fixture_set(&fixture, "log.cleaner.threads", "0");
         cr_assert_eq(alter(CONFIG_RESOURCE_BROKER, broker, size, STR("1048576")), KAFKA_INVALID_REQUEST);
         cr_assert_eq(alter(CONFIG_RESOURCE_BROKER, broker, size, STR("1048577")), 0);
->>>>>>> tidy
 }
 
 /* Kafka's clients know nothing of them. */
