@@ -91,6 +91,15 @@ def commit_cases():
         yield request('null metadata', metadata=None)
         if version >= 7:
             yield request('an unknown instance', member='m', generation=1, group_instance_id='i')
+    for version in versions('TxnOffsetCommit'):
+        for group in ('every', 'never', ''):
+            for name in ('nobody', ''):
+                for topic in (TOPIC, 'missing'):
+                    stranger = {'member_id': 'nobody', 'generation_id': 1} if version >= 3 else {}
+                    yield Case('TxnOffsetCommit', version, {'transactional_id': name, 'group_id': group, 'producer_id': 1 << 40, 'producer_epoch': 0,
+                                                            **stranger, 'topics': [{'name': topic, 'partitions': [
+                                                                {'partition_index': 0, 'committed_offset': 1, 'committed_metadata': 'x' * 5000}]}]},
+                               f'transaction of {name!r}, group {group!r}, {topic}')
     for version in versions('DeleteGroups'):
         yield Case('OffsetCommit', 8, {'group_id': f'gone-{version}', 'generation_id_or_member_epoch': -1, 'topics': [
             {'name': TOPIC, 'partitions': [{'partition_index': 0, 'committed_offset': 1}]}]}, 'of a group to be deleted')
@@ -185,6 +194,13 @@ def config_cases():
     for version in range(1, 12):
         yield Case('ListOffsets', version, {'topics': [{'name': 'missing', 'partitions': [
             {'partition_index': i, 'timestamp': time} for i, time in enumerate((-1, -3, -4, -5, -6, -7))]}]}, 'special times of an unknown topic', shape=by_partition)
+        if version >= 2:
+            for topic in (TOPIC, 'missing'):
+                yield Case('ListOffsets', version, {'isolation_level': 2, 'topics': [{'name': topic, 'partitions': [
+                    {'partition_index': 0, 'timestamp': -1}]}]}, f'isolation level 2 of {topic}')
+    for version in versions('AlterConfigs'):
+        yield Case('AlterConfigs', version, {'resources': [{'resource_type': 2, 'resource_name': TOPIC, 'configs': [
+            {'name': '', 'value': None}]}], 'validate_only': True}, 'null for an empty name')
     wrong = [(2, 'missing', 'no.such', '1'), (2, 'missing', 'retention.ms', 'x'), (2, TOPIC, 'retention.ms', 'x'), (2, TOPIC, 'no.such', '1'), (2, 'missing', 'retention.ms', '1'), (2, 'a b', 'retention.ms', '1'),
              (2, '', 'retention.ms', '1'), (4, '1', 'node.id', '1'), (4, '9', 'log.retention.ms', '1'), (4, 'x', 'log.retention.ms', '1'),
              (9, 'x', 'a', 'b'), (32, '', 'a', 'b'), (16, 'm', 'a', 'b')]
