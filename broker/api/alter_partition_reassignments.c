@@ -23,7 +23,7 @@ static int16_t reassign(Call *call, Str topic, const Want *want, Str *ret_messag
 void api_alter_partition_reassignments(Call *call) {
         const AlterPartitionReassignmentsRequest *request = call->request;
         AlterPartitionReassignmentsResponse response = AlterPartitionReassignmentsResponse_INIT;
-        response.allow_replication_factor_change = request->allow_replication_factor_change;
+        response.allow_replication_factor_change = request->allow_replication_factor_change || !request->topics_count;
         bool is_late = request->timeout_ms <= 0 && request->topics_count; /* which Kafka's controller takes for one that came too late */
         response.error_code = is_late ? KAFKA_REQUEST_TIMED_OUT : 0;
         response.error_message = request->topics_count ? STR_NULL : STR("");

@@ -12,18 +12,19 @@
 int config_change_check(Call *call, const ConfigChange *changes, int32_t count, Str *ret_message) {
         Names names;
         Str nulls = STR("");
-        bool ok = true, is_twice = false;
+        bool ok = true, is_twice = false, has_null = false;
         names_init(&names, call);
         for (int32_t i = 0; ok && i < count; i++) {
                 ok = names_add(&names, changes[i].name);
                 is_twice = is_twice || names_count(&names, changes[i].name) > 1;
+                has_null = has_null || changes[i].is_null;
                 if (changes[i].is_null && nulls.len < 4096) /* a message, not a copy of the request */
                         nulls = arena_printf(&call->arena, "%.*s%s%.*s", STR_ARG(nulls), nulls.len ? ", " : "", STR_ARG(changes[i].name));
         }
         names_deinit(&names);
         if (!ok)
                 return -ENOMEM;
-        if (!is_twice && nulls.len == 0)
+        if (!is_twice && !has_null)
                 return 0;
         *ret_message = is_twice ? STR("Error due to duplicate config keys")
                                 : arena_printf(&call->arena, "Null value not supported for : %.*s", STR_ARG(nulls));

@@ -199,7 +199,7 @@ static int64_t count_partitions(const Call *call) {
         int64_t count = 0;
         for (int32_t i = 0; i < request->topics_count; i++) {
                 const CreateTopicsRequestTopic *topic = &request->topics[i];
-                count += topic->num_partitions > 0 ? topic->num_partitions : topic->assignments_count;
+                count += topic->assignments_count > 0 ? topic->assignments_count : topic->num_partitions > 0 ? topic->num_partitions : 0;
         }
         return count;
 }

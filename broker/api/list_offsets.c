@@ -68,13 +68,13 @@ static void answer_old_style(Call *call, Partition *partition, const ListOffsets
 static int16_t answer_partition(Call *call, Partition *partition, const ListOffsetsRequestPartition *want,
                                 ListOffsetsResponsePartition *row) {
         LogPosition position;
-        if (!partition)
-                return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
-        if (call_version(call) < version_of_time(want->timestamp))
-                return KAFKA_UNSUPPORTED_VERSION;
         const ListOffsetsRequest *request = call->request;
         if (request->isolation_level != 0 && request->isolation_level != 1)
                 return KAFKA_UNKNOWN_SERVER_ERROR;
+        if (call_version(call) < version_of_time(want->timestamp))
+                return KAFKA_UNSUPPORTED_VERSION;
+        if (!partition)
+                return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
         if (!partition->log)
                 return KAFKA_KAFKA_STORAGE_ERROR;
         if (want->current_leader_epoch != -1 && want->current_leader_epoch != partition->leader_epoch)

@@ -80,6 +80,8 @@ static bool fill_one(Call *call, Names *seen, const MetadataRequestTopic *want, 
         row->topic_id = want->topic_id;
         row->name = by_id ? STR_NULL : want->name;
         row->is_internal = !by_id && topic_name_is_internal(want->name);
+        if (!by_id && ((const MetadataRequest *)call->request)->include_topic_authorized_operations)
+                row->topic_authorized_operations = AUTHORIZED_OPERATIONS_TOPIC;
         return true;
 }
 

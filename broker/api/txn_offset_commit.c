@@ -35,8 +35,33 @@ static void cancel(Call *call) {
         transaction_wait_cancel(&c->transaction);
 }
 
+static int16_t check_group(Call *call);
+
+/* Those whose metadata is too long are out. */
+static void drop_long(Commit *c) {
+        int64_t limit = config_int(c->call->state->config, "offset.metadata.max.bytes");
+        int32_t kept = 0;
+        for (int32_t i = 0; i < c->count; i++) {
+                if ((int64_t)c->offsets[i].metadata.len > limit) {
+                        c->rows[i]->error_code = KAFKA_OFFSET_METADATA_TOO_LARGE;
+                        continue;
+                }
+                c->rows[kept] = c->rows[i];
+                c->offsets[kept++] = c->offsets[i];
+        }
+        c->count = kept;
+}
+
+/* The transaction may be written to; as in Kafka the group is asked after it. */
 static void write_offsets(Commit *c) {
         const TxnOffsetCommitRequest *request = c->call->request;
+        int16_t code = check_group(c->call);
+        if (!code)
+                drop_long(c);
+        if (code || c->count == 0) {
+                reply(c, code);
+                return;
+        }
         OffsetsProducer producer = { request->producer_id, request->producer_epoch };
         int r = offsets_write(c->call->state, request->group_id, c->offsets, c->count, &producer, &c->wait);
         if (r > 0 && r != KAFKA_KAFKA_STORAGE_ERROR && r != KAFKA_MESSAGE_TOO_LARGE)
@@ -84,8 +109,6 @@ static int16_t check_consumer_group(Call *call, const ConsumerGroup *consumer) {
 
 static int16_t check_group(Call *call) {
         const TxnOffsetCommitRequest *request = call->request;
-        if (request->group_id.len == 0)
-                return KAFKA_INVALID_GROUP_ID;
         Group *group = group_find(call->state, request->group_id);
         if (group && group->consumer)
                 return check_consumer_group(call, group->consumer);
@@ -93,17 +116,9 @@ static int16_t check_group(Call *call) {
                                                 request->group_instance_id, request->generation_id);
 }
 
-static int16_t check_partition(Call *call, int16_t group_code, Topic *topic, const TxnOffsetCommitRequestPartition *want) {
-        if (!topic || !topic_partition(topic, want->partition_index))
-                return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
-        if (group_code)
-                return group_code;
-        bool is_too_long = (int64_t)want->committed_metadata.len > config_int(call->state->config, "offset.metadata.max.bytes");
-        return is_too_long ? KAFKA_OFFSET_METADATA_TOO_LARGE : 0;
-}
-
-static bool add_topic(Commit *c, int16_t group_code, const TxnOffsetCommitRequestTopic *want, TxnOffsetCommitResponseTopic *answer) {
+static bool add_topic(Commit *c, const TxnOffsetCommitRequestTopic *want, TxnOffsetCommitResponseTopic *answer) {
         Topic *topic = topic_find(c->call->state, want->name);
+        bool has_group = ((const TxnOffsetCommitRequest *)c->call->request)->group_id.len > 0;
         answer->name = want->name;
         answer->partitions = call_array(c->call, TxnOffsetCommitResponsePartition, want->partitions_count);
         if (!answer->partitions)
@@ -113,12 +128,14 @@ static bool add_topic(Commit *c, int16_t group_code, const TxnOffsetCommitReques
                 const TxnOffsetCommitRequestPartition *p = &want->partitions[i];
                 TxnOffsetCommitResponsePartition *row = &answer->partitions[i];
                 row->partition_index = p->partition_index;
-                row->error_code = check_partition(c->call, group_code, topic, p);
+                row->error_code = !topic || !topic_partition(topic, p->partition_index) ? KAFKA_UNKNOWN_TOPIC_OR_PARTITION
+                                  : has_group                                           ? 0
+                                                                                        : KAFKA_INVALID_GROUP_ID;
                 if (row->error_code)
                         continue;
                 c->rows[c->count] = row;
                 c->offsets[c->count++] = (OffsetToCommit){
-                        .topic = str_of(topic->name), .metadata = str_is_null(p->committed_metadata) ? STR("") : p->committed_metadata,
+                        .topic = want->name, .metadata = str_is_null(p->committed_metadata) ? STR("") : p->committed_metadata,
                         .partition = p->partition_index, .leader_epoch = p->committed_leader_epoch, .offset = p->committed_offset,
                         .commit_ms = c->call->state->now_ms, .expire_ms = -1 };
         }
@@ -134,10 +151,9 @@ static bool add_all(Commit *c) {
         c->offsets = arena_alloc_array(&call->arena, count, sizeof(*c->offsets));
         c->rows = arena_alloc_array(&call->arena, count, sizeof(*c->rows));
         c->response.topics = call_array(call, TxnOffsetCommitResponseTopic, request->topics_count);
-        int16_t code = check_group(call);
         bool ok = c->offsets && c->rows && c->response.topics;
         for (int32_t i = 0; ok && i < request->topics_count; i++)
-                ok = add_topic(c, code, &request->topics[i], &c->response.topics[c->response.topics_count++]);
+                ok = add_topic(c, &request->topics[i], &c->response.topics[c->response.topics_count++]);
         return ok;
 }
 

@@ -294,6 +294,18 @@ Test(groups, all_that_the_log_holds_are_read_back_when_the_limit_sank) {
         cr_assert(group_find(fixture.state, STR("g")) && group_find(fixture.state, STR("h")));
 }
 
+/* What max.message.bytes lets into the log bounds what a leader can make the broker keep. */
+Test(groups, an_assignment_that_is_too_big_is_not_kept) {
+        static char big[2 << 20];
+        state_fixture_set(&fixture, "group.initial.rebalance.delay.ms", "0");
+        actor_join(&a);
+        cr_assert_eq(a.joins, 1);
+        actor_sync_with(&a, &(SyncAssignment){ str_of(a.id), { big, sizeof(big) } }, 1);
+        state_commit(fixture.state);
+        cr_assert(a.syncs == 1 && a.sync_code == KAFKA_UNKNOWN_SERVER_ERROR);
+        cr_assert_null(member_find(actor_group(&a), str_of(a.id))->assignment.data);
+}
+
 /* Their ids, those that are only given out, too. */
 Test(groups, the_memory_of_members_is_limited) {
         state_fixture_set(&fixture, "odradek.group.max.member.bytes", "1000");

@@ -172,6 +172,19 @@ static int16_t txn_commit_of(int64_t producer, int32_t partition) {
         return answer->topics[0].partitions[0].error_code;
 }
 
+Test(offsets_pending, the_transaction_is_asked_for_before_the_group) {
+        TxnOffsetCommitRequestPartition row = { .committed_offset = 5, .committed_leader_epoch = -1 };
+        TxnOffsetCommitRequestTopic topic = { .name = STR("t"), .partitions = &row, .partitions_count = 1 };
+        for (int verifies = 1; verifies >= 0; verifies--) {
+                state_fixture_set(&fixture, "transaction.partition.verification.enable", verifies ? "true" : "false");
+                TxnOffsetCommitResponse *answer = ASK(fixture.state, TxnOffsetCommit, txn_offset_commit, 3, .transactional_id = STR("nobody's"),
+                                                      .group_id = STR("g"), .producer_id = 7, .generation_id = 1, .member_id = STR("nobody"),
+                                                      .topics = &topic, .topics_count = 1);
+                cr_assert_eq(answer->topics[0].partitions[0].error_code,
+                             verifies ? KAFKA_INVALID_PRODUCER_ID_MAPPING : KAFKA_ILLEGAL_GENERATION);
+        }
+}
+
 Test(offsets_pending, there_are_no_more_than_allowed) {
         state_fixture_set(&fixture, "transaction.partition.verification.enable", "false");
         state_fixture_set(&fixture, "odradek.max.pending.offsets", "2");

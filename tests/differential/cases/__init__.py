@@ -7,6 +7,7 @@ from cases.compression import compression_cases
 from cases.configs import config_cases
 from cases.consumer_groups import consumer_group_cases
 from cases.effects import effect_cases
+from cases.every_version import every_version_cases
 from cases.groups import group_cases
 from cases.produce import produce_cases
 from cases.read import read_cases, record_deletion_cases
@@ -41,3 +42,4 @@ def all_cases():
     yield from bad_input_cases()
     yield from all_config_cases()
     yield from effect_cases()
+    yield from every_version_cases()
