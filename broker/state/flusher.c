@@ -22,7 +22,7 @@ struct FlushItem {
 typedef struct Round {
         Job job;
         bool in_background;
-        int32_t taken; /* off the queue, those included that had nothing to sync */
+        bool has_taken; /* off the queue, with something to sync or without */
         int32_t count;
         FlushItem items[];
 } Round;
@@ -36,11 +36,19 @@ static void queue(List *list, ListNode *node) {
                 list_append(list, node);
 }
 
-static void queue_flush(State *state, Partition *partition) {
-        if (list_node_is_linked(&partition->flush))
+static void queue_flush(State *state, Flush *flush) {
+        if (list_node_is_linked(&flush->node))
                 return;
-        list_append(&state->flush_queue, &partition->flush);
-        state->flushes_wanted++;
+        list_append(&state->flush_queue, &flush->node);
+        flush->number = ++state->flushes_wanted;
+}
+
+/* What is in the queue may have to wait for more than one round, while others overtake it. */
+static void note_done(State *state) {
+        if (state->flush_is_running || state->failed)
+                return;
+        ListNode *first = list_first(&state->flush_queue);
+        state->flushes_done = first ? container_of(first, Flush, node)->number - 1 : state->flushes_wanted;
 }
 
 static bool raise_high_watermark(Partition *partition, int64_t offset) {
@@ -66,7 +74,7 @@ bool flusher_settle(State *state, Partition *partition) {
         bool durable = is_durable(state, partition);
         if (recovery_point < end && durable) {
                 partition->sync_offset = end;
-                queue_flush(state, partition);
+                queue_flush(state, &partition->flush);
         } else if (recovery_point < log_active_offset(partition->log)) {
                 queue(&state->roll_queue, &partition->roll);
         }
@@ -92,7 +100,7 @@ bool flusher_committed(State *state, Partition *partition) {
         int64_t end = log_end_offset(log);
         if (end - log_recovery_point(log) >= partition->topic->flush_messages) {
                 partition->sync_offset = end;
-                queue_flush(state, partition);
+                queue_flush(state, &partition->flush);
         }
         return flusher_settle(state, partition);
 }
@@ -102,8 +110,8 @@ int64_t flusher_mark(const State *state) {
 }
 
 void flusher_forget(State *state, Partition *partition) {
-        state->flushes_done += list_node_is_linked(&partition->flush);
-        list_remove(&partition->flush);
+        list_remove(&partition->flush.node);
+        note_done(state);
         list_remove(&partition->roll);
         list_remove(&partition->overdue);
         if (partition->flushing) {
@@ -200,8 +208,8 @@ static void finish_round(Job *job, State *state, int result) {
                 fail(state, result);
         for (int32_t i = 0; i < round->count; i++)
                 finish_item(state, round, &round->items[i], result, &grown);
-        if (!round->in_background)
-                state->flushes_done += round->taken;
+        if (!result)
+                note_done(state);
         if (!result && !state->failed) {
                 flusher_release(state);
                 for (ListNode *node; (node = list_pop(&grown));)
@@ -216,7 +224,7 @@ static void finish_round(Job *job, State *state, int result) {
 }
 
 static Partition *partition_of(ListNode *node, bool in_background) {
-        return in_background ? container_of(node, Partition, roll) : container_of(node, Partition, flush);
+        return in_background ? container_of(node, Partition, roll) : container_of(node, Partition, flush.node);
 }
 
 /* Takes partitions off the queue that are not in the other kind of round. 0 or -errno: then some are left for later. */
@@ -232,7 +240,7 @@ static int fill_round(Round *round, List *queued) {
                 if (r)
                         return r;
                 list_remove(node);
-                round->taken++;
+                round->has_taken = true;
                 if (!sync)
                         continue;
                 FlushItem *item = &round->items[round->count++];
@@ -255,9 +263,9 @@ static void start_round(State *state, bool in_background, List *queued, bool *is
                         timer_set(state, &state->flush_timer, state->mono_ms + RETRY_MS);
         }
         if (!round || round->count == 0) {
-                bool is_done = round && round->taken && !in_background; /* somebody else synced them */
-                state->flushes_done += is_done ? round->taken : 0;
+                bool is_done = round && round->has_taken && !in_background; /* somebody else synced them */
                 free(round);
+                note_done(state);
                 if (is_done)
                         flusher_release(state);
                 return;
@@ -280,7 +288,7 @@ void flusher_run_timer(Timer *timer, State *state) {
                 Partition *partition = container_of(node, Partition, overdue);
                 if (partition->flush_due_ms <= state->mono_ms) {
                         list_remove(node);
-                        queue_flush(state, partition);
+                        queue_flush(state, &partition->flush);
                 } else if (partition->flush_due_ms < next_ms) {
                         next_ms = partition->flush_due_ms;
                 }

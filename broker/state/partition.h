@@ -9,6 +9,12 @@
 typedef struct Topic Topic;
 typedef struct FlushItem FlushItem; /* flusher.c */
 
+/* What is in the queue of the next round of syncs, and its place among all that ever was. */
+typedef struct Flush {
+        ListNode node;
+        int64_t number;
+} Flush;
+
 typedef struct Partition {
         Topic *topic;
         int32_t index;
@@ -21,7 +27,8 @@ typedef struct Partition {
         bool is_deleted;   /* set before the last wake(): the partition goes away after it */
         int64_t high_watermark; /* where readers have to stop; below the log's start it counts as that */
         int64_t sync_offset;    /* what lies below is acknowledged only when it is on disk */
-        ListNode flush, roll, overdue; /* flusher.c: in the state's queues of what is to be synced */
+        Flush flush;
+        ListNode roll, overdue; /* flusher.c: in the state's queues of what is to be synced */
         FlushItem *flushing;    /* a sync is under way */
         int64_t flush_due_ms;   /* while overdue is linked */
         ListNode retain;        /* in state->retention_queue */

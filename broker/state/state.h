@@ -57,11 +57,11 @@ struct State {
         Reaper reaper;         /* of dropped segments: to the worker */
         List dirty_partitions; /* Partition.dirty */
         List commit_waits;     /* CommitWait.node, in the order of their appends */
-        List flush_queue;      /* Partition.flush */
+        List flush_queue;      /* Flush.node, by number */
         List roll_queue;       /* Partition.roll */
         List flush_deadlines;  /* Partition.overdue */
         List sync_waits;       /* CommitWait.node of those whose writes are not on disk yet */
-        int64_t flushes_wanted, flushes_done; /* partitions that were queued so far, and of those, the ones that are dealt with */
+        int64_t flushes_wanted, flushes_done; /* the last number that was given in the queue, and up to which all are dealt with */
         int32_t forgotten_syncs; /* under way, of partitions that are gone */
         bool flush_is_running, roll_is_running, checkpoint_is_running;
         Timer flush_timer;

@@ -505,6 +505,25 @@ Test(durable, a_mark_passes_with_its_own_round) {
         cr_assert_eq(state_sync_mark(state), 0);
 }
 
+/* Nor does what need not be synced any more let it pass too early. */
+Test(durable, a_mark_does_not_pass_because_another_topic_is_deleted) {
+        config.durable = true;
+        open_state();
+        make_topic(NULL, NULL);
+        Topic *other;
+        cr_assert_eq(topic_create(state, STR("b"), 1, &CONFIG_MAP_INIT, &other), 0);
+        Ack acks[2];
+        append_to(partition, &acks[0]);
+        state_commit(state); /* its round is under way */
+        int64_t mark = state_sync_mark(state);
+        append_to(other->partitions[0], &acks[1]);
+        state_commit(state);
+        cr_assert_eq(topic_delete(state, other), 0);
+        cr_assert(!state_sync_is_past(state, mark));
+        state_drain(state);
+        cr_assert(state_sync_is_past(state, mark));
+}
+
 Test(durable, sealed_segments_are_synced_in_the_background) {
         open_state();
         make_topic("segment.bytes", "1048576");
