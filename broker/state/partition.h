@@ -1,11 +1,14 @@
 /* A partition that this broker leads: its log, who waits for it, and the turn's unwritten appends. */
 #pragma once
 
+#include <limits.h>
+
 #include "broker/state/timer.h"
 #include "storage/base/buffer.h"
 #include "storage/base/list.h"
 #include "storage/log.h"
 
+typedef struct Config Config;
 typedef struct Topic Topic;
 typedef struct FlushItem FlushItem; /* flusher.c */
 
@@ -81,7 +84,11 @@ int partition_create_log(State *state, Partition *partition);
 int partition_open_log(State *state, Partition *partition, const LogConfig *config, bool clean_shutdown);
 /* The same for the partitions of all topics. 0 or -errno (traced). */
 int partition_open_all(State *state, bool clean_shutdown);
-/* Forgets the log and removes its directory. */
+/* The directory's. 0 or -ENAMETOOLONG. */
+int partition_path(const Config *config, const Partition *partition, char path[static PATH_MAX]);
+/* Nobody appends or reads any more, and what may still be under way does not need the log; its offsets stay for the checkpoint files. */
+void partition_close_log(State *state, Partition *partition);
+/* The same, and removes the directory: of a partition that no metadata record names. */
 void partition_delete_log(State *state, Partition *partition);
 void partition_free(State *state, Partition *partition);
 
