@@ -16,31 +16,73 @@ static void finish(Call *call) {
                 call->on_done(call);
 }
 
+/* What has to be on disk before a request is answered. */
+typedef struct Rest {
+        const MessageSchema *request;
+        int64_t (*mark)(const State *state);
+} Rest;
+
 /* What the coordinators answer rests on records of internal topics, their own or those that others wrote just before: where these
- * have to be durable, the answer waits until they are. */
-static bool rests_on_internal_topics(const Call *call) {
-        static const MessageSchema *const requests[] = {
-                &OffsetCommitRequest_message,        &OffsetFetchRequest_message,       &OffsetDeleteRequest_message,
-                &JoinGroupRequest_message,           &SyncGroupRequest_message,         &DeleteGroupsRequest_message,
-                &InitProducerIdRequest_message,      &AddPartitionsToTxnRequest_message, &AddOffsetsToTxnRequest_message,
-                &EndTxnRequest_message,              &TxnOffsetCommitRequest_message,   &WriteTxnMarkersRequest_message,
+ * have to be durable, the answer waits until they are. What changes the metadata, or tells of it, rests on its log. */
+static int64_t find_mark(const Call *call) {
+        static const Rest rests[] = {
+                { &OffsetCommitRequest_message, state_sync_mark },
+                { &OffsetFetchRequest_message, state_sync_mark },
+                { &OffsetDeleteRequest_message, state_sync_mark },
+                { &JoinGroupRequest_message, state_sync_mark },
+                { &SyncGroupRequest_message, state_sync_mark },
+                { &DeleteGroupsRequest_message, state_sync_mark },
+                { &InitProducerIdRequest_message, state_sync_mark },
+                { &AddPartitionsToTxnRequest_message, state_sync_mark },
+                { &AddOffsetsToTxnRequest_message, state_sync_mark },
+                { &EndTxnRequest_message, state_sync_mark },
+                { &TxnOffsetCommitRequest_message, state_sync_mark },
+                { &WriteTxnMarkersRequest_message, state_sync_mark },
+                { &CreateTopicsRequest_message, state_metadata_mark },
+                { &DeleteTopicsRequest_message, state_metadata_mark },
+                { &CreatePartitionsRequest_message, state_metadata_mark },
+                { &AlterConfigsRequest_message, state_metadata_mark },
+                { &IncrementalAlterConfigsRequest_message, state_metadata_mark },
+                { &UpdateFeaturesRequest_message, state_metadata_mark },
+                { &MetadataRequest_message, state_metadata_mark },
+                { &DescribeTopicPartitionsRequest_message, state_metadata_mark },
+                { &DescribeConfigsRequest_message, state_metadata_mark },
         };
-        for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
-                if (requests[i] == call->api->request)
-                        return true;
-        return false;
+        if (state_sync_is_past(call->state, call->state->flushes_wanted))
+                return 0;
+        for (size_t i = 0; i < sizeof(rests) / sizeof(rests[0]); i++)
+                if (rests[i].request == call->api->request)
+                        return rests[i].mark(call->state);
+        return 0;
 }
 
 static void stop_holding(Call *call) {
         list_remove(&call->hold.node);
 }
 
+/* After a failed sync nothing is surely true. */
 static void on_sync(CommitWait *hold, State *state) {
         Call *call = container_of(hold, Call, hold);
-        if (state_sync_is_past(state, call->hold_mark))
+        if (state->failed)
+                call_close(call);
+        else if (state_sync_is_past(state, call->hold_mark))
                 finish(call);
         else
                 state_wait_sync(state, hold, on_sync);
+}
+
+static void on_change(CommitWait *hold, State *state) {
+        Call *call = container_of(hold, Call, hold);
+        call->cancel = NULL;
+        if (state->failed)
+                call_close(call);
+        else
+                call->api->handle(call);
+}
+
+void call_handle_later(Call *call) {
+        call->cancel = stop_holding;
+        state_wait_sync(call->state, &call->hold, on_change);
 }
 
 /* KIP-511: the header of an ApiVersions response is always v0, since the client cannot know better yet. */
@@ -62,7 +104,7 @@ void call_reply(Call *call, const void *response) {
         }
         store_be32(reply->bytes.data, (uint32_t)(size - 4));
         store_be32(reply->bytes.data + 4, (uint32_t)call->header.correlation_id);
-        call->hold_mark = rests_on_internal_topics(call) ? state_sync_mark(call->state) : 0;
+        call->hold_mark = find_mark(call);
         if (call->hold_mark) {
                 call->cancel = stop_holding;
                 state_wait_sync(call->state, &call->hold, on_sync);

@@ -51,6 +51,9 @@ struct Call {
 /* Encodes response (the API's generated struct) in the request's version and marks the call done. */
 void call_reply(Call *call, const void *response);
 
+/* Parks a call of which nothing was done yet, and handles it anew when more is on disk, or a name is free. */
+void call_handle_later(Call *call);
+
 /* Marks a call done without any bytes (acks=0). */
 void call_finish_silently(Call *call);
 

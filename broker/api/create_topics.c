@@ -6,6 +6,7 @@
 #include "broker/api/api.h"
 #include "broker/api/cluster.h"
 #include "broker/api/names.h"
+#include "broker/state/deletion.h"
 
 #define REQUEST_PARTITIONS_MAX 10000 /* Kafka's bound on the partitions of one request */
 
@@ -214,8 +215,21 @@ static void time_out(const CreateTopicsRequest *request, CreateTopicsResponse *r
         }
 }
 
+/* Of a topic that was deleted, and is not gone yet. */
+static bool has_held_name(Call *call) {
+        const CreateTopicsRequest *request = call->request;
+        bool any = false;
+        for (int32_t i = 0; !request->validate_only && request->timeout_ms > 0 && i < request->topics_count; i++)
+                any = deletion_holds_name(call->state, request->topics[i].name) || any;
+        return any;
+}
+
 void api_create_topics(Call *call) {
         const CreateTopicsRequest *request = call->request;
+        if (has_held_name(call)) {
+                call_handle_later(call);
+                return;
+        }
         CreateTopicsResponse response = CreateTopicsResponse_INIT;
         response.topics = call_array(call, CreateTopicsResponseTopic, request->topics_count);
         bool ok = response.topics != NULL;

@@ -1,7 +1,10 @@
 /* InitProducerId: v0-5
  * A producer id for idempotence, or the one of a transactional id with a new epoch (KIP-98). v2 is flexible; v3 lets a producer name
  * what it believes to have (KIP-360); v4 knows PRODUCER_FENCED; v5 is v4 for clients of transactions v2. */
+#include <errno.h>
+
 #include "broker/api/api.h"
+#include "broker/state/producer_ids.h"
 #include "broker/state/transactions/transactions.h"
 
 typedef struct Init {
@@ -44,12 +47,16 @@ static void init_transactional(Call *call) {
 void api_init_producer_id(Call *call) {
         const InitProducerIdRequest *request = call->request;
         int64_t producer_id = -1;
+        if (producer_ids_reserve(call->state) == -EAGAIN) {
+                call_handle_later(call);
+                return;
+        }
         if ((request->producer_id == -1) != (request->producer_epoch == -1)) {
                 reply(call, KAFKA_INVALID_REQUEST, -1, -1);
         } else if (!str_is_null(request->transactional_id)) {
                 init_transactional(call);
         } else {
-                int16_t code = call_code(call, state_new_producer_id(call->state, &producer_id));
+                int16_t code = call_code(call, producer_ids_take(call->state, &producer_id));
                 reply(call, code, producer_id, code ? -1 : 0);
         }
 }

@@ -5,6 +5,7 @@
 #include "broker/api/api.h"
 #include "broker/api/cluster.h"
 #include "broker/api/names.h"
+#include "broker/state/deletion.h"
 
 #define VERSION_TOPIC_IDS 12
 
@@ -123,10 +124,23 @@ static bool refuse_all(Call *call) {
         return true;
 }
 
+/* Of a topic that is to be made, though the one that was deleted is not gone yet. */
+static bool has_held_name(Call *call) {
+        const MetadataRequest *request = call->request;
+        bool creates = request->allow_auto_topic_creation && config_bool(call->state->config, "auto.create.topics.enable"), any = false;
+        for (int32_t i = 0; creates && call->state->deletions.count && i < request->topics_count; i++)
+                any = (uuid_is_zero(&request->topics[i].topic_id) && deletion_holds_name(call->state, request->topics[i].name)) || any;
+        return any;
+}
+
 void api_metadata(Call *call) {
         const MetadataRequest *request = call->request;
         if (names_nothing(call) && refuse_all(call))
                 return;
+        if (has_held_name(call)) {
+                call_handle_later(call);
+                return;
+        }
         State *state = call->state;
         MetadataResponse response = MetadataResponse_INIT;
         MetadataResponseBroker broker = { .node_id = state->node_id, .host = cluster_host(call), .port = cluster_port(call) };

@@ -58,10 +58,15 @@ void cleaner_rolled(State *state, Partition *partition) {
                 look_again(state, partition, backoff_ms(state));
 }
 
-void cleaner_forget(State *state, Partition *partition) {
+void cleaner_leave(State *state, Partition *partition) {
         list_remove(&partition->clean);
         if (state->cleaner.best == partition)
                 state->cleaner.best = NULL;
+        if (state->cleaner.busy == partition)
+                compaction_cancel(state->cleaner.compaction);
+}
+
+void cleaner_forget(State *state, Partition *partition) {
         if (state->cleaner.busy != partition)
                 return;
         compaction_cancel(state->cleaner.compaction);
@@ -124,10 +129,12 @@ static void compaction_done(Job *job, State *state, int result) {
         Partition *partition = state->cleaner.busy;
         state->cleaner.busy = NULL;
         state->cleaner.compaction = NULL;
-        if (partition)
+        if (partition && partition->log)
                 finish(state, partition, clean->compaction);
         compaction_free(clean->compaction);
         free(clean);
+        if (partition && !partition->log)
+                flusher_release(state); /* its topic's deletion goes on */
         if (!list_is_empty(&state->cleaner.queue) && !state->cleaner.is_stopped)
                 look_within(state, result ? backoff_ms(state) : 0);
 }

@@ -17,7 +17,9 @@ static inline void cleaner_committed(State *state, Partition *partition) {
                 cleaner_rolled(state, partition);
 }
 
-/* The partition goes away: when this returns nothing works on its directory. */
+/* The partition's log is about to be closed. A compaction that is under way ends soon: state->cleaner.busy. */
+void cleaner_leave(State *state, Partition *partition);
+/* The partition itself goes away: when this returns nothing works on its directory. */
 void cleaner_forget(State *state, Partition *partition);
 
 /* Ends the compaction under way, without a result, and begins no other. */

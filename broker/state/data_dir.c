@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "broker/state/adoption.h"
+#include "broker/state/deletion.h"
 #include "broker/state/metadata/metadata.h"
 #include "storage/base/ballast.h"
 #include "storage/base/descriptors.h"
@@ -322,20 +323,28 @@ static void note_metadata(const CheckpointRow *row, void *data) {
                 *(int64_t *)data = row->offset;
 }
 
+/* A row of a topic that a crash kept in the files counts as that of a deletion. */
+static Partition *find_partition(State *state, const CheckpointRow *row) {
+        Partition *partition = partition_find(state, str_of(row->topic), row->partition);
+        if (!partition && strcmp(row->topic, TOPIC_NAME_METADATA) != 0)
+                state->deletion_number++;
+        return partition;
+}
+
 static void note_recovery(const CheckpointRow *row, void *data) {
-        Partition *partition = partition_find(data, str_of(row->topic), row->partition);
+        Partition *partition = find_partition(data, row);
         if (partition && row->offset >= 0)
                 partition->recovery_point = row->offset;
 }
 
 static void note_start(const CheckpointRow *row, void *data) {
-        Partition *partition = partition_find(data, str_of(row->topic), row->partition);
+        Partition *partition = find_partition(data, row);
         if (partition && row->offset >= 0)
                 partition->checkpoint_start_offset = row->offset;
 }
 
 static void note_cleaner(const CheckpointRow *row, void *data) {
-        Partition *partition = partition_find(data, str_of(row->topic), row->partition);
+        Partition *partition = find_partition(data, row);
         if (partition && row->offset >= 0)
                 partition->cleaner_offset = row->offset;
 }
@@ -376,13 +385,31 @@ static int64_t end_offset(const Partition *partition) {
         return partition->log ? partition_high_watermark(partition) : partition->recovery_point;
 }
 
-/* One file: a row for every partition whose offset is at least offset_min; with the metadata log's own row if asked. */
-static void format(State *state, int64_t (*offset_of)(const Partition *partition), int64_t offset_min, bool with_metadata,
-                   Buffer *out) {
-        size_t capacity = 1;
+typedef int64_t OffsetOf(const Partition *partition);
+
+static int32_t add_rows(const Topic *topic, OffsetOf *offset_of, int64_t offset_min, CheckpointRow *rows) {
+        int32_t count = 0;
+        for (int32_t i = 0; i < topic->partition_count; i++) {
+                int64_t offset = offset_of(topic->partitions[i]);
+                if (offset >= offset_min)
+                        rows[count++] = (CheckpointRow){ topic->name, i, offset };
+        }
+        return count;
+}
+
+static size_t count_partitions(const State *state) {
+        size_t count = 0;
         HASHMAP_FOREACH(&state->topics, node)
-                capacity += (size_t)container_of(node, Topic, by_name)->partition_count;
-        CheckpointRow *rows = malloc(capacity * sizeof(*rows));
+                count += (size_t)container_of(node, Topic, by_name)->partition_count;
+        HASHMAP_FOREACH(&state->deletions, node)
+                if (deletion_keeps_rows(node))
+                        count += (size_t)deletion_keeps_rows(node)->partition_count;
+        return count;
+}
+
+/* One file: a row for every partition whose offset is at least offset_min; with the metadata log's own row if asked. */
+static void format(State *state, OffsetOf *offset_of, int64_t offset_min, bool with_metadata, Buffer *out) {
+        CheckpointRow *rows = malloc((count_partitions(state) + 1) * sizeof(*rows));
         if (!rows) {
                 out->failed = true;
                 return;
@@ -391,81 +418,99 @@ static void format(State *state, int64_t (*offset_of)(const Partition *partition
         if (with_metadata)
                 rows[count++] = (CheckpointRow){ TOPIC_NAME_METADATA, 0,
                                                  state->metadata ? metadata_recovery_point(state) : state->metadata_recovery_point };
-        HASHMAP_FOREACH(&state->topics, node) {
-                Topic *topic = container_of(node, Topic, by_name);
-                for (int32_t i = 0; i < topic->partition_count; i++) {
-                        int64_t offset = offset_of(topic->partitions[i]);
-                        if (offset >= offset_min)
-                                rows[count++] = (CheckpointRow){ topic->name, i, offset };
-                }
-        }
+        HASHMAP_FOREACH(&state->topics, node)
+                count += add_rows(container_of(node, Topic, by_name), offset_of, offset_min, rows + count);
+        HASHMAP_FOREACH(&state->deletions, node)
+                if (deletion_keeps_rows(node))
+                        count += add_rows(deletion_keeps_rows(node), offset_of, offset_min, rows + count);
         checkpoint_format(rows, count, out);
         free(rows);
 }
 
 static int write_file(const char *dir, const char *name, const Buffer *text) {
-        return text->failed ? -ENOMEM : checkpoint_write_text(dir, name, (Str){ (const char *)text->data, text->size });
+        return text->size ? checkpoint_write_text(dir, name, (Str){ (const char *)text->data, text->size }) : 0;
+}
+
+static Checkpoints new_checkpoints(State *state) {
+        return (Checkpoints){ .gate = &state->checkpoint_gate, .start_gate = &state->start_gate,
+                              .generation = ++state->checkpoint_generation, .deletion_number = state->deletion_number,
+                              .dir = state->config->data_dir, .recovery = BUFFER_INIT, .replication = BUFFER_INIT,
+                              .cleaner = BUFFER_INIT, .starts = BUFFER_INIT };
 }
 
 int data_dir_write_start_checkpoint(State *state) {
-        Buffer text = BUFFER_INIT;
-        format(state, start_offset, 1, false, &text);
-        int r = write_file(state->config->data_dir, START_NAME, &text);
-        buffer_deinit(&text);
+        Checkpoints files = new_checkpoints(state);
+        format(state, start_offset, 1, false, &files.starts);
+        int r = files.starts.failed ? -ENOMEM : checkpoints_write(&files);
+        checkpoints_deinit(&files);
         return r;
 }
 
-int data_dir_checkpoints(State *state, Checkpoints *ret_files) {
-        *ret_files = (Checkpoints){ .gate = &state->checkpoint_gate, .generation = ++state->checkpoint_generation,
-                                    .deletions = state->deletions, .dir = state->config->data_dir,
-                                    .recovery = BUFFER_INIT, .replication = BUFFER_INIT, .cleaner = BUFFER_INIT };
+int data_dir_checkpoints(State *state, bool with_starts, Checkpoints *ret_files) {
+        *ret_files = new_checkpoints(state);
+        if (with_starts)
+                format(state, start_offset, 1, false, &ret_files->starts);
         format(state, recovery_offset, 0, true, &ret_files->recovery);
         format(state, end_offset, 0, false, &ret_files->replication);
         format(state, cleaner_offset, 0, false, &ret_files->cleaner);
-        if (!ret_files->recovery.failed && !ret_files->replication.failed && !ret_files->cleaner.failed)
+        if (!ret_files->starts.failed && !ret_files->recovery.failed && !ret_files->replication.failed && !ret_files->cleaner.failed)
                 return 0;
         checkpoints_deinit(ret_files);
         return -ENOMEM;
 }
 
-int checkpoints_write(const Checkpoints *files) {
+static int write_starts(const Checkpoints *files) {
+        return write_file(files->dir, START_NAME, &files->starts);
+}
+
+static int write_others(const Checkpoints *files) {
+        int r = write_file(files->dir, RECOVERY_NAME, &files->recovery);
+        if (r == 0)
+                r = write_file(files->dir, REPLICATION_NAME, &files->replication);
+        return r ? r : write_file(files->dir, CLEANER_NAME, &files->cleaner);
+}
+
+/* Unless newer ones passed it meanwhile. */
+static int pass(CheckpointGate *gate, const Checkpoints *files, int (*write)(const Checkpoints *files)) {
         int r = 0;
-        pthread_mutex_lock(&files->gate->lock);
-        if (files->gate->written < files->generation) {
-                r = write_file(files->dir, RECOVERY_NAME, &files->recovery);
-                if (r == 0)
-                        r = write_file(files->dir, REPLICATION_NAME, &files->replication);
-                if (r == 0)
-                        r = write_file(files->dir, CLEANER_NAME, &files->cleaner);
-                if (r == 0)
-                        files->gate->written = files->generation;
-        }
-        pthread_mutex_unlock(&files->gate->lock);
+        pthread_mutex_lock(&gate->lock);
+        if (gate->written < files->generation)
+                r = write(files);
+        if (r == 0 && gate->written < files->generation)
+                gate->written = files->generation;
+        pthread_mutex_unlock(&gate->lock);
         return r;
+}
+
+int checkpoints_write(const Checkpoints *files) {
+        int r = files->starts.size ? pass(files->start_gate, files, write_starts) : 0;
+        return r || !files->recovery.size ? r : pass(files->gate, files, write_others);
 }
 
 void checkpoints_deinit(Checkpoints *files) {
         buffer_deinit(&files->recovery);
         buffer_deinit(&files->replication);
         buffer_deinit(&files->cleaner);
+        buffer_deinit(&files->starts);
 }
 
 int data_dir_write_checkpoints(State *state) {
         Checkpoints files;
-        int r = data_dir_write_start_checkpoint(state);
-        if (r == 0)
-                r = data_dir_checkpoints(state, &files);
+        int r = data_dir_checkpoints(state, true, &files);
         if (r)
                 return r;
         r = checkpoints_write(&files);
         if (r == 0)
-                state->checkpointed_deletions = files.deletions;
+                state->checkpointed_deletion = files.deletion_number;
         checkpoints_deinit(&files);
         return r;
 }
 
 int data_dir_drop_stale_rows(State *state) {
-        return state->deletions == state->checkpointed_deletions ? 0 : data_dir_write_checkpoints(state);
+        int r = state->deletion_number == state->checkpointed_deletion ? 0 : data_dir_write_checkpoints(state);
+        if (r)
+                trace_error("cannot write the checkpoint files in '%s': %s; %s", state->config->data_dir, strerror(-r), data_dir_remedy(r));
+        return r;
 }
 
 static bool is_directory(const State *state, const char *name, unsigned char type) {
@@ -476,30 +521,46 @@ static bool is_directory(const State *state, const char *name, unsigned char typ
         return entry_path(state, name, path) == 0 && file_lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+/* "TOPIC-PARTITION" of a directory that no topic owns. */
+static bool is_stray(const State *state, const char *name) {
+        const char *dash = strrchr(name, '-');
+        int64_t index;
+        return dash && str_to_int64(str_of(dash + 1), 0, INT32_MAX, &index) && strcmp(name, TOPIC_NAME_METADATA "-0") != 0 &&
+               !partition_find(state, (Str){ name, (size_t)(dash - name) }, (int32_t)index);
+}
+
+/* Does the first half of a deletion that a crash cut short. */
+static int doom_entry(const struct dirent *entry, void *data) {
+        State *state = data;
+        char path[PATH_MAX], *doomed;
+        Uuid id;
+        if (!is_stray(state, entry->d_name) || !is_directory(state, entry->d_name, entry->d_type) ||
+            entry_path(state, entry->d_name, path) || checkpoint_read_partition_metadata(path, &id) || !deletion_was_replayed(state, &id))
+                return 0;
+        int r = log_doom_directory(path, &doomed);
+        if (r == 0)
+                free(doomed);
+        return r;
+}
+
 static int check_entry(const struct dirent *entry, void *data) {
         State *state = data;
-        char path[PATH_MAX];
-        const char *name = entry->d_name, *dash = strrchr(name, '-');
-        if (name[0] == '.' || !dash || !is_directory(state, name, entry->d_type) || entry_path(state, name, path))
+        char path[PATH_MAX], escaped[NAME_MAX + 1];
+        const char *name = entry->d_name;
+        if (name[0] == '.' || !strchr(name, '-') || !is_directory(state, name, entry->d_type) || entry_path(state, name, path))
                 return 0;
-        if (ends_with(name, "-delete")) {
+        if (ends_with(name, "-delete"))
                 state_remove_directory(state, strdup(path));
-                return 0;
-        }
-        int64_t index;
-        Str topic = { name, (size_t)(dash - name) };
-        if (!str_to_int64(str_of(dash + 1), 0, INT32_MAX, &index) || strcmp(name, TOPIC_NAME_METADATA "-0") == 0)
-                return 0;
-        if (!partition_find(state, topic, (int32_t)index)) {
-                char escaped[NAME_MAX + 1];
+        else if (is_stray(state, name))
                 trace_warn("stray partition directory '%s': no topic of the metadata log owns it; it is left alone",
                            str_escape(str_of(name), escaped, sizeof(escaped)));
-        }
         return 0;
 }
 
 void data_dir_check_strays(State *state) {
-        int r = file_each_entry(state->config->data_dir, check_entry, state);
+        int r = state->replayed_deletions.count ? file_each_entry(state->config->data_dir, doom_entry, state) : 0;
+        if (r == 0)
+                r = file_each_entry(state->config->data_dir, check_entry, state);
         if (r)
                 trace_warn("cannot look for stray directories in '%s': %s", state->config->data_dir, strerror(-r));
 }

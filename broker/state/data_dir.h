@@ -33,19 +33,19 @@ int data_dir_write_start_checkpoint(State *state);
 
 /* The same in two steps: what the files are to say, and the writing, which any thread may do. */
 typedef struct Checkpoints {
-        CheckpointGate *gate;
+        CheckpointGate *gate, *start_gate;
         int64_t generation;
-        int64_t deletions; /* state's, when this was made */
+        int64_t deletion_number; /* state's, when this was made */
         const char *dir;
-        Buffer recovery, replication, cleaner;
+        Buffer recovery, replication, cleaner, starts; /* empty: stays as it is */
 } Checkpoints;
-/* All but the file of start offsets, which DeleteRecords waits for: it has one writer, the loop. 0 or -ENOMEM. */
-int data_dir_checkpoints(State *state, Checkpoints *ret_files);
-/* Does nothing when newer files were written meanwhile. */
+/* The file of start offsets is written by DeleteRecords too, and otherwise only needed to get rid of rows. 0 or -ENOMEM. */
+int data_dir_checkpoints(State *state, bool with_starts, Checkpoints *ret_files);
+/* Leaves alone what was written newer meanwhile. */
 int checkpoints_write(const Checkpoints *files);
 void checkpoints_deinit(Checkpoints *files);
 
-/* Before a topic is created: the files must not hold rows of a deleted topic that had its name. 0 or -errno. */
+/* At a start: the files must not hold rows of topics that are no more, which others of the name would inherit. 0 or -errno (traced). */
 int data_dir_drop_stale_rows(State *state);
 
 /* Finishes deletions that a crash cut short, and warns of partition directories that no topic owns. */

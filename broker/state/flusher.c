@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "broker/state/metadata/metadata.h"
 #include "storage/base/trace.h"
 
 #define ROUND_PARTITIONS_MAX 256 /* their descriptors stay open while the round lasts */
@@ -22,7 +23,8 @@ struct FlushItem {
 typedef struct Round {
         Job job;
         bool in_background;
-        int32_t taken; /* off the queue, those included that had nothing to sync */
+        LogSync *metadata; /* or NULL */
+        bool has_taken; /* off the queue, with something to sync or without */
         int32_t count;
         FlushItem items[];
 } Round;
@@ -36,11 +38,19 @@ static void queue(List *list, ListNode *node) {
                 list_append(list, node);
 }
 
-static void queue_flush(State *state, Partition *partition) {
-        if (list_node_is_linked(&partition->flush))
+static void queue_flush(State *state, Flush *flush) {
+        if (list_node_is_linked(&flush->node))
                 return;
-        list_append(&state->flush_queue, &partition->flush);
-        state->flushes_wanted++;
+        list_append(&state->flush_queue, &flush->node);
+        flush->number = ++state->flushes_wanted;
+}
+
+/* What is in the queue may have to wait for more than one round, while others overtake it. */
+static void note_done(State *state) {
+        if (state->flush_is_running || state->failed)
+                return;
+        ListNode *first = list_first(&state->flush_queue);
+        state->flushes_done = first ? container_of(first, Flush, node)->number - 1 : state->flushes_wanted;
 }
 
 static bool raise_high_watermark(Partition *partition, int64_t offset) {
@@ -66,7 +76,7 @@ bool flusher_settle(State *state, Partition *partition) {
         bool durable = is_durable(state, partition);
         if (recovery_point < end && durable) {
                 partition->sync_offset = end;
-                queue_flush(state, partition);
+                queue_flush(state, &partition->flush);
         } else if (recovery_point < log_active_offset(partition->log)) {
                 queue(&state->roll_queue, &partition->roll);
         }
@@ -92,32 +102,26 @@ bool flusher_committed(State *state, Partition *partition) {
         int64_t end = log_end_offset(log);
         if (end - log_recovery_point(log) >= partition->topic->flush_messages) {
                 partition->sync_offset = end;
-                queue_flush(state, partition);
+                queue_flush(state, &partition->flush);
         }
         return flusher_settle(state, partition);
 }
 
-int64_t flusher_mark(const State *state) {
-        return state->flushes_wanted;
+void flusher_metadata_written(State *state) {
+        queue_flush(state, &state->metadata_flush);
 }
 
-void flusher_forget(State *state, Partition *partition) {
-        state->flushes_done += list_node_is_linked(&partition->flush);
-        list_remove(&partition->flush);
+void flusher_leave(State *state, Partition *partition) {
+        list_remove(&partition->flush.node);
         list_remove(&partition->roll);
         list_remove(&partition->overdue);
-        if (partition->flushing) {
-                partition->flushing->partition = NULL;
-                state->forgotten_syncs++;
-        }
-        partition->flushing = NULL;
+        note_done(state);
 }
 
-void flusher_wait_for_forgotten(State *state) {
-        if (!state->forgotten_syncs)
-                return;
-        worker_wait(&state->flusher);
-        worker_wait(&state->worker);
+void flusher_forget(Partition *partition) {
+        if (partition->flushing)
+                partition->flushing->partition = NULL;
+        partition->flushing = NULL;
 }
 
 void flusher_give_up(State *state) {
@@ -146,8 +150,8 @@ static int run_sync(LogSync *sync) {
 
 static int run_round(Job *job) {
         Round *round = container_of(job, Round, job);
-        int r = 0;
-        for (int32_t i = 0; round->count > WRITE_BACK_FROM && i < round->count; i++)
+        int r = round->metadata ? run_sync(round->metadata) : 0;
+        for (int32_t i = 0; !r && round->count > WRITE_BACK_FROM && i < round->count; i++)
                 log_sync_write_back(round->items[i].sync);
         for (int32_t i = 0; !r && i < round->count; i++)
                 r = run_sync(round->items[i].sync);
@@ -169,12 +173,9 @@ void flusher_release(State *state) {
 static void finish_item(State *state, Round *round, FlushItem *item, int result, List *grown) {
         Partition *partition = item->partition;
         log_sync_finish(partition ? partition->log : NULL, item->sync, result);
-        if (!partition) {
-                state->forgotten_syncs--;
-                return;
-        }
-        partition->flushing = NULL;
-        if (result)
+        if (partition)
+                partition->flushing = NULL;
+        if (result || !partition || !partition->log)
                 return;
         if (!round->in_background)
                 list_remove(&partition->overdue);
@@ -198,12 +199,15 @@ static void finish_round(Job *job, State *state, int result) {
                 state->flush_is_running = false;
         if (result && result != -ECANCELED && !state->failed)
                 fail(state, result);
+        if (round->metadata)
+                metadata_sync_finish(state, round->metadata, result);
         for (int32_t i = 0; i < round->count; i++)
                 finish_item(state, round, &round->items[i], result, &grown);
-        if (!round->in_background)
-                state->flushes_done += round->taken;
-        if (!result && !state->failed) {
+        if (!result)
+                note_done(state);
+        if (result != -ECANCELED)
                 flusher_release(state);
+        if (!result && !state->failed) {
                 for (ListNode *node; (node = list_pop(&grown));)
                         partition_wake(state, container_of(node, Partition, grown));
                 if (round->in_background)
@@ -216,11 +220,26 @@ static void finish_round(Job *job, State *state, int result) {
 }
 
 static Partition *partition_of(ListNode *node, bool in_background) {
-        return in_background ? container_of(node, Partition, roll) : container_of(node, Partition, flush);
+        return in_background ? container_of(node, Partition, roll) : container_of(node, Partition, flush.node);
+}
+
+/* The metadata log, whatever was queued before it. 0 or -errno: later. */
+static int take_metadata(State *state, Round *round) {
+        if (round->in_background || !list_node_is_linked(&state->metadata_flush.node))
+                return 0;
+        int r = metadata_sync_begin(state, &round->metadata);
+        if (r)
+                return r;
+        list_remove(&state->metadata_flush.node);
+        round->has_taken = true;
+        return 0;
 }
 
 /* Takes partitions off the queue that are not in the other kind of round. 0 or -errno: then some are left for later. */
-static int fill_round(Round *round, List *queued) {
+static int fill_round(State *state, Round *round, List *queued) {
+        int r = take_metadata(state, round);
+        if (r)
+                return r;
         LIST_FOREACH(queued, node) {
                 Partition *partition = partition_of(node, round->in_background);
                 if (round->count == ROUND_PARTITIONS_MAX)
@@ -228,11 +247,11 @@ static int fill_round(Round *round, List *queued) {
                 if (partition->flushing)
                         continue;
                 LogSync *sync;
-                int r = log_sync_begin(partition->log, round->in_background, &sync);
+                r = log_sync_begin(partition->log, round->in_background, &sync);
                 if (r)
                         return r;
                 list_remove(node);
-                round->taken++;
+                round->has_taken = true;
                 if (!sync)
                         continue;
                 FlushItem *item = &round->items[round->count++];
@@ -248,16 +267,16 @@ static void start_round(State *state, bool in_background, List *queued, bool *is
         Round *round = calloc(1, sizeof(*round) + ROUND_PARTITIONS_MAX * sizeof(FlushItem));
         if (round)
                 round->in_background = in_background;
-        int r = round ? fill_round(round, queued) : -ENOMEM;
+        int r = round ? fill_round(state, round, queued) : -ENOMEM;
         if (r) {
                 trace_warn("a sync has to wait: %s", strerror(-r));
                 if (!timer_is_set(&state->flush_timer) || state->flush_timer.node.key > state->mono_ms + RETRY_MS)
                         timer_set(state, &state->flush_timer, state->mono_ms + RETRY_MS);
         }
-        if (!round || round->count == 0) {
-                bool is_done = round && round->taken && !in_background; /* somebody else synced them */
-                state->flushes_done += is_done ? round->taken : 0;
+        if (!round || (round->count == 0 && !round->metadata)) {
+                bool is_done = round && round->has_taken && !in_background; /* somebody else synced them */
                 free(round);
+                note_done(state);
                 if (is_done)
                         flusher_release(state);
                 return;
@@ -280,7 +299,7 @@ void flusher_run_timer(Timer *timer, State *state) {
                 Partition *partition = container_of(node, Partition, overdue);
                 if (partition->flush_due_ms <= state->mono_ms) {
                         list_remove(node);
-                        queue_flush(state, partition);
+                        queue_flush(state, &partition->flush);
                 } else if (partition->flush_due_ms < next_ms) {
                         next_ms = partition->flush_due_ms;
                 }

@@ -4,7 +4,8 @@
  * One round is under way at a time: it takes every partition that is queued, syncs on a thread of its own, and on the loop
  * moves the recovery points and high watermarks and releases who waits. What is appended meanwhile joins the next round. A
  * partition is durable with --durable or flush.messages=1: its records are not served before they are on disk, either, since
- * what a consumer saw must not be gone after a power cut. The first failed sync is final: nothing more is acknowledged. */
+ * what a consumer saw must not be gone after a power cut. The metadata log always is. The first failed sync is final: nothing more
+ * is acknowledged. */
 #pragma once
 
 #include "broker/state/state.h"
@@ -22,14 +23,13 @@ bool flusher_settle(State *state, Partition *partition);
 /* Begins a round if there is something to do and none is under way: once at the end of a turn's commits. */
 void flusher_start(State *state);
 
-/* What has been queued so far is on disk when this number is reached: see state_sync_is_past(). */
-int64_t flusher_mark(const State *state);
+/* After a write to the metadata log, which the next round syncs before all else: what is acknowledged later may rest on it. */
+void flusher_metadata_written(State *state);
 
-/* Files of a deleted topic may still be on their way to the disk, by name: until that is over, nothing may take the name. */
-void flusher_wait_for_forgotten(State *state);
-
-/* The partition goes away. */
-void flusher_forget(State *state, Partition *partition);
+/* The partition's log is about to be closed. A sync that is under way goes on, by the names of its files: partition->flushing. */
+void flusher_leave(State *state, Partition *partition);
+/* The partition itself goes away. */
+void flusher_forget(Partition *partition);
 
 /* What state->flush_timer does: flush.ms, and another try after a round that could not begin. */
 void flusher_run_timer(Timer *timer, State *state);
@@ -37,5 +37,5 @@ void flusher_run_timer(Timer *timer, State *state);
 /* Everybody who still waits is told that it came to nothing: the state is about to be freed. */
 void flusher_give_up(State *state);
 
-/* Asks everybody who waits for a sync again: some partition is gone. */
+/* Asks everybody who waits for a sync again: some partition is gone, or a name is free. */
 void flusher_release(State *state);

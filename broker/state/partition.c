@@ -28,8 +28,8 @@ int partition_new(Topic *topic, int32_t index, int32_t leader_epoch, Partition *
 }
 
 /* The topic's name was validated, so it can be part of a path. */
-static int partition_path(const State *state, const Partition *partition, char path[static PATH_MAX]) {
-        int n = snprintf(path, PATH_MAX, "%s/%s-%d", state->config->data_dir, partition->topic->name, partition->index);
+int partition_path(const Config *config, const Partition *partition, char path[static PATH_MAX]) {
+        int n = snprintf(path, PATH_MAX, "%s/%s-%d", config->data_dir, partition->topic->name, partition->index);
         return n < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
@@ -53,7 +53,7 @@ static int set_aside(const char *path) {
 
 int partition_create_log(State *state, Partition *partition) {
         char path[PATH_MAX];
-        int r = partition_path(state, partition, path);
+        int r = partition_path(state->config, partition, path);
         if (r == 0)
                 r = set_aside(path);
         LogOpen how = { .path = path, .now_ms = state->now_ms, .spares_space = partition->topic->is_internal,
@@ -84,7 +84,7 @@ static bool check_directory(const Partition *partition, const char *path, bool *
 
 int partition_open_log(State *state, Partition *partition, const LogConfig *config, bool clean_shutdown) {
         char path[PATH_MAX];
-        int r = partition_path(state, partition, path);
+        int r = partition_path(state->config, partition, path);
         if (r)
                 return r;
         const char *reason = NULL;
@@ -128,16 +128,26 @@ damaged:
         return 0;
 }
 
-void partition_delete_log(State *state, Partition *partition) {
-        char path[PATH_MAX], *doomed;
+void partition_close_log(State *state, Partition *partition) {
         list_remove(&partition->dirty);
         list_remove(&partition->grown);
-        flusher_forget(state, partition);
-        cleaner_forget(state, partition);
-        if (partition->log)
-                log_abandon(partition->log);
+        list_remove(&partition->retain);
+        while (list_pop(&partition->fetch_waits))
+                ;
+        flusher_leave(state, partition);
+        cleaner_leave(state, partition);
+        if (!partition->log)
+                return;
+        partition->recovery_point = log_recovery_point(partition->log);
+        partition->checkpoint_start_offset = log_start_offset(partition->log);
+        log_abandon(partition->log);
         partition->log = NULL;
-        int r = partition_path(state, partition, path);
+}
+
+void partition_delete_log(State *state, Partition *partition) {
+        char path[PATH_MAX], *doomed;
+        partition_close_log(state, partition);
+        int r = partition_path(state->config, partition, path);
         if (r == 0)
                 r = log_doom_directory(path, &doomed);
         if (r == 0)
@@ -149,15 +159,9 @@ void partition_delete_log(State *state, Partition *partition) {
 void partition_free(State *state, Partition *partition) {
         if (!partition)
                 return;
-        flusher_forget(state, partition);
+        flusher_forget(partition);
         cleaner_forget(state, partition);
-        if (partition->log)
-                log_abandon(partition->log);
-        list_remove(&partition->dirty);
-        list_remove(&partition->grown);
-        list_remove(&partition->retain);
-        while (list_pop(&partition->fetch_waits))
-                ;
+        partition_close_log(state, partition);
         free(partition);
 }
 

@@ -1,13 +1,22 @@
 /* A partition that this broker leads: its log, who waits for it, and the turn's unwritten appends. */
 #pragma once
 
+#include <limits.h>
+
 #include "broker/state/timer.h"
 #include "storage/base/buffer.h"
 #include "storage/base/list.h"
 #include "storage/log.h"
 
+typedef struct Config Config;
 typedef struct Topic Topic;
 typedef struct FlushItem FlushItem; /* flusher.c */
+
+/* What is in the queue of the next round of syncs, and its place among all that ever was. */
+typedef struct Flush {
+        ListNode node;
+        int64_t number;
+} Flush;
 
 typedef struct Partition {
         Topic *topic;
@@ -21,7 +30,8 @@ typedef struct Partition {
         bool is_deleted;   /* set before the last wake(): the partition goes away after it */
         int64_t high_watermark; /* where readers have to stop; below the log's start it counts as that */
         int64_t sync_offset;    /* what lies below is acknowledged only when it is on disk */
-        ListNode flush, roll, overdue; /* flusher.c: in the state's queues of what is to be synced */
+        Flush flush;
+        ListNode roll, overdue; /* flusher.c: in the state's queues of what is to be synced */
         FlushItem *flushing;    /* a sync is under way */
         int64_t flush_due_ms;   /* while overdue is linked */
         ListNode retain;        /* in state->retention_queue */
@@ -74,7 +84,11 @@ int partition_create_log(State *state, Partition *partition);
 int partition_open_log(State *state, Partition *partition, const LogConfig *config, bool clean_shutdown);
 /* The same for the partitions of all topics. 0 or -errno (traced). */
 int partition_open_all(State *state, bool clean_shutdown);
-/* Forgets the log and removes its directory. */
+/* The directory's. 0 or -ENAMETOOLONG. */
+int partition_path(const Config *config, const Partition *partition, char path[static PATH_MAX]);
+/* Nobody appends or reads any more, and what may still be under way does not need the log; its offsets stay for the checkpoint files. */
+void partition_close_log(State *state, Partition *partition);
+/* The same, and removes the directory: of a partition that no metadata record names. */
 void partition_delete_log(State *state, Partition *partition);
 void partition_free(State *state, Partition *partition);
 

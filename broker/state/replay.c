@@ -3,7 +3,6 @@
 
 #include <errno.h>
 
-#include "broker/state/flusher.h"
 #include "storage/base/endian.h"
 #include "storage/base/trace.h"
 
@@ -72,10 +71,7 @@ int replay_partition(State *state, Partition *partition, int (*each)(State *stat
 static void give_up(State *state, Partition *partition) {
         trace_error("partition %s-%d is not served: the log is damaged; its files were left as they are, odradek check says more",
                     partition->topic->name, partition->index);
-        flusher_forget(state, partition);
-        partition->recovery_point = log_recovery_point(partition->log); /* where the checkpoint file did not say: the next start must not cut it */
-        log_abandon(partition->log);
-        partition->log = NULL;
+        partition_close_log(state, partition); /* its recovery point is kept where the checkpoint file did not say: the next start must not cut it */
 }
 
 int replay_topic(State *state, Topic *topic, int (*each)(State *state, const ReplayedRecord *replayed, void *data), void *data) {

@@ -9,6 +9,7 @@
 #include "broker/protocol/messages.h"
 #include "broker/state/cleaner.h"
 #include "broker/state/data_dir.h"
+#include "broker/state/deletion.h"
 #include "broker/state/fetch_sessions.h"
 #include "broker/state/flusher.h"
 #include "broker/state/groups/offsets_pending.h"
@@ -37,17 +38,23 @@ static void checkpoints_written(Job *base, State *state, int result) {
         if (result && result != -ECANCELED)
                 trace_warn("cannot write the checkpoint files: %s", strerror(-result));
         state->checkpoint_is_running = false;
-        if (result == 0 && job->files.deletions > state->checkpointed_deletions)
-                state->checkpointed_deletions = job->files.deletions;
+        if (result == 0 && job->files.deletion_number > state->checkpointed_deletion)
+                state->checkpointed_deletion = job->files.deletion_number;
         checkpoints_deinit(&job->files);
         free(job);
+        if (state->checkpoint_is_wanted && result != -ECANCELED)
+                state_checkpoint_now(state);
+        deletion_checkpointed(state, result);
 }
 
 static void run_checkpoint(Timer *timer, State *state) {
         if (state->failed)
                 return;
-        CheckpointJob *job = state->checkpoint_is_running ? NULL : calloc(1, sizeof(*job));
-        int r = job ? data_dir_checkpoints(state, &job->files) : -EAGAIN;
+        state->checkpoint_is_wanted = state->checkpoint_is_running;
+        if (state->checkpoint_is_wanted)
+                return;
+        CheckpointJob *job = calloc(1, sizeof(*job));
+        int r = job ? data_dir_checkpoints(state, state->deletion_number != state->checkpointed_deletion, &job->files) : -ENOMEM;
         if (r) {
                 free(job);
                 state_checkpoint_soon(state, CHECKPOINT_RETRY_MS);
@@ -56,7 +63,15 @@ static void run_checkpoint(Timer *timer, State *state) {
         job->job.run = write_checkpoints;
         job->job.done = checkpoints_written;
         state->checkpoint_is_running = true;
+        state->checkpointing_deletion = job->files.deletion_number;
         worker_submit(&state->worker, &job->job);
+}
+
+void state_checkpoint_now(State *state) {
+        if (state->checkpoint_is_running && state->checkpointing_deletion == state->deletion_number)
+                return;
+        timer_stop(state, &state->checkpoint_timer);
+        run_checkpoint(&state->checkpoint_timer, state);
 }
 
 void state_checkpoint_soon(State *state, int64_t within_ms) {
@@ -157,6 +172,7 @@ static State *state_new(Config *config, int64_t now_ms, int64_t mono_ms) {
         state->broker_epoch = -1;
         state->topics = state->topics_by_id = state->topics_by_collision = HASHMAP_INIT;
         state->group_configs = state->client_metrics = HASHMAP_INIT;
+        state->deletions = state->replayed_deletions = HASHMAP_INIT;
         state->timers = HEAP_INIT;
         list_init(&state->dirty_partitions);
         list_init(&state->commit_waits);
@@ -167,6 +183,7 @@ static State *state_new(Config *config, int64_t now_ms, int64_t mono_ms) {
         list_init(&state->sync_waits);
         list_init(&state->retention_queue);
         pthread_mutex_init(&state->checkpoint_gate.lock, NULL);
+        pthread_mutex_init(&state->start_gate.lock, NULL);
         worker_init(&state->flusher, state);
         worker_init(&state->checker, state);
         worker_init(&state->worker, state);
@@ -195,6 +212,8 @@ static void state_free(State *state) {
         worker_set_wake(&state->checker, NULL, NULL);
         worker_set_wake(&state->worker, NULL, NULL);
         worker_set_wake(&state->cleaner.worker, NULL, NULL);
+        while (list_pop(&state->sync_waits))
+                ;
         HASHMAP_FOREACH(&state->topics, node)
                 topic_free(state, container_of(node, Topic, by_name));
         free_kept_buffers(state);
@@ -207,6 +226,8 @@ static void state_free(State *state) {
         worker_deinit(&state->checker);
         worker_deinit(&state->worker);
         worker_deinit(&state->cleaner.worker);
+        deletions_close(state);
+        deletion_forget_replayed(state);
         data_dir_close(state);
         timer_stop(state, &state->checkpoint_timer);
         timer_stop(state, &state->retention_timer);
@@ -214,6 +235,7 @@ static void state_free(State *state) {
         timer_stop(state, &state->cleaner.timer);
         heap_deinit(&state->timers);
         pthread_mutex_destroy(&state->checkpoint_gate.lock);
+        pthread_mutex_destroy(&state->start_gate.lock);
         hashmap_deinit(&state->topics);
         hashmap_deinit(&state->topics_by_id);
         hashmap_deinit(&state->topics_by_collision);
@@ -240,7 +262,8 @@ static int open_logs(State *state) {
                 r = partition_open_all(state, clean);
         if (r == 0)
                 data_dir_check_strays(state);
-        return r;
+        deletion_forget_replayed(state);
+        return r ? r : data_dir_drop_stale_rows(state);
 }
 
 /* What replays the internal topics. Transactions whose end was decided are carried out at once. */
@@ -412,7 +435,7 @@ int64_t state_sync_mark(const State *state) {
                 return 0;
         bool waits = state->config->durable || is_durable_topic(state, STR(TOPIC_NAME_OFFSETS)) ||
                      is_durable_topic(state, STR(TOPIC_NAME_TRANSACTIONS));
-        return waits ? flusher_mark(state) : 0;
+        return waits ? state->flushes_wanted : 0;
 }
 
 static void take_list(List *from, List *to) {
@@ -454,12 +477,12 @@ static void commit_once(State *state) {
 }
 
 void state_commit(State *state) {
-        if (list_is_empty(&state->dirty_partitions) && list_is_empty(&state->commit_waits))
-                return;
-        while (!list_is_empty(&state->dirty_partitions) || !list_is_empty(&state->commit_waits))
+        bool any = false;
+        for (; !list_is_empty(&state->dirty_partitions) || !list_is_empty(&state->commit_waits); any = true)
                 commit_once(state);
         flusher_start(state);
-        checkpoint_later(state);
+        if (any)
+                checkpoint_later(state);
 }
 
 void state_set_wake(State *state, void (*wake)(void *data), void *data) {
@@ -476,9 +499,9 @@ void state_collect(State *state) {
         worker_collect(&state->cleaner.worker);
 }
 
-static bool is_busy(const State *state) {
+static bool is_busy(State *state) {
         return !list_is_empty(&state->dirty_partitions) || !list_is_empty(&state->commit_waits) || state->flush_is_running ||
-               state->roll_is_running || state->cleaner.busy;
+               state->roll_is_running || state->cleaner.busy || worker_has_jobs(&state->worker);
 }
 
 void state_drain(State *state) {
@@ -490,23 +513,6 @@ void state_drain(State *state) {
                 worker_drain(&state->worker);
                 worker_drain(&state->cleaner.worker);
         } while (is_busy(state));
-}
-
-int state_new_producer_id(State *state, int64_t *ret_producer_id) {
-        if (state->next_producer_id >= state->producer_ids_end) {
-                int64_t first = state->producer_ids_end, end = first + METADATA_PRODUCER_ID_BLOCK;
-                MetadataBatch batch;
-                metadata_batch_init(&batch, state);
-                metadata_batch_add(&batch, &ProducerIdsRecord_message, 0,
-                                   &(ProducerIdsRecord){ .broker_id = state->node_id, .broker_epoch = -1, .next_producer_id = end });
-                int r = metadata_batch_write(state, &batch);
-                if (r)
-                        return r;
-                state->next_producer_id = first;
-                state->producer_ids_end = end;
-        }
-        *ret_producer_id = state->next_producer_id++;
-        return 0;
 }
 
 /* A copy of map with the entries of one source replaced by those of another map. */

@@ -57,13 +57,13 @@ struct State {
         Reaper reaper;         /* of dropped segments: to the worker */
         List dirty_partitions; /* Partition.dirty */
         List commit_waits;     /* CommitWait.node, in the order of their appends */
-        List flush_queue;      /* Partition.flush */
+        List flush_queue;      /* Flush.node, by number */
         List roll_queue;       /* Partition.roll */
         List flush_deadlines;  /* Partition.overdue */
         List sync_waits;       /* CommitWait.node of those whose writes are not on disk yet */
-        int64_t flushes_wanted, flushes_done; /* partitions that were queued so far, and of those, the ones that are dealt with */
-        int32_t forgotten_syncs; /* under way, of partitions that are gone */
-        bool flush_is_running, roll_is_running, checkpoint_is_running;
+        int64_t flushes_wanted, flushes_done; /* the last number that was given in the queue, and up to which all are dealt with */
+        Flush metadata_flush;  /* of the metadata log: the number of what was written last, or is queued now */
+        bool flush_is_running, roll_is_running, checkpoint_is_running, checkpoint_is_wanted;
         Timer flush_timer;
         List kept_buffers;     /* batches of internal topics until they are written */
         Metadata *metadata;
@@ -79,10 +79,13 @@ struct State {
         int16_t feature_levels[FEATURE_COUNT]; /* as the metadata log says; api/features.h says which of them count */
         int64_t broker_epoch;  /* of the Kafka that ran here last, or -1 */
         int64_t metadata_recovery_point; /* as the checkpoint file said at start-up */
-        int64_t next_producer_id, producer_ids_end; /* the block reserved in the metadata log */
-        CheckpointGate checkpoint_gate;
+        int64_t next_producer_id, producer_ids_end; /* on disk in the metadata log */
+        int64_t producer_ids_reserved, producer_ids_mark; /* the end as written last, and when that is on disk */
+        HashMap deletions, replayed_deletions; /* state/deletion.h */
+        CheckpointGate checkpoint_gate, start_gate;
         int64_t checkpoint_generation; /* of the newest content that was made for the files */
-        int64_t deletions, checkpointed_deletions; /* of topics, and how many of them the files have followed */
+        int64_t deletion_number, checkpointed_deletion; /* of topics, and how many of them the files have followed */
+        int64_t checkpointing_deletion; /* the same of the files that are being written */
         Timer checkpoint_timer; /* runs while the checkpoint files are older than the logs */
         Timer retention_timer;
         List retention_queue;  /* Partition.retain: the rest of the pass under way */
@@ -129,6 +132,11 @@ static inline bool state_sync_is_past(const State *state, int64_t mark) {
         return state->flushes_done >= mark;
 }
 
+/* For answers that rest on what was written to the metadata log: 0 when that is on disk, otherwise such a mark. */
+static inline int64_t state_metadata_mark(const State *state) {
+        return state_sync_is_past(state, state->metadata_flush.number) ? 0 : state->metadata_flush.number;
+}
+
 /* wake(data) is called on another thread when state_collect() has something to do. Without (NULL) nothing runs on other threads that
  * was not started yet: see state_drain(). */
 void state_set_wake(State *state, void (*wake)(void *data), void *data);
@@ -142,9 +150,6 @@ void state_run_timers(State *state);
 /* When the next timer is due (monotonic ms), or -1. */
 int64_t state_next_timer_ms(const State *state);
 
-/* The next id for a producer, from a block that the metadata log has reserved. 0 or -errno. */
-int state_new_producer_id(State *state, int64_t *ret_producer_id);
-
 /* Replaces the broker's dynamic configs (CONFIG_SOURCE_DYNAMIC_BROKER, or with cluster_default
  * CONFIG_SOURCE_DYNAMIC_DEFAULT_BROKER) by those in config, whose entries' own sources don't matter; the map stays the
  * caller's. Written to the metadata log, applied to all logs. 0 or -errno. */
@@ -153,13 +158,14 @@ int state_set_broker_config(State *state, bool cluster_default, const ConfigMap 
 /* Makes the logs' start offsets durable: once after a DeleteRecords. 0 or -errno. */
 int state_checkpoint_starts(State *state);
 
-/* Writes the checkpoint files within that time. */
+/* Writes the checkpoint files within that time; or, after a deletion, at once, or as soon as older ones are written. */
 void state_checkpoint_soon(State *state, int64_t within_ms);
+void state_checkpoint_now(State *state);
 /* A job for the worker: removes a directory that log_doom_directory() renamed (the path is taken over), and warns when it cannot. */
 void state_remove_directory(State *state, char *path);
 
 /* What groups.c does for us: the replay of __consumer_offsets at start-up (after all topics are open; 0 or -errno),
- * its end, and forgetting the offsets committed for a topic (which is out of the maps already). */
+ * its end, and forgetting the offsets committed for a topic (which is out of the maps already, its deletion on disk). */
 int groups_open(State *state);
 void groups_close(State *state);
 void groups_topic_deleted(State *state, const Topic *topic);

@@ -7,7 +7,7 @@
 
 #include "broker/protocol/messages.h"
 #include "broker/state/cleaner.h"
-#include "broker/state/data_dir.h"
+#include "broker/state/deletion.h"
 #include "broker/state/flusher.h"
 #include "broker/state/metadata/metadata.h"
 #include "storage/base/error.h"
@@ -143,8 +143,7 @@ static void take_out_topic(State *state, Topic *topic) {
                 hashmap_remove(&state->topics_by_collision, &topic->by_collision);
 }
 
-/* Frees a topic that is in no map. */
-static void destroy_topic(State *state, Topic *topic) {
+void topic_destroy(State *state, Topic *topic) {
         for (int32_t i = 0; i < topic->partition_count; i++)
                 partition_free(state, topic->partitions[i]);
         free(topic->partitions);
@@ -158,7 +157,7 @@ void topic_free(State *state, Topic *topic) {
         if (!topic)
                 return;
         take_out_topic(state, topic);
-        destroy_topic(state, topic);
+        topic_destroy(state, topic);
 }
 
 /* Adds partitions without logs up to count. On error some may have been added. */
@@ -235,8 +234,7 @@ int topic_create(State *state, Str name, int32_t partition_count, const ConfigMa
                 return KAFKA_KAFKA_STORAGE_ERROR;
         Topic *topic;
         Uuid id = uuid_random();
-        flusher_wait_for_forgotten(state);
-        int r = data_dir_drop_stale_rows(state);
+        int r = deletion_check_name(state, name);
         if (r == 0)
                 r = topic_new(name, &id, config, &topic);
         if (r)
@@ -251,7 +249,7 @@ int topic_create(State *state, Str name, int32_t partition_count, const ConfigMa
         }
         if (r) {
                 shrink_topic(state, topic, 0);
-                destroy_topic(state, topic);
+                topic_destroy(state, topic);
                 return r;
         }
         state->topics_created_version = metadata_end_offset(state);
@@ -263,24 +261,27 @@ int topic_create(State *state, Str name, int32_t partition_count, const ConfigMa
 }
 
 int topic_delete(State *state, Topic *topic) {
-        state_commit(state); /* whoever waits for a write to this topic learns its end first */
+        Deletion *deletion;
         MetadataBatch batch;
-        metadata_batch_init(&batch, state);
-        metadata_batch_add(&batch, &RemoveTopicRecord_message, 0, &(RemoveTopicRecord){ .topic_id = topic->id });
-        int r = metadata_batch_write(state, &batch);
+        state_commit(state); /* whoever waits for a write to this topic learns its end first */
+        int r = deletion_new(state, topic, &deletion);
         if (r)
                 return r;
+        metadata_batch_init(&batch, state);
+        metadata_batch_add(&batch, &RemoveTopicRecord_message, 0, &(RemoveTopicRecord){ .topic_id = topic->id });
+        r = metadata_batch_write(state, &batch);
+        if (r) {
+                deletion_cancel(state, deletion);
+                return r;
+        }
         take_out_topic(state, topic);
-        groups_topic_deleted(state, topic);
         for (int32_t i = 0; i < topic->partition_count; i++)
                 topic->partitions[i]->is_deleted = true;
         for (int32_t i = 0; i < topic->partition_count; i++)
                 partition_wake(state, topic->partitions[i]);
-        flusher_release(state); /* their writes need not reach the disk any more */
-        state->deletions++;
         trace_debug("deleted topic %s", topic->name);
-        shrink_topic(state, topic, 0);
-        destroy_topic(state, topic);
+        deletion_start(state, deletion);
+        flusher_release(state); /* their writes need not reach the disk any more */
         return 0;
 }
 
@@ -387,7 +388,7 @@ int topic_replay(State *state, Str name, const Uuid *id) {
                 return r;
         r = insert_topic(state, topic);
         if (r)
-                destroy_topic(state, topic);
+                topic_destroy(state, topic);
         return r;
 }
 
@@ -411,5 +412,6 @@ int topic_replay_config(State *state, Str name, Str config_name, Str value) {
 }
 
 void topic_replay_remove(State *state, const Uuid *id) {
+        deletion_replayed(state, id);
         topic_free(state, topic_find_id(state, id));
 }

@@ -1,7 +1,7 @@
 /* Topics: what a replay of __cluster_metadata-0 gives, and the changes to them.
  *
- * Every change is written to the metadata log and synced before the function returns, so that a reply sent
- * after it is true (CreateTopics and DeleteTopics are synchronous). */
+ * Every change is written to the metadata log before the function returns; a reply about it waits until state_metadata_mark() is past,
+ * so that it is true for good (CreateTopics and DeleteTopics are synchronous). */
 #pragma once
 
 #include "broker/config.h"
@@ -49,9 +49,10 @@ int topic_validate_name(const State *state, Str name, char *ret_message, size_t 
 
 /* Whether odradek.max.partitions leaves room for that many more: 0 or KAFKA_POLICY_VIOLATION. */
 int topics_check_room(const State *state, int32_t partition_count);
-/* Creates a topic whose name, count and configs were validated. 0; KAFKA_TOPIC_ALREADY_EXISTS; -errno (nothing is left behind). */
+/* Creates a topic whose name, count and configs were validated. 0; KAFKA_TOPIC_ALREADY_EXISTS; -errno (nothing is left behind);
+ * -EBUSY: see deletion_holds_name(). */
 int topic_create(State *state, Str name, int32_t partition_count, const ConfigMap *config, Topic **ret_topic);
-/* Removes the topic, its logs, and (through offsets) its committed offsets; wakes waiting fetches. 0 or -errno. */
+/* Removes the topic, and, as state/deletion.h says, its logs and its committed offsets; wakes waiting fetches. 0 or -errno. */
 int topic_delete(State *state, Topic *topic);
 /* Grows the topic to partition_count. 0 or -errno. */
 int topic_add_partitions(State *state, Topic *topic, int32_t partition_count);
@@ -72,3 +73,5 @@ void topic_replay_remove(State *state, const Uuid *id);
 
 /* Takes the topic out of all maps and frees it, with what is left open of its logs. NULL is fine. */
 void topic_free(State *state, Topic *topic);
+/* Frees one that is in no map. */
+void topic_destroy(State *state, Topic *topic);

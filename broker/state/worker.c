@@ -128,6 +128,13 @@ static void wait_for_result(Worker *worker) {
         pthread_mutex_unlock(&worker->lock);
 }
 
+bool worker_has_jobs(Worker *worker) {
+        pthread_mutex_lock(&worker->lock);
+        bool any = worker->running || !list_is_empty(&worker->todo) || !list_is_empty(&worker->results);
+        pthread_mutex_unlock(&worker->lock);
+        return any;
+}
+
 void worker_wait(Worker *worker) {
         if (!worker->has_thread)
                 run_inline(worker);

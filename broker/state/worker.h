@@ -46,6 +46,8 @@ void worker_set_wake(Worker *worker, void (*wake)(void *data), void *data);
 void worker_submit(Worker *worker, Job *job);
 /* Calls done() of the jobs that have finished; whether there were any. */
 bool worker_collect(Worker *worker);
+/* Whether some have not come back. */
+bool worker_has_jobs(Worker *worker);
 /* Waits until all jobs have run; their done() still comes with the next collect. */
 void worker_wait(Worker *worker);
 /* Waits for all jobs, those that done() submits too. */

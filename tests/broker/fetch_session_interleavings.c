@@ -279,7 +279,7 @@ static void change_topic(void) {
         int at = (int)random_below(TOPICS - 1);
         Topic *topic = topic_find(fixture.state, str_of(names[at]));
         if (!topic) {
-                cr_assert_eq(topic_create(fixture.state, str_of(names[at]), 1 + (int32_t)random_below(3), &CONFIG_MAP_INIT, &topic), 0);
+                cr_assert_eq(state_fixture_create(&fixture, str_of(names[at]), 1 + (int32_t)random_below(3), &topic), 0);
         } else if (topic->partition_count < PARTITIONS_MAX && random_below(2)) {
                 cr_assert_eq(topic_add_partitions(fixture.state, topic, topic->partition_count + 1), 0);
         } else {

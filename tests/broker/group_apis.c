@@ -141,7 +141,7 @@ Test(group_apis, offsets_go_with_their_topic) {
         commit_all("g", NULL);
         commit_all("h", NULL);
         cr_assert_eq(topic_delete(fixture.state, topic_find(fixture.state, STR("t"))), 0);
-        state_commit(fixture.state);
+        state_drain(fixture.state);
         for (int i = 0; i < 2; i++) {
                 cr_assert(!has_offset("g", "t", 0) && !has_offset("g", "t", 1) && !has_offset("h", "t", 1));
                 cr_assert(has_offset("g", "u", 0) && has_offset("h", "u", 1));

@@ -164,7 +164,7 @@ static void make_topic(void) {
         const char *name = topic_names[random_below(TOPICS)];
         Topic *topic = topic_find(fixture.state, str_of(name));
         if (!topic)
-                cr_assert_eq(topic_create(fixture.state, str_of(name), 1 + (int32_t)random_below(6), NULL, &topic), 0);
+                cr_assert_eq(state_fixture_create(&fixture, str_of(name), 1 + (int32_t)random_below(6), &topic), 0);
         else if (random_below(4) == 0)
                 cr_assert_eq(topic_delete(fixture.state, topic), 0);
         else

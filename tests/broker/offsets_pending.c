@@ -242,7 +242,7 @@ Test(offsets_pending, are_deleted_with_the_topic) {
         commit(7, 5);
         cr_assert_eq(topic_delete(fixture.state, topic_find(fixture.state, STR("t"))), 0);
         state_commit(fixture.state);
-        cr_assert_eq(topic_create(fixture.state, STR("t"), 1, &CONFIG_MAP_INIT, NULL), 0);
+        cr_assert_eq(state_fixture_create(&fixture, STR("t"), 1, NULL), 0);
         assert_now_and_later(-1, false);
         end(7, true);
         assert_now_and_later(-1, false);

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "broker/state/metadata/metadata.h"
+#include "broker/state/producer_ids.h"
 #include "storage/base/error.h"
 #include "storage/base/file.h"
 #include "storage/base/trace.h"
@@ -87,16 +89,42 @@ Test(state, foreign_directory_is_left_alone) {
         cr_assert(!exists(".lock") && !exists("meta.properties"));
 }
 
+/* Waits for a block of ids, as InitProducerId does. */
+static int64_t take_producer_id(void) {
+        int64_t producer_id;
+        int r = producer_ids_take(state, &producer_id);
+        if (r == -EAGAIN) {
+                state_drain(state);
+                r = producer_ids_take(state, &producer_id);
+        }
+        cr_assert_eq(r, 0);
+        return producer_id;
+}
+
 Test(state, producer_ids_are_never_given_twice) {
-        int64_t first, second;
         cr_assert_eq(open_state(), 0);
-        cr_assert_eq(state_new_producer_id(state, &first), 0);
-        cr_assert_eq(state_new_producer_id(state, &second), 0);
-        cr_assert_eq(second, first + 1);
+        int64_t first = take_producer_id();
+        cr_assert_eq(take_producer_id(), first + 1);
         state_abandon(state);
         cr_assert_eq(open_state(), 0);
-        cr_assert_eq(state_new_producer_id(state, &second), 0);
-        cr_assert_eq(second, first + 1000);
+        cr_assert_eq(take_producer_id(), first + 1000);
+}
+
+Test(state, producer_ids_are_given_when_they_are_on_disk) {
+        int64_t producer_id;
+        cr_assert_eq(open_state(), 0);
+        state_drain(state);
+        for (int i = 0; i < 2; i++) {
+                cr_assert_eq(producer_ids_take(state, &producer_id), -EAGAIN);
+                state_commit(state); /* its sync is under way */
+        }
+        state_drain(state);
+        int64_t end_offset = metadata_end_offset(state);
+        for (int i = 0; i < 1000; i++)
+                cr_assert_eq(producer_ids_take(state, &producer_id), 0);
+        cr_assert_eq(metadata_end_offset(state), end_offset);
+        cr_assert_eq(producer_ids_take(state, &producer_id), -EAGAIN);
+        cr_assert_eq(metadata_end_offset(state), end_offset + 1);
 }
 
 static Buffer make_batch(void) {

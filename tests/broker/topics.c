@@ -35,7 +35,7 @@ TestSuite(topics, .init = setup, .fini = teardown);
 
 static Topic *create(const char *name, int32_t partitions) {
         Topic *topic = NULL;
-        cr_assert_eq(topic_create(fixture.state, str_of(name), partitions, &CONFIG_MAP_INIT, &topic), 0);
+        cr_assert_eq(state_fixture_create(&fixture, str_of(name), partitions, &topic), 0);
         return topic;
 }
 
@@ -78,6 +78,8 @@ Test(topics, deleted_ones_stay_deleted) {
         Topic *topic = create("a", 2);
         cr_assert(exists("a-0") && exists("a-1"));
         cr_assert_eq(topic_delete(fixture.state, topic), 0);
+        cr_assert(exists("a-0") && exists("a-1"), "the record of that may not be on disk");
+        state_drain(fixture.state);
         cr_assert(!exists("a-0") && !exists("a-1"));
         cr_assert_null(topic_find(fixture.state, STR("a")));
         reopen();

@@ -414,7 +414,7 @@ static void change_topic(void) {
         if (topic && random_below(4))
                 return;
         if (!topic) {
-                topic_create(fixture.state, STR("gone"), 1, &CONFIG_MAP_INIT, NULL);
+                state_fixture_create(&fixture, STR("gone"), 1, NULL);
                 return;
         }
         if (topic_delete(fixture.state, topic))
@@ -480,7 +480,7 @@ static void start(void) {
         State *state = fixture.state;
         for (int p = 0; p < PLACES; p++)
                 if (!topic_find(state, str_of(places[p].topic)))
-                        cr_assert_eq(topic_create(state, str_of(places[p].topic), p == 0 ? 2 : 1, &CONFIG_MAP_INIT, NULL), 0);
+                        cr_assert_eq(state_fixture_create(&fixture, str_of(places[p].topic), p == 0 ? 2 : 1, NULL), 0);
         for (int i = 0; i < ACTORS; i++) {
                 vanish(&actors[i]);
                 actors[i].id = i % IDS;

@@ -2,7 +2,9 @@
 #include "broker/state/transactions/transactions.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 
+#include "broker/state/producer_ids.h"
 #include "storage/base/error.h"
 #include "tests/lib/state_fixture.h"
 
@@ -14,6 +16,8 @@ static void setup(void) {
         state_fixture_start(&fixture);
         state_fixture_set(&fixture, "transaction.state.log.num.partitions", "2");
         cr_assert_eq(topic_create(fixture.state, STR("t"), 2, &CONFIG_MAP_INIT, NULL), 0);
+        cr_assert_eq(producer_ids_reserve(fixture.state), -EAGAIN);
+        state_drain(fixture.state);
 }
 
 static void teardown(void) {

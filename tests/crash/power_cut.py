@@ -5,7 +5,7 @@ usage: power_cut.py --shadow LIBRARY [--mutants DIRECTORY] [--images N] [--mutan
 
 A broker runs under load with shadow.c preloaded. Every prefix of the journal that this leaves is a moment at which the power may have failed;
 images.py makes directories of it, and a broker is started on each. With --durable everything acknowledged before has to be there; without,
-what is there has to be whole, in order and served. Then the same with brokers that were built to break a rule: each has to be found out."""
+what is there has to be whole, in order and served, and the topics as acknowledged. Then the same with brokers that were built to break a rule: each has to be found out."""
 import argparse
 import os
 import pathlib
@@ -26,11 +26,12 @@ TOPIC, COMPACTED, GROUP = 'events', 'latest', 'readers'
 CONFIGS = [{'name': 'segment.index.bytes', 'value': '48'}, {'name': 'index.interval.bytes', 'value': '1000'}]
 COMPACTED_CONFIGS = [{'name': 'cleanup.policy', 'value': 'compact'}, {'name': 'min.cleanable.dirty.ratio', 'value': '0.1'},
                      {'name': 'segment.index.bytes', 'value': '24'}, {'name': 'index.interval.bytes', 'value': '500'}]
-PARTITIONS, KEYS, BATCH_HEAD = 2, 5, 21
+PARTITIONS, KEYS, SHORT, BATCH_HEAD = 2, 5, 4, 21
 PROPERTIES = {'log.cleaner.backoff.ms': '5', 'offsets.topic.num.partitions': '2'}
 NEVER = float('inf')
 MUTANTS = {  # whether it breaks its word with --durable, or damages what is there without
-    'no sync': True, 'no directory sync': True, 'acknowledgement before sync': True, 'checkpoint before data': False}
+    'no sync': True, 'no directory sync': True, 'acknowledgement before sync': True, 'answer before sync': True,
+    'checkpoint before data': False}
 
 
 class Broken(Exception):
@@ -41,14 +42,21 @@ class Broker(brokers.Odradek):
     FLAGS = ()
 
 
+class Life:
+    """Of a topic, from its creation to its deletion, as the correlation ids of what was asked."""
+
+    def __init__(self, made):
+        self.made, self.removed, self.produced, self.tail = made, NEVER, NEVER, None
+
+
 class Load:
     """What was asked for, with the correlation ids under which it was acknowledged."""
 
     def __init__(self, choose):
         self.choose = choose
-        self.correlation = self.commits = self.keys = self.topics = 0
+        self.correlation = self.commits = self.keys = 0
         self.batches = [[] for _ in range(PARTITIONS)]  # (tail, correlation)
-        self.latest, self.committed, self.made, self.removed = {}, [], {}, {}
+        self.latest, self.committed, self.lives = {}, [], {f'short-{i}': [] for i in range(SHORT)}
 
     def ask(self, api, version, values):
         self.correlation += 1
@@ -96,16 +104,19 @@ class Load:
             self.change_topics()
 
     def change_topics(self):
-        there = [name for name in self.made if name not in self.removed]
-        if len(there) > 2:
-            name = self.choose.choice(there)
-            self.removed[name] = self.correlation + 1
+        name = self.choose.choice(list(self.lives))
+        lives = self.lives[name]
+        if lives and lives[-1].removed == NEVER:
+            lives[-1].removed = self.correlation + 1
             self.ask('DeleteTopics', 4, {'topic_names': [name], 'timeout_ms': 10000})
-        else:
-            self.topics += 1
-            name = f'short-{self.topics}'
-            self.made[name] = self.correlation + 1
-            self.create(name, 1)
+            if self.choose.random() < 0.5:
+                return
+        life = Life(self.correlation + 1)
+        lives.append(life)
+        self.create(name, 1)
+        data = records.batch([f'{name}:{len(lives)}'.encode()])
+        life.produced, life.tail = self.correlation + 1, data[BATCH_HEAD:]
+        self.produce(name, 0, data)
 
 
 class Check:
@@ -120,13 +131,9 @@ class Check:
 
     def run(self, connection):
         names = {t['name'] for t in connection.call('Metadata', 9, {'topics': None})['topics']}
-        for name, made in self.load.made.items():
-            removed = self.load.removed.get(name, NEVER)
-            if self.must(made) and not name in names and not removed < NEVER:
-                raise Broken(f'topic {name} is gone')
-            if self.must(removed) and name in names:
-                raise Broken(f'topic {name} is back')
-        if self.is_told(self.load.ready) and self.durable and not {TOPIC, COMPACTED} <= names:
+        for name, lives in self.load.lives.items():
+            self.check_lives(connection, name, lives, name in names)
+        if self.is_told(self.load.ready) and not {TOPIC, COMPACTED} <= names:
             raise Broken(f'topics are gone: {names}')
         if TOPIC in names:
             for index, sent in enumerate(self.load.batches):
@@ -134,6 +141,26 @@ class Check:
             self.check_commits(connection)
         if COMPACTED in names:
             self.check_latest(connection)
+
+    def may(self, correlation):
+        """Whether it was asked for by then: one after the other is."""
+        return correlation != NEVER and self.is_told(correlation - 1)
+
+    def check_lives(self, connection, name, lives, is_there):
+        lives = [life for life in lives if self.may(life.made)]
+        told = [life for life in lives if self.is_told(life.made)]
+        possible = lives[len(told) - 1 if told else 0:]
+        last = told[-1] if told else None
+        is_alive = last and not self.may(last.removed)
+        if is_alive and not is_there:
+            raise Broken(f'topic {name} is gone')
+        if is_there and (not possible or possible == [last] and self.is_told(last.removed)):
+            raise Broken(f'topic {name} is back, or was never made')
+        found = [tail for _, tail in read_batches(connection, name, 0)] if is_there else []
+        if found and found not in [[life.tail] for life in possible]:
+            raise Broken(f'topic {name} holds {len(found)} batches that are not of this life')
+        if is_alive and self.must(last.produced) and not found:
+            raise Broken(f'topic {name} lost its record')
 
     def check_log(self, connection, index, sent):
         found = [tail for _, tail in read_batches(connection, TOPIC, index)]

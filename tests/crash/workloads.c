@@ -49,6 +49,17 @@ static void run_topics(World *world) {
         world_delete(world, 1);
 }
 
+/* A topic that comes back when its deletion is not on disk is as it was, its checkpoints and offsets too. */
+static void run_deletion(World *world) {
+        world_start(world);
+        world_create_rolling(world, 0);
+        world_append(world, 0, 0, 9);
+        world_delete_records(world, 0, 0, 6);
+        world_commit(world, 0, 3);
+        world_delete_checkpointed(world, 0);
+        world_create(world, 1);
+}
+
 static void run_commits(World *world) {
         world_start(world);
         world_create(world, 0);
@@ -159,5 +170,6 @@ const Workload workloads[] = {
         { "truncate", run_truncate },     { "retention", run_retention }, { "clean stop", run_clean_stop },
         { "metadata", run_metadata },     { "durable", run_durable },     { "recovery", run_recovery },
         { "compaction", run_compaction }, { "clock", run_clock },
+        { "deletion", run_deletion },
 };
 const int workload_count = sizeof(workloads) / sizeof(workloads[0]);

@@ -77,20 +77,34 @@ static bool is_honest(int r) {
         return r == 0 || r == -ENOMEM || r == -EIO || r == -ENOSPC || r == KAFKA_KAFKA_STORAGE_ERROR;
 }
 
+/* As requests that change the metadata are answered: when it is on disk. */
+static bool is_told(World *world) {
+        state_drain(world->state);
+        return !world->state->failed && !state_metadata_mark(world->state);
+}
+
+/* As CreateTopics, which waits until a topic that had the name is gone. */
+static int create_topic(World *world, int topic, const ConfigMap *config) {
+        int r = topic_create(world->state, topic_name(topic), WORLD_PARTITIONS, config, NULL);
+        if (r != -EBUSY)
+                return r;
+        state_drain(world->state);
+        return topic_create(world->state, topic_name(topic), WORLD_PARTITIONS, config, NULL);
+}
+
 static void create(World *world, int topic, const ConfigMap *config, bool compacts) {
         WorldTopic *model = &world->topics[topic];
         if (!world->state)
                 return;
         if (model->presence == WORLD_GONE)
                 *model = (WorldTopic){ .presence = WORLD_DOUBTFUL, .flush_acknowledged = -1, .flush_asked = -1, .compacts = compacts };
-        int r = topic_create(world->state, topic_name(topic), WORLD_PARTITIONS, config, NULL);
-        cr_assert(is_honest(r) || (r == KAFKA_TOPIC_ALREADY_EXISTS && find_topic(world, topic)), "create: %d", r);
-        if (r == 0) {
-                cr_assert_neq(model->presence, WORLD_THERE);
+        int r = create_topic(world, topic, config);
+        cr_assert(is_honest(r) || (r == KAFKA_TOPIC_ALREADY_EXISTS && find_topic(world, topic)) || r == -EBUSY, "create: %d", r);
+        cr_assert(r || model->presence != WORLD_THERE);
+        if (is_told(world) && r == 0) {
                 model->presence = WORLD_THERE;
                 world->acknowledged++;
         }
-        state_drain(world->state);
 }
 
 void world_create(World *world, int topic) {
@@ -119,7 +133,7 @@ void world_create_compacted(World *world, int topic) {
         create_rolling(world, topic, true);
 }
 
-void world_delete(World *world, int topic) {
+static void delete_topic(World *world, int topic, bool checkpoints) {
         WorldTopic *model = &world->topics[topic];
         Topic *found = find_topic(world, topic);
         if (!found)
@@ -127,11 +141,23 @@ void world_delete(World *world, int topic) {
         model->presence = WORLD_DOUBTFUL;
         int r = topic_delete(world->state, found);
         cr_assert(is_honest(r), "delete: %d", r);
-        if (r == 0) {
+        if (checkpoints) {
+                state_checkpoint_now(world->state);
+                (void)state_checkpoint_starts(world->state);
+                worker_drain(&world->state->worker);
+        }
+        if (is_told(world) && r == 0) {
                 model->presence = WORLD_GONE;
                 world->acknowledged++;
         }
-        state_drain(world->state);
+}
+
+void world_delete(World *world, int topic) {
+        delete_topic(world, topic, false);
+}
+
+void world_delete_checkpointed(World *world, int topic) {
+        delete_topic(world, topic, true);
 }
 
 typedef struct Ack {
@@ -262,10 +288,10 @@ void world_configure(World *world, int topic, const char *key, int64_t value) {
         cr_assert(is_honest(r), "configure: %d", r);
         if (r)
                 config_map_deinit(&config);
-        if (r == 0 && is_flush)
+        bool is_acknowledged = is_told(world) && r == 0;
+        if (is_acknowledged && is_flush)
                 model->flush_acknowledged = value;
-        world->acknowledged += r == 0;
-        state_drain(world->state);
+        world->acknowledged += is_acknowledged;
 }
 
 void world_pass(World *world, int64_t ms) {

@@ -44,6 +44,8 @@ void world_create(World *world, int topic);
 void world_create_rolling(World *world, int topic); /* a new segment every few records */
 void world_create_compacted(World *world, int topic); /* that, and its records have one of a few keys */
 void world_delete(World *world, int topic);
+/* The same; the checkpoint files are written before its record is on disk. */
+void world_delete_checkpointed(World *world, int topic);
 void world_append(World *world, int topic, int partition, int count);
 void world_commit(World *world, int topic, int64_t offset);
 void world_delete_records(World *world, int topic, int partition, int64_t offset);

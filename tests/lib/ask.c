@@ -35,6 +35,10 @@ bool asked_is_done(const Asked *asked) {
         return asked->call.is_done;
 }
 
+bool asked_is_closed(const Asked *asked) {
+        return asked->call.is_done && asked->call.close;
+}
+
 size_t asked_arena_bytes(const Asked *asked) {
         return asked->call.arena.used_bytes;
 }
@@ -78,5 +82,7 @@ void *ask(State *state, const MessageSchema *request, const MessageSchema *respo
         Asked *asked = ask_start(state, request, response, handle, version, body);
         if (!asked_is_done(asked))
                 state_commit(state);
+        if (!asked_is_done(asked))
+                state_drain(state); /* what it rests on is on its way to the disk */
         return asked_end(asked);
 }

@@ -45,6 +45,14 @@ void state_fixture_crash(StateFixture *fixture) {
         open_again(fixture, now_ms, mono_ms);
 }
 
+int state_fixture_create(StateFixture *fixture, Str name, int32_t partition_count, Topic **ret_topic) {
+        int r = topic_create(fixture->state, name, partition_count, &CONFIG_MAP_INIT, ret_topic);
+        if (r != -EBUSY)
+                return r;
+        state_drain(fixture->state);
+        return topic_create(fixture->state, name, partition_count, &CONFIG_MAP_INIT, ret_topic);
+}
+
 void state_fixture_set(StateFixture *fixture, const char *name, const char *value) {
         const ConfigKey *key = config_find_key(CONFIG_RESOURCE_BROKER, str_of(name));
         cr_assert_not_null(key, "%s", name);

@@ -23,6 +23,9 @@ void state_fixture_reopen(StateFixture *fixture);
 /* The same as if the process had been killed: what the turn has not committed is lost, and whoever waits for it is told so. */
 void state_fixture_crash(StateFixture *fixture);
 
+/* As CreateTopics: waits until the topic that had the name before is gone. */
+int state_fixture_create(StateFixture *fixture, Str name, int32_t partition_count, Topic **ret_topic);
+
 /* Sets a broker config by name. */
 void state_fixture_set(StateFixture *fixture, const char *name, const char *value);
 

@@ -1,4 +1,5 @@
-/* --durable over a socket: nothing is answered or served before it is on disk, and nobody else waits for the disk. */
+/* --durable over a socket: nothing is answered or served before it is on disk, and nobody else waits for the disk. The same goes for
+ * topics and configs. */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <pthread.h>
@@ -19,12 +20,13 @@ static atomic_bool is_gated, is_failing;
 static atomic_int syncs;
 static sem_t gate;
 
-/* Syncs of the topic t, and of the internal ones, wait at the gate. */
+/* Syncs of the topic t, and of the internal ones and the metadata log, wait at the gate. */
 static int gated_sync(int fd) {
         char name[64], target[512] = "";
         snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
         ssize_t size = readlink(name, target, sizeof(target) - 1);
-        if (size < 0 || !(strstr(target, "/t-0/") || strstr(target, "/__consumer_offsets-") || strstr(target, "/__transaction_state-")))
+        if (size < 0 || !(strstr(target, "/t-0/") || strstr(target, "/__consumer_offsets-") || strstr(target, "/__transaction_state-") ||
+                          strstr(target, "/__cluster_metadata-")))
                 return fdatasync(fd);
         if (is_gated)
                 sem_wait(&gate);
@@ -195,10 +197,13 @@ Test(durable, deleting_the_topic_answers_who_waits) {
         DeleteTopicsResponse response;
         request.topic_names = &name;
         request.topic_names_count = 1;
-        CLIENT_CALL(&client, DeleteTopics, 4, &request, &response);
-        cr_assert_eq(response.responses[0].error_code, 0);
+        request.timeout_ms = 1000;
+        client_send(&client, &DeleteTopicsRequest_message, 4, &request);
         cr_assert_eq(receive_produce(&producer, 1).error_code, 3); /* UNKNOWN_TOPIC_OR_PARTITION */
+        cr_assert(client_is_silent(&client, 100), "a deletion that may be lost is not told");
         open_gate();
+        client_receive(&client, &DeleteTopicsResponse_message, 4, client.correlation_id, &response);
+        cr_assert_eq(response.responses[0].error_code, 0);
         client_close(&producer);
 }
 
@@ -261,6 +266,80 @@ Test(durable, a_held_answer_may_lose_its_client) {
         send_offset_fetch(&client);
         client_receive(&client, &OffsetFetchResponse_message, 5, client.correlation_id, &fetched);
         cr_assert_eq(fetched.topics[0].partitions[0].committed_offset, 7);
+}
+
+static void send_create(TestClient *to, const char *name) {
+        CreateTopicsRequestTopic topic = CreateTopicsRequestTopic_INIT;
+        topic.name = str_of(name);
+        topic.num_partitions = topic.replication_factor = 1;
+        CreateTopicsRequest request = CreateTopicsRequest_INIT;
+        request.topics = &topic;
+        request.topics_count = 1;
+        request.timeout_ms = 1000;
+        client_send(to, &CreateTopicsRequest_message, 2, &request);
+}
+
+static int16_t receive_create(TestClient *from) {
+        CreateTopicsResponse response;
+        client_receive(from, &CreateTopicsResponse_message, 2, from->correlation_id, &response);
+        return response.topics[0].error_code;
+}
+
+static void send_metadata(TestClient *to, const char *name) {
+        MetadataRequestTopic topic = MetadataRequestTopic_INIT;
+        topic.name = str_of(name);
+        MetadataRequest request = MetadataRequest_INIT;
+        request.topics = &topic;
+        request.topics_count = 1;
+        client_send(to, &MetadataRequest_message, 9, &request);
+}
+
+Test(durable, a_topic_is_told_of_when_it_is_on_disk_and_nobody_else_waits) {
+        TestClient creator = client_connect(&broker), other = client_connect(&broker);
+        MetadataResponse metadata;
+        is_gated = true;
+        send_create(&creator, "new");
+        cr_assert(client_is_silent(&creator, 100));
+        send_metadata(&other, "new");
+        cr_assert_eq(fetch(&client, 0, 0).error_code, 0);
+        cr_assert(client_is_silent(&other, 100) && client_is_silent(&creator, 0));
+        open_gate();
+        cr_assert_eq(receive_create(&creator), 0);
+        client_receive(&other, &MetadataResponse_message, 9, other.correlation_id, &metadata);
+        cr_assert_eq(metadata.topics[0].error_code, 0);
+        client_close(&creator);
+        client_close(&other);
+}
+
+Test(durable, a_topic_that_was_deleted_can_be_made_again_at_once) {
+        for (int i = 0; i < 10; i++) {
+                Str name = STR("t");
+                DeleteTopicsRequest request = DeleteTopicsRequest_INIT;
+                DeleteTopicsResponse deleted;
+                request.topic_names = &name;
+                request.topic_names_count = 1;
+                request.timeout_ms = 1000;
+                send_produce(&client, i % 2 ? -1 : 0, 60000);
+                if (i % 2)
+                        cr_assert_eq(receive_produce(&client, client.correlation_id).error_code, 0);
+                CLIENT_CALL(&client, DeleteTopics, 4, &request, &deleted);
+                cr_assert_eq(deleted.responses[0].error_code, 0);
+                send_create(&client, "t");
+                cr_assert_eq(receive_create(&client), 0);
+                cr_assert_eq(fetch(&client, 0, 0).high_watermark, 0);
+        }
+}
+
+Test(durable, a_failed_sync_of_the_metadata_ends_the_broker_without_an_answer) {
+        trace_level = TRACE_ERROR;
+        is_failing = true;
+        send_create(&client, "new");
+        pthread_join(broker.thread, NULL);
+        BrokerExit code = broker_free(broker.broker);
+        broker.broker = NULL;
+        config_deinit(&broker.config);
+        cr_assert_eq(code, BROKER_EXIT_FATAL);
+        cr_assert(client_is_closed(&client));
 }
 
 Test(durable, a_failed_sync_ends_the_broker_without_an_answer) {

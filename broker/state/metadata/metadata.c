@@ -9,6 +9,7 @@
 #include "broker/protocol/codec.h"
 #include "broker/protocol/messages.h"
 #include "broker/state/data_dir.h"
+#include "broker/state/flusher.h"
 #include "broker/state/metadata/metadata_replay.h"
 #include "broker/state/metadata/metadata_snapshot.h"
 #include "storage/base/error.h"
@@ -27,7 +28,7 @@ struct Metadata {
         Timer snapshot_timer;
 };
 
-static void schedule_snapshot(State *state, int64_t bytes);
+static void schedule_snapshot(State *state);
 
 void metadata_batch_init(MetadataBatch *batch, const State *state) {
         *batch = (MetadataBatch){ .now_ms = state->now_ms };
@@ -94,7 +95,6 @@ static int32_t leader_epoch(const Log *log) {
         return latest > METADATA_LEADER_EPOCH ? latest : METADATA_LEADER_EPOCH;
 }
 
-/* Puts a finished batch on disk. */
 static int write_batch(State *state, Buffer *out) {
         Log *log = state->metadata->log;
         LogAppend append;
@@ -106,16 +106,21 @@ static int write_batch(State *state, Buffer *out) {
         }
         if (r == 0)
                 r = log_commit(log, state->now_ms);
-        if (r < 0)
-                return r;
-        r = log_sync(log);
-        if (r < 0) {
-                trace_error("cannot sync the metadata log: %s", strerror(-r));
-                state->failed = true;
+        if (r == 0) {
+                state->metadata->bytes_since_snapshot += (int64_t)out->size;
+                flusher_metadata_written(state);
         }
-        if (r == 0)
-                schedule_snapshot(state, (int64_t)out->size);
         return r;
+}
+
+int metadata_sync_begin(State *state, LogSync **ret_sync) {
+        return log_sync_begin(state->metadata->log, false, ret_sync);
+}
+
+void metadata_sync_finish(State *state, LogSync *sync, int result) {
+        log_sync_finish(state->metadata ? state->metadata->log : NULL, sync, result);
+        if (state->metadata && !result)
+                schedule_snapshot(state);
 }
 
 int metadata_batch_write(State *state, MetadataBatch *batch) {
@@ -233,7 +238,7 @@ static void start_snapshot(State *state) {
                 return; /* the next time will do */
         }
         *job = (SnapshotJob){ .job = { .run = run_snapshot, .done = snapshot_done }, .path = job->path, .now_ms = state->now_ms,
-                              .end_offset = log_end_offset(metadata->log), .epoch = leader_epoch(metadata->log) };
+                              .end_offset = log_recovery_point(metadata->log), .epoch = leader_epoch(metadata->log) };
         metadata->snapshot_is_running = true;
         worker_submit(&state->worker, &job->job);
 }
@@ -243,10 +248,9 @@ static void on_snapshot_timer(Timer *timer, State *state) {
                 start_snapshot(state);
 }
 
-/* After bytes more in the log: one is due by size, or by time, which runs only while there is something new. */
-static void schedule_snapshot(State *state, int64_t bytes) {
+/* After more was synced: one is due by size, or by time, which runs only while there is something new. */
+static void schedule_snapshot(State *state) {
         Metadata *metadata = state->metadata;
-        metadata->bytes_since_snapshot += bytes;
         if (metadata->snapshot_is_running || state->failed)
                 return;
         int64_t interval_ms = config_int(state->config, "metadata.log.max.snapshot.interval.ms");
@@ -321,8 +325,10 @@ static int open_and_replay(State *state, bool clean_shutdown, int64_t recovery_p
                 r = replay_log(&replay, state->metadata->log, offset);
         if (r == 0 && replay.in_transaction)
                 r = abort_transaction(state);
+        if (r == 0) /* what was just written, and what a crash left unsynced: from here on it is told */
+                r = log_sync(state->metadata->log);
         if (r == 0 && state->metadata->bytes_since_snapshot > 0)
-                schedule_snapshot(state, 0);
+                schedule_snapshot(state);
         metadata_replay_deinit(&replay);
         return r;
 }

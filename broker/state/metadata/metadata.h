@@ -20,6 +20,9 @@ int64_t metadata_recovery_point(const State *state);
 /* The offset that its next record gets, and the epoch that its next batch is written in. */
 int64_t metadata_end_offset(const State *state);
 int32_t metadata_leader_epoch(const State *state);
+/* For the flusher: as log_sync_begin() and log_sync_finish(). */
+int metadata_sync_begin(State *state, LogSync **ret_sync);
+void metadata_sync_finish(State *state, LogSync *sync, int result);
 /* 0 or -errno. */
 int metadata_close(State *state);
 void metadata_abandon(State *state);
@@ -40,8 +43,8 @@ void metadata_batch_add(MetadataBatch *batch, const MessageSchema *message, int1
 /* Config records that turn the entries of one source in old into those in new. */
 void metadata_batch_add_configs(MetadataBatch *batch, ConfigResource resource, Str resource_name, ConfigSource source,
                                 const ConfigMap *from, const ConfigMap *to);
-/* Writes and syncs what was added (nothing is fine), and ends the batch. 0 or -errno: nothing became true, or the broker has
- * failed. */
+/* Writes what was added (nothing is fine), and ends the batch. 0 or -errno: nothing became true, or the broker has failed. It is on
+ * disk when state_metadata_mark() is past: until then nobody is told, and nothing else on disk may rest on it. */
 int metadata_batch_write(State *state, MetadataBatch *batch);
 /* Ends the batch without writing. */
 void metadata_batch_deinit(MetadataBatch *batch);

@@ -9,6 +9,7 @@
 #include "broker/protocol/codec.h"
 #include "broker/protocol/messages.h"
 #include "broker/state/metadata/resource_configs.h"
+#include "broker/state/producer_ids.h"
 #include "storage/base/endian.h"
 #include "storage/base/file.h"
 #include "storage/base/trace.h"
@@ -84,7 +85,7 @@ static int apply_feature_level(State *state, const void *message) {
 }
 
 static int apply_producer_ids(State *state, const void *message) {
-        state->next_producer_id = state->producer_ids_end = ((const ProducerIdsRecord *)message)->next_producer_id;
+        producer_ids_replay(state, ((const ProducerIdsRecord *)message)->next_producer_id);
         return 0;
 }
 

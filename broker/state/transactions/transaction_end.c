@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "broker/state/groups/offsets_pending.h"
+#include "broker/state/producer_ids.h"
 #include "broker/state/transactions/transaction_log.h"
 #include "storage/base/endian.h"
 #include "storage/base/error.h"
@@ -250,7 +251,7 @@ static int begin_end(State *state, Transaction *txn, bool commit, int16_t client
         TransactionFacts facts = decide(state, txn, commit, client_version);
         int r = 0;
         if (client_version >= 2 && txn->facts.producer_epoch >= INT16_MAX - 1)
-                r = state_new_producer_id(state, &facts.next_producer_id);
+                r = producer_ids_take(state, &facts.next_producer_id);
         if (!r)
                 r = transaction_log_write(state, txn, &facts, wait, on_decided);
         if (!r)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "broker/state/journal.h"
+#include "broker/state/producer_ids.h"
 #include "broker/state/transactions/transaction_log.h"
 #include "storage/base/error.h"
 #include "storage/base/trace.h"
@@ -248,7 +249,7 @@ static int16_t bump_epoch(const Transaction *txn, int64_t producer_id, int16_t p
 }
 
 static int16_t rotate_id(State *state, const Transaction *txn, bool is_recovery, TransactionFacts *facts) {
-        if (state_new_producer_id(state, &facts->producer_id))
+        if (producer_ids_take(state, &facts->producer_id))
                 return KAFKA_COORDINATOR_NOT_AVAILABLE;
         facts->producer_epoch = 0;
         facts->last_producer_epoch = is_recovery ? txn->facts.producer_epoch : -1;
@@ -281,7 +282,7 @@ static int16_t find_or_make(State *state, Str id, int32_t timeout_ms, Transactio
         int64_t producer_id;
         if ((int64_t)state->transactions->by_id.count >= config_int(state->config, "odradek.max.transactional.ids"))
                 return KAFKA_POLICY_VIOLATION;
-        if (!is_known(state, id) || transactions_ensure_topic(state) || state_new_producer_id(state, &producer_id))
+        if (!is_known(state, id) || transactions_ensure_topic(state) || producer_ids_take(state, &producer_id))
                 return KAFKA_COORDINATOR_NOT_AVAILABLE;
         Transaction *txn = transaction_new(state, id);
         if (!txn)
