@@ -9,6 +9,7 @@
 
 #define LOG_RECENT_COUNT 4
 #define LOG_QUEUE_KEPT 8 /* room that an idle log keeps */
+#define LOG_SNAPSHOTS_BYTES_MAX (4 << 20) /* that wait; a disk that does not keep up with rolls gets the newest only */
 #define LOG_INFLATE_BYTES_MAX (256 << 20) /* of one compressed batch */
 
 typedef struct QueuedBatch {
@@ -23,6 +24,16 @@ typedef struct RecentWrite {
         const Segment *segment; /* NULL: unused */
 } RecentWrite;
 
+/* The producers' states at the beginning of new segments, encoded. */
+typedef struct SnapshotQueue {
+        struct {
+                int64_t offset;
+                Buffer bytes;
+        } *items;
+        int32_t count, capacity;
+        size_t size; /* of all */
+} SnapshotQueue;
+
 struct Log {
         char *path;
         LogConfig config;
@@ -35,6 +46,7 @@ struct Log {
         int64_t compacted_offset; /* as in LogOpen */
         int64_t size_bytes;
         int64_t snapshot_offset; /* of the newest producer snapshot, or -1 */
+        SnapshotQueue snapshots; /* of rolls; the next sync writes them */
         int64_t recall_offset;   /* of the snapshot that the producers' state began with, or -1 */
         int32_t next_epoch;      /* newest, queued batches included */
         int failure;             /* the first failed sync; final */
@@ -71,8 +83,8 @@ void log_free_owned(Log *log);
 /* Starts a new active segment at base_offset; the one before is not sealed yet. 0 or -errno. */
 int log_add_segment(Log *log, int64_t base_offset, int64_t now_ms);
 
-/* Seals the segments from first up to the active one, and takes the producer snapshot of each roll. */
-void log_seal_segments(Log *log, int32_t first);
+/* Ends the segments from first up to the active one, and takes the producer snapshot of each roll; the next sync writes both. */
+void log_end_segments(Log *log, int32_t first);
 
 /* Whether the segment behind index goes on where that one ends; looks once, and traces what does not fit. 0, KAFKA_KAFKA_STORAGE_ERROR
  * when the two overlap (or with missing, when one is missing between them), -errno. */
@@ -84,6 +96,8 @@ int log_drop_segments(Log *log, int32_t count);
 /* Finds the segments and snapshots in the directory, recovers what needs it, and loads the derived state. 0; -EUCLEAN;
  * -errno. */
 int log_load(Log *log, const LogOpen *how);
+
+void snapshot_queue_deinit(SnapshotQueue *queue);
 
 /* Writes the producers' state as of offset; queued batches are left out. 0 or -errno. */
 int log_write_snapshot(Log *log, int64_t offset);

@@ -29,8 +29,8 @@ static int32_t count_expired(const Log *log, int64_t now_ms) {
         for (; count < log->segment_count; count++) {
                 Segment *segment = log->segments[count];
                 bool last = count + 1 == log->segment_count;
-                if (last && !segment->size)
-                        break;
+                if ((last && !segment->size) || segment->busy)
+                        break; /* what is in other hands goes the next time */
                 int64_t next_base = last ? INT64_MAX : log->segments[count + 1]->base_offset;
                 bool below_start = next_base <= log->start_offset;
                 bool too_many = log->config.cleanup_delete && excess >= segment->size;
@@ -49,7 +49,7 @@ static int roll(Log *log, int64_t now_ms) {
         if (!r)
                 r = log_add_segment(log, log->end_offset, now_ms);
         if (!r)
-                log_seal_segments(log, log->segment_count - 2);
+                log_end_segments(log, log->segment_count - 2);
         return r;
 }
 
@@ -86,8 +86,8 @@ int log_advance_start(Log *log, int64_t offset, int64_t now_ms) {
         if (offset <= log->start_offset)
                 return 0;
         int32_t count = 0;
-        while (count + 1 < log->segment_count && log->segments[count + 1]->base_offset <= offset)
-                count++;
+        while (count + 1 < log->segment_count && log->segments[count + 1]->base_offset <= offset && !log->segments[count]->busy)
+                count++; /* what is in other hands goes with log_retain() */
         int r = move_start(log, offset);
         return r || !count ? r : log_drop_segments(log, count);
 }

@@ -230,6 +230,55 @@ int segment_flush(Segment *segment) {
         return r ? r : r2;
 }
 
+void segment_end(Segment *segment) {
+        index_add_timestamp(&segment->times, segment->max_timestamp,
+                            (uint32_t)(segment->max_timestamp_offset - segment->base_offset));
+        segment->sealed = segment->unsaved = true;
+}
+
+SegmentEnd segment_end_begin(Segment *segment) {
+        segment->unsaved = false;
+        segment->busy = true;
+        return (SegmentEnd){ .offsets = segment->offsets, .times = segment->times, .size = segment->size,
+                             .trims = segment->reserved_end > segment->size || segment->torn };
+}
+
+/* What fails costs space until the segment goes. */
+static void trim_file(const SegmentEnd *end, const char *path, int fd) {
+        int own = fd < 0 ? file_open(path, O_RDWR) : -1;
+        if (fd >= 0 || own >= 0)
+                (void)file_truncate(fd < 0 ? own : fd, end->size);
+        file_close(own);
+}
+
+void segment_end_run(SegmentEnd *end, const char *dir, int64_t base_offset, int fd) {
+        char path[SEGMENT_PATH_MAX], times_path[SEGMENT_PATH_MAX];
+        segment_path(dir, base_offset, "log", path);
+        if (end->trims)
+                trim_file(end, path, fd);
+        segment_path(dir, base_offset, "index", path);
+        segment_path(dir, base_offset, "timeindex", times_path);
+        end->result = index_flush(&end->offsets, path, UINT32_MAX);
+        if (!end->result)
+                end->result = index_flush(&end->times, times_path, UINT32_MAX);
+        if (end->result) { /* half an index would be taken for a whole one */
+                (void)file_unlink(path);
+                (void)file_unlink(times_path);
+        }
+}
+
+void segment_end_finish(Segment *segment, const SegmentEnd *end) {
+        segment->busy = false;
+        segment->offsets = end->offsets;
+        segment->times = end->times;
+        if (end->result)
+                return;
+        segment->reserved_end = segment->size;
+        index_deinit(&segment->offsets);
+        index_deinit(&segment->times);
+        segment->indexes_loaded = false;
+}
+
 int segment_seal(Segment *segment) {
         int r = segment_flush(segment);
         segment->sealed = true;
@@ -400,7 +449,7 @@ int segment_find(Segment *segment, int64_t offset, int64_t *ret_position) {
         if (relative > 0)
                 position = index_position_of(&segment->offsets, relative > INT32_MAX ? INT32_MAX : (uint32_t)relative);
         if (!begins_at_or_below(segment, position, offset)) { /* of another log, or of this one as it will never be */
-                int r = segment_rebuild_indexes(segment, INDEX_INTERVAL_BYTES);
+                int r = segment->busy ? -EUCLEAN : segment_rebuild_indexes(segment, INDEX_INTERVAL_BYTES);
                 if (r)
                         return r;
                 position = index_position_of(&segment->offsets, relative > INT32_MAX ? INT32_MAX : (uint32_t)relative);

@@ -42,6 +42,8 @@ typedef struct Segment {
         TxnIndex txns;
         SegmentSeam seam;    /* with the segment that follows */
         bool sealed;         /* no longer written */
+        bool unsaved;        /* sealed, but its indexes are in memory only: the next sync writes them */
+        bool busy;           /* another thread works on its files: they keep their names */
         bool indexes_loaded; /* offsets and times hold all there is */
         bool unsynced;       /* written since the last sync */
         bool entry_unsynced; /* its name may not be on disk: the next sync sees to it */
@@ -128,10 +130,27 @@ void segment_note(Segment *segment, const BatchHeader *header, int64_t index_int
 bool segment_is_full(const Segment *segment, const BatchHeader *header, int64_t segment_bytes, int64_t segment_ms,
                      int64_t index_bytes, int64_t now_ms);
 
-/* Writes the indexes, with the largest timestamp as the last entry, and gives back reserved extents. 0 or -errno;
- * after an error they are rebuilt when next needed. */
+/* The segment is no longer written: its indexes are complete, with the largest timestamp as the last entry, in memory. */
+void segment_end(Segment *segment);
+
+/* What is left to do then, which takes the file system a while. */
+typedef struct SegmentEnd {
+        Index offsets, times; /* the segment's own entries */
+        int64_t size;
+        bool trims; /* extents were reserved behind it */
+        int result;
+} SegmentEnd;
+
+/* The segment is busy until segment_end_finish(), and has what it needs in memory. */
+SegmentEnd segment_end_begin(Segment *segment);
+/* Any thread: writes the indexes of dir/NNN, and gives back reserved extents. After an error there are none; they are rebuilt when next
+ * needed. fd may be -1. */
+void segment_end_run(SegmentEnd *end, const char *dir, int64_t base_offset, int fd);
+/* From now on the files serve. */
+void segment_end_finish(Segment *segment, const SegmentEnd *end);
+/* All of it at once. 0 or -errno. */
 int segment_seal(Segment *segment);
-/* The same for an active segment whose log closes. */
+/* The same for an active segment whose log closes: the indexes stay in memory. */
 int segment_flush(Segment *segment);
 
 /* Saves what is new in the indexes of an active segment, a block at a time, so that a recovery need not read all of it. Where
