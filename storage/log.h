@@ -232,8 +232,9 @@ int log_retain(Log *log, int64_t now_ms);
 /* ---- Compaction: of each key the last record is kept ----
  *
  * log_compaction_begin() picks the segments and takes what is needed of the log's state; compaction_run() may then be on
- * another thread while the log goes on; log_compaction_finish() swaps the segments. A crash at any point leaves the
- * segments before or those after. */
+ * another thread while the log goes on; log_compaction_swap() has the new segments serve; compaction_settle(), on another thread again,
+ * gives their files the names of the old ones; log_compaction_finish() lets those go. Until then the log drops no segments. A crash at
+ * any point leaves the segments before or those after. */
 typedef struct Compaction Compaction;
 
 /* How much there is to compact. The cleaner offset is where compaction ended the last time (-1: never), as
@@ -254,13 +255,13 @@ static inline double log_dirt_ratio(const LogDirt *dirt) {
         return bytes ? (double)dirt->dirty_bytes / (double)bytes : 0;
 }
 
-/* Starts a compaction of all that is dirty, due or not; map_bytes_max bounds the memory for keys. NULL when nothing
+/* Starts a compaction of all that is dirty and synced, due or not; map_bytes_max bounds the memory for keys. NULL when nothing
  * is. 0; -EBUSY when one is under way; -errno. */
 int log_compaction_begin(Log *log, int64_t cleaner_offset, size_t map_bytes_max, int64_t now_ms,
                          Compaction **ret_compaction);
 
-/* Writes the new segments beside the old ones, synced. On any thread; touches nothing of the log but its files. 0; -EUCLEAN
- * when a segment is damaged; -ECANCELED; -errno. Nothing is left behind on error. */
+/* Writes the new segments beside the old ones, synced, so that the next open would take them. On any thread; touches nothing of the log
+ * but its files. 0; -EUCLEAN when a segment is damaged; -ECANCELED; -errno. Nothing is left behind on error. */
 int compaction_run(Compaction *compaction);
 /* Makes compaction_run() return soon. From any thread. */
 void compaction_cancel(Compaction *compaction);
@@ -270,12 +271,16 @@ typedef struct LogCompacted {
         int64_t bytes_before, bytes_after; /* of the segments that were replaced */
 } LogCompacted;
 
-/* Puts the new segments in the place of the old ones. What the log did meanwhile stays: groups of which a segment was
- * deleted are dropped. 0; what compaction_run() returned; -ECANCELED when segments were deleted under it; -errno. The recovery
- * point has moved when it succeeds: its checkpoint should be written before cleanup.policy may change. */
+/* On the log's thread, after compaction_run(): puts the new segments in the place of the old ones; compaction_settle() has to follow. 0;
+ * what compaction_run() returned; -ECANCELED when the log was closed; -errno. */
+int log_compaction_swap(Log *log, Compaction *compaction);
+/* Gives the files of the new segments their names. On any thread. 0 or -errno. */
+int compaction_settle(Compaction *compaction);
+/* On the log's thread, after that: lets the old segments go. 0; -ECANCELED when the log was closed; -errno: then the log takes no more.
+ * The recovery point has moved when it succeeds: its checkpoint should be written before cleanup.policy may change. */
 int log_compaction_finish(Log *log, Compaction *compaction, LogCompacted *ret_compacted);
 
-/* On the log's thread, also after the log was closed, once compaction_run() is over. NULL is fine. */
+/* On the log's thread, also after the log was closed, while no other works on it. NULL is fine. */
 void compaction_free(Compaction *compaction);
 
 /* An active producer, for DescribeProducers. */

@@ -24,13 +24,15 @@ static int64_t segment_age_from(const Log *log, Segment *segment) {
 
 /* How many of the oldest segments may go; the active one counts only if it holds something. */
 static int32_t count_expired(const Log *log, int64_t now_ms) {
+        if (log->compaction)
+                return 0; /* it has them; they go the next time */
         int64_t excess = log->config.retention_bytes < 0 ? -1 : log->size_bytes - log->config.retention_bytes;
         int32_t count = 0;
         for (; count < log->segment_count; count++) {
                 Segment *segment = log->segments[count];
                 bool last = count + 1 == log->segment_count;
                 if ((last && !segment->size) || segment->busy)
-                        break; /* what is in other hands goes the next time */
+                        break; /* the same is true of a sync */
                 int64_t next_base = last ? INT64_MAX : log->segments[count + 1]->base_offset;
                 bool below_start = next_base <= log->start_offset;
                 bool too_many = log->config.cleanup_delete && excess >= segment->size;
@@ -86,7 +88,8 @@ int log_advance_start(Log *log, int64_t offset, int64_t now_ms) {
         if (offset <= log->start_offset)
                 return 0;
         int32_t count = 0;
-        while (count + 1 < log->segment_count && log->segments[count + 1]->base_offset <= offset && !log->segments[count]->busy)
+        while (count + 1 < log->segment_count && log->segments[count + 1]->base_offset <= offset && !log->segments[count]->busy &&
+               !log->compaction)
                 count++; /* what is in other hands goes with log_retain() */
         int r = move_start(log, offset);
         return r || !count ? r : log_drop_segments(log, count);

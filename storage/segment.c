@@ -399,15 +399,20 @@ static int scan_max_timestamp(Segment *segment) {
         return 0;
 }
 
+static int load_index(const Segment *segment, Index *index, const char *suffix, const char *swap_suffix) {
+        char path[SEGMENT_PATH_MAX];
+        segment_path(segment->dir, segment->base_offset, swap_suffix, path);
+        int r = segment->swapping ? index_load(index, path, segment->size, segment->sealed) : -ENOENT;
+        segment_path(segment->dir, segment->base_offset, suffix, path);
+        return r == -ENOENT ? index_load(index, path, segment->size, segment->sealed) : r;
+}
+
 int segment_load_indexes(Segment *segment, int64_t index_interval_bytes) {
         if (segment->indexes_loaded)
                 return 0;
-        char path[SEGMENT_PATH_MAX];
-        segment_path(segment->dir, segment->base_offset, "index", path);
-        int r = index_load(&segment->offsets, path, segment->size, segment->sealed);
-        segment_path(segment->dir, segment->base_offset, "timeindex", path);
+        int r = load_index(segment, &segment->offsets, "index", "index" SEGMENT_SWAP_SUFFIX);
         if (!r)
-                r = index_load(&segment->times, path, segment->size, segment->sealed);
+                r = load_index(segment, &segment->times, "timeindex", "timeindex" SEGMENT_SWAP_SUFFIX);
         if (!r)
                 r = scan_max_timestamp(segment);
         if (!r) {
@@ -415,7 +420,7 @@ int segment_load_indexes(Segment *segment, int64_t index_interval_bytes) {
                 return 0;
         }
         r = segment_rebuild_indexes(segment, index_interval_bytes);
-        return r ? r : segment->sealed ? (segment_flush(segment), 0) : 0;
+        return r ? r : segment->sealed && !segment->busy ? (segment_flush(segment), 0) : 0;
 }
 
 int segment_read_header(Segment *segment, int64_t position, BatchHeader *ret_header) {
@@ -495,7 +500,7 @@ int64_t segment_max_timestamp(Segment *segment, int64_t index_interval_bytes) {
         char path[SEGMENT_PATH_MAX];
         uint32_t relative;
         segment_path(segment->dir, segment->base_offset, "timeindex", path);
-        if (segment->sealed && index_peek_timestamp(path, &segment->max_timestamp, &relative)) {
+        if (segment->sealed && !segment->swapping && index_peek_timestamp(path, &segment->max_timestamp, &relative)) {
                 segment->max_timestamp_offset = segment->base_offset + relative;
                 return segment->max_timestamp;
         }

@@ -15,6 +15,7 @@
 
 #define SEGMENT_PATH_MAX 4096
 #define SEGMENT_TIMESTAMP_UNKNOWN INT64_MIN
+#define SEGMENT_SWAP_SUFFIX ".swap"
 
 typedef struct Reaper Reaper; /* log.h */
 
@@ -43,7 +44,8 @@ typedef struct Segment {
         SegmentSeam seam;    /* with the segment that follows */
         bool sealed;         /* no longer written */
         bool unsaved;        /* sealed, but its indexes are in memory only: the next sync writes them */
-        bool busy;           /* another thread works on its files: they keep their names */
+        bool busy;           /* another thread works on its files: they stay */
+        bool swapping;       /* that thread gives them their names: each may still end in SEGMENT_SWAP_SUFFIX */
         bool indexes_loaded; /* offsets and times hold all there is */
         bool unsynced;       /* written since the last sync */
         bool entry_unsynced; /* its name may not be on disk: the next sync sees to it */

@@ -161,8 +161,11 @@ int segment_open(Segment *segment) {
         if (segment->fd >= 0)
                 return segment->fd;
         char path[SEGMENT_PATH_MAX];
+        segment_path(segment->dir, segment->base_offset, "log" SEGMENT_SWAP_SUFFIX, path);
+        int fd = segment->swapping ? file_open(path, O_RDWR) : -ENOENT;
         segment_path(segment->dir, segment->base_offset, "log", path);
-        int fd = file_open(path, O_RDWR);
+        if (fd == -ENOENT)
+                fd = file_open(path, O_RDWR);
         if (fd >= 0)
                 segment->fd = fd;
         return fd;
