@@ -39,8 +39,11 @@ void log_abandon(Log *log) {
         if (!log)
                 return;
         log_forget_compaction(log);
-        for (int32_t i = 0; i < log->segment_count; i++)
+        for (int32_t i = 0; i < log->segment_count; i++) {
+                if (log->segments[i]->refs > 1) /* the files may be unlinked meanwhile */
+                        log->segments[i]->reaper = log->reaper;
                 segment_unref(log->segments[i]);
+        }
         free(log->segments);
         log_free_owned(log);
         snapshot_queue_deinit(&log->snapshots);

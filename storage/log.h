@@ -53,11 +53,22 @@ typedef struct LogConfig {
                       .min_cleanable_dirty_ratio = 0.5, .max_compaction_lag_ms = INT64_MAX,                      \
                       .delete_retention_ms = 86400000, .cleanup_delete = true, .compression = LOG_COMPRESSION_PRODUCER })
 
-/* Unlinks files where that keeps nobody waiting: a big one takes as long as a write of its size. They were renamed to names that
- * an open removes (NNN.log.deleted), and closed. */
+/* What is left of a segment when nobody has it any more. To let go of a big file takes as long as a write of its size. */
+typedef struct SegmentRemains {
+        int fd;     /* or -1 */
+        void *map;  /* or NULL */
+        size_t map_size;
+        char *path; /* dir/NNN of files that were renamed to names that an open removes (NNN.log.deleted); or NULL */
+} SegmentRemains;
+
+/* Closes, unmaps, unlinks. On any thread. */
+void segment_remains_dispose(SegmentRemains *remains);
+
+/* Sees to that, and to a file that has to be unlinked, where it keeps nobody waiting. */
 typedef struct Reaper Reaper;
 struct Reaper {
         void (*take)(Reaper *reaper, const char *path);
+        void (*take_segment)(Reaper *reaper, SegmentRemains remains);
 };
 
 typedef struct LogOpen {

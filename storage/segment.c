@@ -8,9 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "storage/base/file.h"
-#include "storage/log.h"
+#include "storage/base/trace.h"
 
 #define RESERVE_FROM_BYTES (64 << 10) /* small logs take what they need */
 #define RESERVE_STEP_MIN (1 << 20)
@@ -66,14 +67,18 @@ int segment_create(const char *dir, int64_t base_offset, int64_t now_ms, Segment
 
 static const char *const suffixes[] = { "log", "index", "timeindex", "txnindex", "snapshot" };
 
-/* Only now is unlinking all that is left to do: the last close of an unlinked file would free its blocks here. */
-static void give_to_reaper(Segment *segment) {
-        for (size_t i = 0; i < sizeof(suffixes) / sizeof(*suffixes); i++) {
+void segment_remains_dispose(SegmentRemains *remains) {
+        if (remains->map)
+                munmap(remains->map, remains->map_size);
+        file_close(remains->fd);
+        for (size_t i = 0; remains->path && i < sizeof(suffixes) / sizeof(*suffixes); i++) {
                 char path[SEGMENT_PATH_MAX];
-                if (snprintf(path, sizeof(path), "%s.%s.deleted", segment->retired, suffixes[i]) < (int)sizeof(path))
-                        segment->reaper->take(segment->reaper, path);
+                int n = snprintf(path, sizeof(path), "%s.%s.deleted", remains->path, suffixes[i]);
+                int r = n < (int)sizeof(path) ? file_unlink(path) : -ENAMETOOLONG;
+                if (r)
+                        trace_warn("cannot remove '%s': %s", path, strerror(-r));
         }
-        free(segment->retired);
+        free(remains->path);
 }
 
 Segment *segment_ref(Segment *segment) {
@@ -85,13 +90,15 @@ void segment_unref(void *owner) {
         Segment *segment = owner;
         if (!segment || --segment->refs)
                 return;
-        segment->refs = 1;
-        segment_close_files(segment);
+        SegmentRemains remains = segment_take_files(segment);
+        remains.path = segment->retired;
         index_deinit(&segment->offsets);
         index_deinit(&segment->times);
         txn_index_deinit(&segment->txns);
-        if (segment->retired)
-                give_to_reaper(segment);
+        if (segment->reaper)
+                segment->reaper->take_segment(segment->reaper, remains);
+        else
+                segment_remains_dispose(&remains);
         free(segment);
 }
 

@@ -11,13 +11,12 @@
 #include "storage/base/list.h"
 #include "storage/batch.h"
 #include "storage/index.h"
+#include "storage/log.h"
 #include "storage/txn_index.h"
 
 #define SEGMENT_PATH_MAX 4096
 #define SEGMENT_TIMESTAMP_UNKNOWN INT64_MIN
 #define SEGMENT_SWAP_SUFFIX ".swap"
-
-typedef struct Reaper Reaper; /* log.h */
 
 /* Whether the next segment goes on where this one ends. */
 typedef enum SegmentSeam {
@@ -53,8 +52,8 @@ typedef struct Segment {
         bool torn;           /* behind size is what a failed write left */
         const uint8_t *map;
         size_t map_size;
-        char *retired;       /* dir/NNN of the files that the reaper gets with the last reference, or NULL */
-        Reaper *reaper;
+        char *retired;       /* dir/NNN of files to be unlinked with the last reference, or NULL */
+        Reaper *reaper;      /* gets what is left then; NULL: it is let go at once */
         ListNode opened, mapped; /* segment_files.c: by when they were used */
 } Segment;
 
@@ -89,6 +88,8 @@ void segment_map(Segment *segment, int64_t bytes_expected);
 void segment_used(Segment *segment);
 /* Closes and unmaps, unless others hold references. */
 void segment_close_files(Segment *segment);
+/* What would be closed and unmapped is the caller's. */
+SegmentRemains segment_take_files(Segment *segment);
 /* How many segments may have a descriptor, and how many a mapping; by default a share of the process's limit of
  * descriptors, and a fixed number. */
 void segment_files_limit(int opened_max, int mapped_max);

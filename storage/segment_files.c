@@ -132,6 +132,15 @@ void segment_close_files(Segment *segment) {
         unmap(segment);
 }
 
+SegmentRemains segment_take_files(Segment *segment) {
+        SegmentRemains remains = { .fd = segment->fd, .map = (void *)segment->map, .map_size = segment->map_size };
+        segment->fd = -1;
+        segment->map = NULL;
+        close_descriptor(segment);
+        unmap(segment);
+        return remains;
+}
+
 void segment_files_limit(int opened_max, int mapped_max) {
         init_limits();
         opened.max = opened_max;
