@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +22,7 @@ int log_open(const LogOpen *how, Log **ret_log) {
         if (!log)
                 return -ENOMEM;
         log_set_config(log, &how->config);
-        log->snapshot_offset = log->recall_offset = -1;
+        log->snapshot_offset = log->recall_offset = log->next_asked_offset = -1;
         log->spares_space = how->spares_space;
         log->compacted_offset = how->compacted_offset;
         log->path = strdup(how->path);
@@ -64,6 +65,13 @@ int log_write_snapshot(Log *log, int64_t offset) {
         return r;
 }
 
+static void remove_next(const Log *log) {
+        char path[SEGMENT_PATH_MAX];
+        snprintf(path, sizeof(path), "%s/" LOG_NEXT_NAME, log->path);
+        if (log->has_next)
+                (void)file_unlink(path);
+}
+
 int log_close(Log *log, int64_t now_ms) {
         if (!log)
                 return 0;
@@ -71,6 +79,7 @@ int log_close(Log *log, int64_t now_ms) {
         int r = segment_flush(log_active(log));
         first = first ? first : r;
         log_active(log)->sealed = true; /* its indexes are to be synced too */
+        remove_next(log);
         r = log_sync(log);
         first = first ? first : r;
         if (log->end_offset > log->snapshot_offset && log->size_bytes) {
@@ -154,9 +163,12 @@ static int keep_beginning(const Log *log) {
 
 int log_add_segment(Log *log, int64_t base_offset, int64_t now_ms) {
         Segment *segment;
+        char next[SEGMENT_PATH_MAX];
+        snprintf(next, sizeof(next), "%s/" LOG_NEXT_NAME, log->path);
         int r = keep_beginning(log);
         if (!r)
-                r = segment_create(log->path, base_offset, now_ms, &segment);
+                r = segment_create(log->path, base_offset, now_ms, log->has_next ? next : NULL, &segment);
+        log->has_next = false;
         if (r)
                 return r;
         r = log_push_segment(log, segment);

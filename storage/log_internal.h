@@ -9,6 +9,7 @@
 
 #define LOG_RECENT_COUNT 4
 #define LOG_QUEUE_KEPT 8 /* room that an idle log keeps */
+#define LOG_NAMES_FROM_BYTES (1 << 20) /* a log of that size is going to be rolled: small ones spare the disk the syncs */
 #define LOG_SNAPSHOTS_BYTES_MAX (4 << 20) /* that wait; a disk that does not keep up with rolls gets the newest only */
 #define LOG_INFLATE_BYTES_MAX (256 << 20) /* of one compressed batch */
 
@@ -57,6 +58,9 @@ struct Log {
         int64_t unstable_offset; /* where the oldest open transaction began, queued batches left out; INT64_MAX */
         AbortedTxn *aborted;     /* by queued markers */
         uint32_t aborted_count, aborted_capacity;
+        int64_t next_asked_offset; /* of the active segment for which a sync was asked to make the next one's file; or -1 */
+        bool has_next;             /* it is there, see log_next_path() */
+        bool is_seasoned;          /* retention met it with records whose segment's name is not on disk */
         bool description_unsynced; /* partition.metadata, leader-epoch-checkpoint, or the directory's name */
         bool spares_space;       /* as in LogOpen */
         bool markers_walked; /* recovery met transactions' markers */
@@ -79,6 +83,25 @@ int log_push_segment(Log *log, Segment *segment);
 
 /* Frees what the log made of queued batches. */
 void log_free_owned(Log *log);
+
+/* The name of a file that becomes the next segment: any open would remove it. */
+#define LOG_NEXT_NAME "next.log.deleted"
+
+/* Whether the active segment is so full that what can be done before the next roll should be. */
+static inline bool log_is_near_roll(const Log *log) {
+        return log_active(log)->size > log->config.segment_bytes / 2;
+}
+
+/* Whether the first segment's name has to reach the disk before the roll that is to be expected. */
+static inline bool log_wants_names(const Log *log) {
+        const Segment *active = log_active(log);
+        bool is_due = active->size >= LOG_NAMES_FROM_BYTES || log_is_near_roll(log) || log->is_seasoned;
+        return log->segment_count == 1 && active->entry_unsynced && is_due;
+}
+
+static inline bool log_wants_next(const Log *log) {
+        return !log->has_next && log->next_asked_offset != log_active(log)->base_offset && log_is_near_roll(log);
+}
 
 /* Starts a new active segment at base_offset; the one before is not sealed yet. 0 or -errno. */
 int log_add_segment(Log *log, int64_t base_offset, int64_t now_ms);

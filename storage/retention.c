@@ -72,6 +72,7 @@ static int move_start(Log *log, int64_t offset) {
 int log_retain(Log *log, int64_t now_ms) {
         int r = log_commit(log, now_ms);
         producers_expire(&log->producers, now_ms, log->config.producer_id_expiration_ms);
+        log->is_seasoned |= log_active(log)->entry_unsynced && log_active(log)->size;
         int32_t count = r ? 0 : count_expired(log, now_ms);
         if (!r && (count == log->segment_count || should_roll(log, now_ms)))
                 r = roll(log, now_ms);

@@ -46,14 +46,26 @@ Segment *segment_new(const char *dir, int64_t base_offset, int64_t size) {
         return segment;
 }
 
-int segment_create(const char *dir, int64_t base_offset, int64_t now_ms, Segment **ret_segment) {
+/* To rename a file takes a tenth of the time that making one takes. */
+static int create_file(const char *path, const char *prepared) {
+        int64_t size;
+        int r = prepared && file_stat(path, &size, NULL) == -ENOENT ? file_rename(prepared, path) : -ENOENT;
+        if (r)
+                return file_open(path, O_RDWR | O_CREAT | O_EXCL);
+        int fd = file_open(path, O_RDWR);
+        if (fd < 0)
+                (void)file_unlink(path);
+        return fd;
+}
+
+int segment_create(const char *dir, int64_t base_offset, int64_t now_ms, const char *prepared, Segment **ret_segment) {
         char path[SEGMENT_PATH_MAX];
         segment_path(dir, base_offset, "log", path);
         Segment *segment = segment_new(dir, base_offset, 0);
         if (!segment)
                 return -ENOMEM;
         segment->created_ms = now_ms;
-        int fd = file_open(path, O_RDWR | O_CREAT | O_EXCL);
+        int fd = create_file(path, prepared);
         if (fd < 0) {
                 segment_unref(segment);
                 return fd;

@@ -63,8 +63,9 @@ void segment_path(const char *dir, int64_t base_offset, const char *suffix, char
 /* A segment over a file that exists and has size bytes. NULL without memory. */
 Segment *segment_new(const char *dir, int64_t base_offset, int64_t size);
 
-/* Creates the file (it must not exist); its name becomes durable with the next sync. 0 or -errno. */
-int segment_create(const char *dir, int64_t base_offset, int64_t now_ms, Segment **ret_segment);
+/* Creates the file (it must not exist), or takes an empty one of another name for it, unless that is NULL or not there; its name becomes
+ * durable with the next sync. 0 or -errno. */
+int segment_create(const char *dir, int64_t base_offset, int64_t now_ms, const char *prepared, Segment **ret_segment);
 
 Segment *segment_ref(Segment *segment);
 /* Also a FileSpan's release. NULL is fine. */
