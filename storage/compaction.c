@@ -277,6 +277,11 @@ static int write_group(const Compaction *compaction, CompactionGroup *group, Bat
         if (!r)
                 r = writer_finish(&writer, compaction->sources[group->first + group->count - 1].mtime_ms);
         group->size = writer.written;
+        group->txns = writer.segment.txns;
+        writer.segment.txns = TXN_INDEX_INIT;
+        group->txns.loaded = true;
+        group->txns.rewrite = false; /* it was written as it is */
+        group->txns.saved_count = group->txns.count;
         writer_close(&writer);
         return r;
 }
@@ -353,7 +358,11 @@ int compaction_run(Compaction *compaction) {
         if (!r)
                 r = write_groups(compaction, &mapping.map);
         offset_map_deinit(&mapping.map);
+        if (!r && compaction->cancelled)
+                r = -ECANCELED;
         for (int32_t i = 0; r && i < compaction->group_count; i++)
                 compaction_discard(compaction->dir, compaction->groups[i].base_offset);
+        if (!r)
+                r = compaction_announce(compaction);
         return compaction->result = r;
 }

@@ -22,7 +22,8 @@ typedef struct CompactionGroup {
         int32_t first, count; /* sources */
         int64_t base_offset;
         int64_t size;      /* of what was written */
-        bool swapped;
+        TxnIndex txns;     /* likewise */
+        Segment *segment;  /* that serves it, in the log; only once the swap has begun */
 } CompactionGroup;
 
 /* Where a producer stands: the batch that says so must stay. */
@@ -51,10 +52,12 @@ struct Compaction {
         int64_t end_offset; /* compacted below this */
         CompactionGroup *groups;
         int32_t group_count;
+        bool is_stuck; /* names are half old, half new: the next open sorts them out */
+        LogCompacted compacted;
 };
 
 #define CLEANED_SUFFIX ".cleaned"
-#define SWAP_SUFFIX ".swap"
+#define SWAP_SUFFIX SEGMENT_SWAP_SUFFIX
 #define DELETED_SUFFIX ".deleted"
 
 /* The files of a segment that compaction writes: the log comes first when names change. */
@@ -100,9 +103,11 @@ int batch_filter_apply(BatchFilter *filter, const BatchHeader *header, const uin
 
 /* Removes a group's new files that were never announced. 0 or the first -errno. */
 int compaction_discard(const char *dir, int64_t base_offset);
-/* Puts the groups that are marked as swapped in the place of their sources. 0 or -errno; then *ret_undone tells whether
- * all is as before. */
-int compaction_swap(Compaction *compaction, bool *ret_undone);
+/* Names the groups so that, whatever happens, they take the place of their sources at the next open. 0 or -errno: then all is as before,
+ * unless the compaction is stuck. */
+int compaction_announce(Compaction *compaction);
+/* Takes that back, and the files away. 0 or -errno, likewise. */
+int compaction_withdraw(Compaction *compaction);
 /* Unlinks what a replaced segment has left. */
 void compaction_unlink(const char *dir, int64_t base_offset);
 /* Ends swaps that were cut short, before a log is opened. 0; -EUCLEAN when a new segment is damaged; -errno. */

@@ -79,8 +79,7 @@ void compaction_unlink(const char *dir, int64_t base_offset) {
 
 static int announce(const Compaction *compaction) {
         for (int32_t i = 0; i < compaction->group_count; i++) {
-                const CompactionGroup *group = &compaction->groups[i];
-                int r = group->swapped ? rename_suffixed(compaction->dir, group->base_offset, CLEANED_SUFFIX, SWAP_SUFFIX) : 0;
+                int r = rename_suffixed(compaction->dir, compaction->groups[i].base_offset, CLEANED_SUFFIX, SWAP_SUFFIX);
                 if (r)
                         return r;
         }
@@ -111,20 +110,33 @@ static int withdraw(const Compaction *compaction) {
         return first;
 }
 
-int compaction_swap(Compaction *compaction, bool *ret_undone) {
-        int r = announce(compaction);
-        *ret_undone = r && withdraw(compaction) == 0;
-        if (!r)
-                r = file_sync_directory(compaction->dir);
-        for (int32_t i = 0; !r && i < compaction->group_count; i++)
-                if (compaction->groups[i].swapped)
-                        r = retire_sources(compaction, &compaction->groups[i]);
-        if (!r)
-                r = file_sync_directory(compaction->dir);
-        for (int32_t i = 0; !r && i < compaction->group_count; i++)
-                if (compaction->groups[i].swapped)
-                        r = rename_suffixed(compaction->dir, compaction->groups[i].base_offset, SWAP_SUFFIX, "");
+int compaction_withdraw(Compaction *compaction) {
+        int r = withdraw(compaction);
+        compaction->is_stuck |= r != 0;
         return r;
+}
+
+int compaction_announce(Compaction *compaction) {
+        int r = announce(compaction);
+        if (r) {
+                (void)compaction_withdraw(compaction);
+                return r;
+        }
+        r = file_sync_directory(compaction->dir);
+        compaction->is_stuck = r != 0;
+        return r;
+}
+
+int compaction_settle(Compaction *compaction) {
+        int r = 0;
+        for (int32_t i = 0; !r && i < compaction->group_count; i++)
+                r = retire_sources(compaction, &compaction->groups[i]);
+        if (!r)
+                r = file_sync_directory(compaction->dir);
+        for (int32_t i = 0; !r && i < compaction->group_count; i++)
+                r = rename_suffixed(compaction->dir, compaction->groups[i].base_offset, SWAP_SUFFIX, "");
+        compaction->is_stuck = r != 0;
+        return compaction->result = r;
 }
 
 /* ---- after a crash ---- */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +22,7 @@ int log_open(const LogOpen *how, Log **ret_log) {
         if (!log)
                 return -ENOMEM;
         log_set_config(log, &how->config);
-        log->snapshot_offset = log->recall_offset = -1;
+        log->snapshot_offset = log->recall_offset = log->next_asked_offset = -1;
         log->spares_space = how->spares_space;
         log->compacted_offset = how->compacted_offset;
         log->path = strdup(how->path);
@@ -39,10 +40,14 @@ void log_abandon(Log *log) {
         if (!log)
                 return;
         log_forget_compaction(log);
-        for (int32_t i = 0; i < log->segment_count; i++)
+        for (int32_t i = 0; i < log->segment_count; i++) {
+                if (log->segments[i]->refs > 1) /* the files may be unlinked meanwhile */
+                        log->segments[i]->reaper = log->reaper;
                 segment_unref(log->segments[i]);
+        }
         free(log->segments);
         log_free_owned(log);
+        snapshot_queue_deinit(&log->snapshots);
         free(log->queue);
         free(log->aborted);
         producers_deinit(&log->producers);
@@ -60,6 +65,13 @@ int log_write_snapshot(Log *log, int64_t offset) {
         return r;
 }
 
+static void remove_next(const Log *log) {
+        char path[SEGMENT_PATH_MAX];
+        snprintf(path, sizeof(path), "%s/" LOG_NEXT_NAME, log->path);
+        if (log->has_next)
+                (void)file_unlink(path);
+}
+
 int log_close(Log *log, int64_t now_ms) {
         if (!log)
                 return 0;
@@ -67,6 +79,7 @@ int log_close(Log *log, int64_t now_ms) {
         int r = segment_flush(log_active(log));
         first = first ? first : r;
         log_active(log)->sealed = true; /* its indexes are to be synced too */
+        remove_next(log);
         r = log_sync(log);
         first = first ? first : r;
         if (log->end_offset > log->snapshot_offset && log->size_bytes) {
@@ -150,9 +163,12 @@ static int keep_beginning(const Log *log) {
 
 int log_add_segment(Log *log, int64_t base_offset, int64_t now_ms) {
         Segment *segment;
+        char next[SEGMENT_PATH_MAX];
+        snprintf(next, sizeof(next), "%s/" LOG_NEXT_NAME, log->path);
         int r = keep_beginning(log);
         if (!r)
-                r = segment_create(log->path, base_offset, now_ms, &segment);
+                r = segment_create(log->path, base_offset, now_ms, log->has_next ? next : NULL, &segment);
+        log->has_next = false;
         if (r)
                 return r;
         r = log_push_segment(log, segment);
@@ -163,14 +179,40 @@ int log_add_segment(Log *log, int64_t base_offset, int64_t now_ms) {
         return r;
 }
 
-void log_seal_segments(Log *log, int32_t first) {
+void snapshot_queue_deinit(SnapshotQueue *queue) {
+        for (int32_t i = 0; i < queue->count; i++)
+                buffer_deinit(&queue->items[i].bytes);
+        free(queue->items);
+        *queue = (SnapshotQueue){ 0 };
+}
+
+/* Without memory there is none: the log says the same. */
+static void queue_snapshot(Log *log, int64_t offset) {
+        SnapshotQueue *queue = &log->snapshots;
+        if (queue->size > LOG_SNAPSHOTS_BYTES_MAX)
+                snapshot_queue_deinit(queue);
+        if (queue->count == queue->capacity) {
+                int32_t capacity = queue->capacity ? queue->capacity * 2 : 2;
+                void *items = realloc(queue->items, (size_t)capacity * sizeof(*queue->items));
+                if (!items)
+                        return;
+                queue->items = items;
+                queue->capacity = capacity;
+        }
+        Buffer bytes = producers_encode_snapshot(&log->producers, offset);
+        if (bytes.failed) {
+                buffer_deinit(&bytes);
+                return;
+        }
+        queue->items[queue->count].offset = offset;
+        queue->items[queue->count++].bytes = bytes;
+        queue->size += bytes.size;
+}
+
+void log_end_segments(Log *log, int32_t first) {
         for (int32_t i = first; i < log->segment_count - 1; i++) {
-                /* what fails here is derived data: it is built again from the log when needed */
-                int r = segment_seal(log->segments[i]);
-                int r2 = log_write_snapshot(log, log->segments[i + 1]->base_offset);
-                if (r || r2)
-                        trace_warn("%s: indexes of the segment at %" PRId64 " were not saved: %s", log->path,
-                                   log->segments[i]->base_offset, strerror(r ? -r : -r2));
+                segment_end(log->segments[i]);
+                queue_snapshot(log, log->segments[i + 1]->base_offset);
         }
 }
 
@@ -183,6 +225,7 @@ int log_drop_segments(Log *log, int32_t count) {
         assert(count < log->segment_count);
         forget_recent(log);
         for (int32_t i = 0; i < count; i++) {
+                assert(!log->segments[i]->busy);
                 int r = log->reaper ? segment_retire(log->segments[i], log->reaper) : segment_delete(log->segments[i]);
                 first = first ? first : r;
                 log->size_bytes -= log->segments[i]->size;
@@ -310,7 +353,7 @@ int log_commit(Log *log, int64_t now_ms) {
                 undo_commit(log, segment_count, &mark, size_bytes);
         } else {
                 log->end_offset = log->next_offset;
-                log_seal_segments(log, segment_count - 1);
+                log_end_segments(log, segment_count - 1);
                 producers_keep(&log->producers);
                 log_keep_transactions(log);
         }

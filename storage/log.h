@@ -53,11 +53,22 @@ typedef struct LogConfig {
                       .min_cleanable_dirty_ratio = 0.5, .max_compaction_lag_ms = INT64_MAX,                      \
                       .delete_retention_ms = 86400000, .cleanup_delete = true, .compression = LOG_COMPRESSION_PRODUCER })
 
-/* Unlinks files where that keeps nobody waiting: a big one takes as long as a write of its size. They were renamed to names that
- * an open removes (NNN.log.deleted), and closed. */
+/* What is left of a segment when nobody has it any more. To let go of a big file takes as long as a write of its size. */
+typedef struct SegmentRemains {
+        int fd;     /* or -1 */
+        void *map;  /* or NULL */
+        size_t map_size;
+        char *path; /* dir/NNN of files that were renamed to names that an open removes (NNN.log.deleted); or NULL */
+} SegmentRemains;
+
+/* Closes, unmaps, unlinks. On any thread. */
+void segment_remains_dispose(SegmentRemains *remains);
+
+/* Sees to that, and to a file that has to be unlinked, where it keeps nobody waiting. */
 typedef struct Reaper Reaper;
 struct Reaper {
         void (*take)(Reaper *reaper, const char *path);
+        void (*take_segment)(Reaper *reaper, SegmentRemains remains);
 };
 
 typedef struct LogOpen {
@@ -186,6 +197,9 @@ int log_sync_begin(Log *log, bool sealed_only, LogSync **ret_sync);
 void log_sync_write_back(const LogSync *sync);
 /* Any thread: syncs. 0 or -errno. */
 int log_sync_run(LogSync *sync);
+/* Whether a log_sync_begin() of what lies before the active segment has something to do: files of segments that are no longer written,
+ * or what would otherwise take the next roll long. */
+bool log_wants_sync(const Log *log);
 /* Frees. With result 0 the recovery point advances, otherwise the log takes no more. log is NULL when it was closed meanwhile. */
 void log_sync_finish(Log *log, LogSync *sync, int result);
 
@@ -232,8 +246,9 @@ int log_retain(Log *log, int64_t now_ms);
 /* ---- Compaction: of each key the last record is kept ----
  *
  * log_compaction_begin() picks the segments and takes what is needed of the log's state; compaction_run() may then be on
- * another thread while the log goes on; log_compaction_finish() swaps the segments. A crash at any point leaves the
- * segments before or those after. */
+ * another thread while the log goes on; log_compaction_swap() has the new segments serve; compaction_settle(), on another thread again,
+ * gives their files the names of the old ones; log_compaction_finish() lets those go. Until then the log drops no segments. A crash at
+ * any point leaves the segments before or those after. */
 typedef struct Compaction Compaction;
 
 /* How much there is to compact. The cleaner offset is where compaction ended the last time (-1: never), as
@@ -254,13 +269,13 @@ static inline double log_dirt_ratio(const LogDirt *dirt) {
         return bytes ? (double)dirt->dirty_bytes / (double)bytes : 0;
 }
 
-/* Starts a compaction of all that is dirty, due or not; map_bytes_max bounds the memory for keys. NULL when nothing
+/* Starts a compaction of all that is dirty and synced, due or not; map_bytes_max bounds the memory for keys. NULL when nothing
  * is. 0; -EBUSY when one is under way; -errno. */
 int log_compaction_begin(Log *log, int64_t cleaner_offset, size_t map_bytes_max, int64_t now_ms,
                          Compaction **ret_compaction);
 
-/* Writes the new segments beside the old ones, synced. On any thread; touches nothing of the log but its files. 0; -EUCLEAN
- * when a segment is damaged; -ECANCELED; -errno. Nothing is left behind on error. */
+/* Writes the new segments beside the old ones, synced, so that the next open would take them. On any thread; touches nothing of the log
+ * but its files. 0; -EUCLEAN when a segment is damaged; -ECANCELED; -errno. Nothing is left behind on error. */
 int compaction_run(Compaction *compaction);
 /* Makes compaction_run() return soon. From any thread. */
 void compaction_cancel(Compaction *compaction);
@@ -270,12 +285,16 @@ typedef struct LogCompacted {
         int64_t bytes_before, bytes_after; /* of the segments that were replaced */
 } LogCompacted;
 
-/* Puts the new segments in the place of the old ones. What the log did meanwhile stays: groups of which a segment was
- * deleted are dropped. 0; what compaction_run() returned; -ECANCELED when segments were deleted under it; -errno. The recovery
- * point has moved when it succeeds: its checkpoint should be written before cleanup.policy may change. */
+/* On the log's thread, after compaction_run(): puts the new segments in the place of the old ones; compaction_settle() has to follow. 0;
+ * what compaction_run() returned; -ECANCELED when the log was closed; -errno. */
+int log_compaction_swap(Log *log, Compaction *compaction);
+/* Gives the files of the new segments their names. On any thread. 0 or -errno. */
+int compaction_settle(Compaction *compaction);
+/* On the log's thread, after that: lets the old segments go. 0; -ECANCELED when the log was closed; -errno: then the log takes no more.
+ * The recovery point has moved when it succeeds: its checkpoint should be written before cleanup.policy may change. */
 int log_compaction_finish(Log *log, Compaction *compaction, LogCompacted *ret_compacted);
 
-/* On the log's thread, also after the log was closed, once compaction_run() is over. NULL is fine. */
+/* On the log's thread, also after the log was closed, while no other works on it. NULL is fine. */
 void compaction_free(Compaction *compaction);
 
 /* An active producer, for DescribeProducers. */

@@ -1,5 +1,6 @@
 /* The part of a compaction that belongs to the log's thread: what is to be compacted, and the swap of the segments in
  * memory. */
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,6 +20,16 @@ static int64_t first_young_offset(Log *log, int32_t first, int64_t now_ms) {
         for (int32_t i = first; lag_ms > 0 && i < log->segment_count - 1; i++) {
                 Segment *segment = log->segments[i];
                 if (segment_max_timestamp(segment, log->config.index_interval_bytes) > now_ms - lag_ms)
+                        return segment->base_offset;
+        }
+        return INT64_MAX;
+}
+
+/* Only what is on disk is compacted, so that no sync is at work on files that are replaced. */
+static int64_t first_unsynced_offset(const Log *log, int32_t first) {
+        for (int32_t i = first; i < log->segment_count - 1; i++) {
+                const Segment *segment = log->segments[i];
+                if (segment->unsynced || segment->unsaved || segment->busy)
                         return segment->base_offset;
         }
         return INT64_MAX;
@@ -45,6 +56,7 @@ void log_dirt(Log *log, int64_t cleaner_offset, int64_t now_ms, LogDirt *ret_dir
         int32_t dirty_index = log_segment_index(log, first_dirty);
         int64_t uncleanable = min_offset(log_last_stable_offset(log), log_active(log)->base_offset);
         uncleanable = min_offset(uncleanable, first_young_offset(log, dirty_index, now_ms));
+        uncleanable = min_offset(uncleanable, first_unsynced_offset(log, 0));
         if (uncleanable < first_dirty)
                 uncleanable = first_dirty;
         int32_t uncleanable_index = log_segment_index(log, uncleanable);
@@ -185,6 +197,8 @@ void compaction_free(Compaction *compaction) {
         free(compaction->sources);
         free(compaction->producers);
         free(compaction->aborted);
+        for (int32_t i = 0; i < compaction->group_count; i++)
+                txn_index_deinit(&compaction->groups[i].txns);
         free(compaction->groups);
         free(compaction->dir);
         free(compaction);
@@ -200,77 +214,38 @@ void log_forget_compaction(Log *log) {
 
 /* ---- the swap ---- */
 
-/* Where the group's segments are in the log, or -1 when one is no longer there. */
-static int32_t find_group(const Log *log, const Compaction *compaction, const CompactionGroup *group) {
-        int32_t index = log_segment_index(log, group->base_offset);
-        for (int32_t i = 0; i < group->count; i++)
-                if (index + i >= log->segment_count ||
-                    log->segments[index + i] != compaction->sources[group->first + i].segment)
-                        return -1;
-        return index;
-}
-
-static bool is_whole(const Log *log, const Compaction *compaction) {
-        int32_t first = compaction->source_count ? log_segment_index(log, compaction->sources[0].base_offset) : 0;
-        for (int32_t i = 0; i < compaction->source_count; i++)
-                if (first + i >= log->segment_count || log->segments[first + i] != compaction->sources[i].segment)
-                        return false;
-        return true;
-}
-
-/* The new segments; groups that are out of place are dropped. NULL without memory. */
-static Segment **make_segments(const Log *log, Compaction *compaction) {
-        Segment **segments = calloc((size_t)compaction->group_count + 1, sizeof(*segments));
-        for (int32_t i = 0; segments && i < compaction->group_count; i++) {
+/* The new segments of all groups. 0 or -ENOMEM: then none. */
+static int make_segments(const Log *log, Compaction *compaction) {
+        for (int32_t i = 0; i < compaction->group_count; i++) {
                 CompactionGroup *group = &compaction->groups[i];
-                int32_t index = find_group(log, compaction, group);
-                if (index < 0) {
-                        compaction_discard(compaction->dir, group->base_offset);
-                        continue;
+                Segment *segment = group->segment = segment_new(log->path, group->base_offset, group->size);
+                if (!segment) {
+                        while (i-- > 0) {
+                                segment_unref(compaction->groups[i].segment);
+                                compaction->groups[i].segment = NULL;
+                        }
+                        return -ENOMEM;
                 }
-                group->swapped = true;
-                segments[i] = segment_new(log->path, group->base_offset, group->size);
-                if (!segments[i]) {
-                        while (i-- > 0)
-                                segment_unref(segments[i]);
-                        free(segments);
-                        return NULL;
-                }
-                segments[i]->sealed = true;
-                segments[i]->created_ms = log->segments[index]->created_ms;
-                segments[i]->txns.loaded = false;
+                segment->sealed = segment->busy = segment->swapping = true;
+                segment->created_ms = compaction->sources[group->first].segment->created_ms;
         }
-        return segments;
+        return 0;
 }
 
-/* The files were renamed; they go with the last reader, or, where nobody takes them, now. */
-static void give_away(const Log *log, Segment *segment) {
-        char path[SEGMENT_PATH_MAX];
-        snprintf(path, sizeof(path), "%s/%020" PRId64, log->path, segment->base_offset);
-        segment->retired = log->reaper ? strdup(path) : NULL;
-        segment->reaper = log->reaper;
-        if (!segment->retired)
-                compaction_unlink(log->path, segment->base_offset);
-        segment_unref(segment);
-}
-
-static void replace_group(Log *log, const Compaction *compaction, const CompactionGroup *group, Segment *segment,
-                          LogCompacted *compacted) {
-        int32_t index = find_group(log, compaction, group), removed = group->count - 1;
+static void replace_group(Log *log, Compaction *compaction, CompactionGroup *group) {
+        int32_t index = log_segment_index(log, group->base_offset), removed = group->count - 1;
+        assert(log->segments[index] == compaction->sources[group->first].segment);
         for (int32_t i = 0; i < group->count; i++) {
-                compacted->bytes_before += log->segments[index + i]->size;
-                give_away(log, log->segments[index + i]);
+                compaction->compacted.bytes_before += log->segments[index + i]->size;
+                segment_unref(log->segments[index + i]); /* the compaction has them still */
         }
-        compacted->bytes_after += segment->size;
-        log->segments[index] = segment;
+        compaction->compacted.bytes_after += group->size;
+        group->segment->txns = group->txns;
+        group->txns = TXN_INDEX_INIT;
+        log->segments[index] = group->segment;
         log->segment_count -= removed;
         memmove(log->segments + index + 1, log->segments + index + 1 + removed,
                 (size_t)(log->segment_count - index - 1) * sizeof(*log->segments));
-}
-
-static void discard_groups(const Compaction *compaction) {
-        for (int32_t i = 0; i < compaction->group_count; i++)
-                compaction_discard(compaction->dir, compaction->groups[i].base_offset);
 }
 
 /* What was written is on disk, so with all before it being so, too, the recovery point moves. */
@@ -281,52 +256,58 @@ static void advance_recovery_point(Log *log, const Compaction *compaction, const
                 log->recovery_point = end_offset;
 }
 
-static void replace_groups(Log *log, const Compaction *compaction, Segment **segments, LogCompacted *ret_compacted) {
-        LogCompacted compacted = { .cleaner_offset = compaction->end_offset };
+static void swap_segments(Log *log, Compaction *compaction) {
+        LogCompacted *compacted = &compaction->compacted;
         for (int32_t i = 0; i < compaction->group_count; i++) {
-                const CompactionGroup *group = &compaction->groups[i];
-                if (group->swapped) {
-                        replace_group(log, compaction, group, segments[i], &compacted);
-                        advance_recovery_point(log, compaction, group);
-                } else {
-                        compacted.cleaner_offset = compaction->first_dirty_offset; /* some of it may be there still */
-                }
+                replace_group(log, compaction, &compaction->groups[i]);
+                advance_recovery_point(log, compaction, &compaction->groups[i]);
         }
-        log->size_bytes += compacted.bytes_after - compacted.bytes_before;
+        compacted->cleaner_offset = compaction->end_offset;
+        log->size_bytes += compacted->bytes_after - compacted->bytes_before;
         if (log->compacted_offset < compaction->end_offset)
                 log->compacted_offset = compaction->end_offset;
         memset(log->recent, 0, sizeof(log->recent));
-        *ret_compacted = compacted;
 }
 
-static int swap_segments(Log *log, Compaction *compaction, LogCompacted *ret_compacted) {
-        Segment **segments = make_segments(log, compaction);
-        if (!segments) {
-                discard_groups(compaction);
-                return -ENOMEM;
-        }
-        bool undone;
-        int r = compaction_swap(compaction, &undone);
+int log_compaction_swap(Log *log, Compaction *compaction) {
+        if (compaction->log != log)
+                return -ECANCELED; /* closed: what is announced is swapped at the next open */
+        int r = compaction->result;
         if (!r)
-                replace_groups(log, compaction, segments, ret_compacted);
-        for (int32_t i = 0; r && i < compaction->group_count; i++)
-                segment_unref(segments[i]);
-        if (r && !undone)
-                log->failure = r; /* names are half old, half new: the next open sorts them out */
-        free(segments);
+                r = log->failure;
+        if (!r && (r = make_segments(log, compaction)))
+                (void)compaction_withdraw(compaction);
+        if (!r)
+                swap_segments(log, compaction);
+        if (compaction->is_stuck)
+                log->failure = r;
         return r;
+}
+
+/* Replaced files go with their last reader, or, where nobody takes them, now. */
+static void give_away(const Log *log, Segment *segment) {
+        char path[SEGMENT_PATH_MAX];
+        snprintf(path, sizeof(path), "%s/%020" PRId64, log->path, segment->base_offset);
+        segment->retired = log->reaper ? strdup(path) : NULL;
+        segment->reaper = log->reaper;
+        if (!segment->retired)
+                compaction_unlink(log->path, segment->base_offset);
 }
 
 int log_compaction_finish(Log *log, Compaction *compaction, LogCompacted *ret_compacted) {
+        if (compaction->log != log)
+                return -ECANCELED;
         int r = compaction->result;
-        if (compaction->log != log || compaction->cancelled)
-                r = -ECANCELED;
-        else if (r && !is_whole(log, compaction))
-                r = -ECANCELED; /* the files that it could not read are gone for a reason */
-        else if (!r)
-                r = log->failure;
-        if (!r)
-                return swap_segments(log, compaction, ret_compacted);
-        discard_groups(compaction);
-        return r;
+        if (r) {
+                log->failure = r;
+                return r;
+        }
+        for (int32_t i = 0; i < compaction->group_count; i++) {
+                const CompactionGroup *group = &compaction->groups[i];
+                group->segment->busy = group->segment->swapping = false;
+                for (int32_t k = 0; k < group->count; k++)
+                        give_away(log, compaction->sources[group->first + k].segment);
+        }
+        *ret_compacted = compaction->compacted;
+        return 0;
 }

@@ -9,6 +9,8 @@
 
 #define LOG_RECENT_COUNT 4
 #define LOG_QUEUE_KEPT 8 /* room that an idle log keeps */
+#define LOG_NAMES_FROM_BYTES (1 << 20) /* a log of that size is going to be rolled: small ones spare the disk the syncs */
+#define LOG_SNAPSHOTS_BYTES_MAX (4 << 20) /* that wait; a disk that does not keep up with rolls gets the newest only */
 #define LOG_INFLATE_BYTES_MAX (256 << 20) /* of one compressed batch */
 
 typedef struct QueuedBatch {
@@ -23,6 +25,16 @@ typedef struct RecentWrite {
         const Segment *segment; /* NULL: unused */
 } RecentWrite;
 
+/* The producers' states at the beginning of new segments, encoded. */
+typedef struct SnapshotQueue {
+        struct {
+                int64_t offset;
+                Buffer bytes;
+        } *items;
+        int32_t count, capacity;
+        size_t size; /* of all */
+} SnapshotQueue;
+
 struct Log {
         char *path;
         LogConfig config;
@@ -35,6 +47,7 @@ struct Log {
         int64_t compacted_offset; /* as in LogOpen */
         int64_t size_bytes;
         int64_t snapshot_offset; /* of the newest producer snapshot, or -1 */
+        SnapshotQueue snapshots; /* of rolls; the next sync writes them */
         int64_t recall_offset;   /* of the snapshot that the producers' state began with, or -1 */
         int32_t next_epoch;      /* newest, queued batches included */
         int failure;             /* the first failed sync; final */
@@ -45,6 +58,9 @@ struct Log {
         int64_t unstable_offset; /* where the oldest open transaction began, queued batches left out; INT64_MAX */
         AbortedTxn *aborted;     /* by queued markers */
         uint32_t aborted_count, aborted_capacity;
+        int64_t next_asked_offset; /* of the active segment for which a sync was asked to make the next one's file; or -1 */
+        bool has_next;             /* it is there, see log_next_path() */
+        bool is_seasoned;          /* retention met it with records whose segment's name is not on disk */
         bool description_unsynced; /* partition.metadata, leader-epoch-checkpoint, or the directory's name */
         bool spares_space;       /* as in LogOpen */
         bool markers_walked; /* recovery met transactions' markers */
@@ -68,11 +84,30 @@ int log_push_segment(Log *log, Segment *segment);
 /* Frees what the log made of queued batches. */
 void log_free_owned(Log *log);
 
+/* The name of a file that becomes the next segment: any open would remove it. */
+#define LOG_NEXT_NAME "next.log.deleted"
+
+/* Whether the active segment is so full that what can be done before the next roll should be. */
+static inline bool log_is_near_roll(const Log *log) {
+        return log_active(log)->size > log->config.segment_bytes / 2;
+}
+
+/* Whether the first segment's name has to reach the disk before the roll that is to be expected. */
+static inline bool log_wants_names(const Log *log) {
+        const Segment *active = log_active(log);
+        bool is_due = active->size >= LOG_NAMES_FROM_BYTES || log_is_near_roll(log) || log->is_seasoned;
+        return log->segment_count == 1 && active->entry_unsynced && is_due;
+}
+
+static inline bool log_wants_next(const Log *log) {
+        return !log->has_next && log->next_asked_offset != log_active(log)->base_offset && log_is_near_roll(log);
+}
+
 /* Starts a new active segment at base_offset; the one before is not sealed yet. 0 or -errno. */
 int log_add_segment(Log *log, int64_t base_offset, int64_t now_ms);
 
-/* Seals the segments from first up to the active one, and takes the producer snapshot of each roll. */
-void log_seal_segments(Log *log, int32_t first);
+/* Ends the segments from first up to the active one, and takes the producer snapshot of each roll; the next sync writes both. */
+void log_end_segments(Log *log, int32_t first);
 
 /* Whether the segment behind index goes on where that one ends; looks once, and traces what does not fit. 0, KAFKA_KAFKA_STORAGE_ERROR
  * when the two overlap (or with missing, when one is missing between them), -errno. */
@@ -84,6 +119,8 @@ int log_drop_segments(Log *log, int32_t count);
 /* Finds the segments and snapshots in the directory, recovers what needs it, and loads the derived state. 0; -EUCLEAN;
  * -errno. */
 int log_load(Log *log, const LogOpen *how);
+
+void snapshot_queue_deinit(SnapshotQueue *queue);
 
 /* Writes the producers' state as of offset; queued batches are left out. 0 or -errno. */
 int log_write_snapshot(Log *log, int64_t offset);

@@ -1,18 +1,21 @@
 /* Syncing a log while it goes on: what is to be synced is noted on the log's thread, the waiting is done on any. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "storage/base/file.h"
+#include "storage/base/trace.h"
 #include "storage/log_internal.h"
 
 typedef struct SyncItem {
         Segment *segment; /* a reference */
         int fd;           /* its, or -1: opened for the sync */
         int64_t base_offset;
-        bool sealed;
+        bool sealed, ends; /* ends: it was not when last synced */
+        SegmentEnd end;
         TxnIndex txns; /* a copy, where there are rows to save */
         uint32_t index_count; /* entries to be saved once the times are on disk; 0: none */
 } SyncItem;
@@ -22,16 +25,26 @@ struct LogSync {
         char *path;        /* of the log, which may be closed meanwhile */
         bool with_entries; /* a segment's name is not known to be on disk */
         bool with_description; /* nor what the log's directory is */
+        int64_t named_offset;  /* of the first segment, where only its name is to be synced; or -1 */
+        bool with_next;        /* the next segment's file is to be made */
+        bool has_next;         /* it is there */
+        SnapshotQueue snapshots;   /* to be saved */
+        int snapshot_result;
+        bool derived_saved; /* of what was rolled; log_sync_run() may be tried again */
         int32_t count;
         SyncItem items[];
 };
 
-/* How many segments before end hold what is not synced. */
+static bool has_work(const Segment *segment) {
+        return segment->unsynced || segment->unsaved;
+}
+
+/* How many segments before end hold what is not synced; of those below the recovery point, only the last may have just ended. */
 static int32_t count_unsynced(const Log *log, int32_t end) {
         int32_t count = 0;
         for (int32_t i = end; i-- > 0;) {
-                count += log->segments[i]->unsynced;
-                if (log->segments[i]->base_offset <= log->recovery_point)
+                count += has_work(log->segments[i]);
+                if (log->segments[i]->base_offset < log->recovery_point)
                         break;
         }
         return count;
@@ -56,6 +69,7 @@ static void free_sync(LogSync *sync) {
                 segment_let_go(sync->items[i].segment, sync->items[i].fd);
                 txn_index_deinit(&sync->items[i].txns);
         }
+        snapshot_queue_deinit(&sync->snapshots);
         free(sync->path);
         free(sync);
 }
@@ -66,7 +80,8 @@ int log_sync_begin(Log *log, bool sealed_only, LogSync **ret_sync) {
                 return log->failure;
         int32_t end = sealed_only ? log->segment_count - 1 : log->segment_count, count = count_unsynced(log, end);
         int64_t end_offset = sealed_only ? log_active(log)->base_offset : log->end_offset;
-        if (!count && !log->description_unsynced && end_offset <= log->recovery_point)
+        bool with_next = sealed_only && log_wants_next(log), with_names = sealed_only && log_wants_names(log);
+        if (!count && !log->description_unsynced && !log->snapshots.count && end_offset <= log->recovery_point && !with_next && !with_names)
                 return 0;
         LogSync *sync = calloc(1, sizeof(*sync) + (size_t)count * sizeof(SyncItem));
         if (!sync || !(sync->path = strdup(log->path))) {
@@ -74,19 +89,37 @@ int log_sync_begin(Log *log, bool sealed_only, LogSync **ret_sync) {
                 return -ENOMEM;
         }
         sync->end_offset = end_offset;
+        sync->with_next = with_next;
+        sync->with_entries = with_names;
+        sync->named_offset = with_names ? log->segments[0]->base_offset : -1;
         for (int32_t i = end; sync->count < count && i-- > 0;) {
-                int r = log->segments[i]->unsynced ? add_item(sync, log->segments[i]) : 0;
+                int r = has_work(log->segments[i]) ? add_item(sync, log->segments[i]) : 0;
                 if (r) {
                         free_sync(sync);
                         return r;
                 }
         }
-        for (int32_t i = 0; i < sync->count; i++) /* what is written from here on is the next sync's */
-                sync->items[i].segment->unsynced = sync->items[i].segment->entry_unsynced = false;
+        for (int32_t i = 0; i < sync->count; i++) { /* what is written from here on is the next sync's */
+                SyncItem *item = &sync->items[i];
+                item->segment->unsynced = false;
+                item->ends = item->segment->unsaved;
+                if (item->ends)
+                        item->end = segment_end_begin(item->segment);
+        }
+        sync->snapshots = log->snapshots;
+        log->snapshots = (SnapshotQueue){ 0 };
+        if (with_next)
+                log->next_asked_offset = log_active(log)->base_offset;
         sync->with_description = log->description_unsynced;
         log->description_unsynced = false;
         *ret_sync = sync;
         return 0;
+}
+
+bool log_wants_sync(const Log *log) {
+        int32_t last = log->segment_count - 1;
+        bool rolled = log->recovery_point < log->segments[last]->base_offset || (last > 0 && log->segments[last - 1]->unsaved);
+        return !log->failure && (rolled || log->snapshots.count || log_wants_names(log) || log_wants_next(log));
 }
 
 void log_sync_write_back(const LogSync *sync) {
@@ -120,12 +153,39 @@ static int save_txns(const LogSync *sync, SyncItem *item) {
         return item->txns.rows ? txn_index_save(&item->txns, path) : 0;
 }
 
+/* What fails here is derived data: it is built again from the log when needed. */
+static void save_derived(LogSync *sync) {
+        for (int32_t i = 0; i < sync->count; i++) {
+                SyncItem *item = &sync->items[i];
+                if (item->ends)
+                        segment_end_run(&item->end, sync->path, item->base_offset, item->fd);
+        }
+        char path[SEGMENT_PATH_MAX];
+        for (int32_t i = 0; !sync->snapshot_result && i < sync->snapshots.count; i++) {
+                segment_path(sync->path, sync->snapshots.items[i].offset, "snapshot", path);
+                sync->snapshot_result = producers_save_snapshot(&sync->snapshots.items[i].bytes, path);
+        }
+        sync->derived_saved = true;
+}
+
+static void make_next(LogSync *sync) {
+        char path[SEGMENT_PATH_MAX];
+        snprintf(path, sizeof(path), "%s/" LOG_NEXT_NAME, sync->path);
+        int fd = file_open(path, O_RDWR | O_CREAT | O_TRUNC);
+        sync->has_next = fd >= 0; /* otherwise the roll makes it */
+        file_close(fd);
+}
+
 static bool is_gone(const LogSync *sync) {
         int64_t size;
         return file_stat(sync->path, &size, NULL) == -ENOENT;
 }
 
 int log_sync_run(LogSync *sync) {
+        if (!sync->derived_saved)
+                save_derived(sync);
+        if (sync->with_next)
+                make_next(sync);
         int r = sync->with_description ? sync_description(sync) : 0;
         if (!r && (sync->with_entries || sync->with_description))
                 r = file_sync_directory(sync->path);
@@ -142,14 +202,45 @@ int log_sync_run(LogSync *sync) {
         return r == -ENOENT && is_gone(sync) ? 0 : r;
 }
 
+/* Also when the log is gone, since segments may be left. */
+static void finish_derived(Log *log, LogSync *sync) {
+        int failed = sync->snapshot_result;
+        for (int32_t i = 0; i < sync->count; i++) {
+                SyncItem *item = &sync->items[i];
+                if (!item->ends)
+                        continue;
+                item->end.result = sync->derived_saved ? item->end.result : -ECANCELED;
+                segment_end_finish(item->segment, &item->end);
+                item->segment->unsaved = !sync->derived_saved;
+                failed = failed ? failed : item->end.result;
+        }
+        if (log && sync->derived_saved && !sync->snapshot_result && sync->snapshots.count)
+                log->snapshot_offset = sync->snapshots.items[sync->snapshots.count - 1].offset;
+        if (log && sync->derived_saved && failed)
+                trace_warn("%s: indexes of segments before offset %" PRId64 " were not saved: %s", log->path, log_active(log)->base_offset,
+                           strerror(-failed));
+}
+
+static void note_names(Log *log, const LogSync *sync) {
+        for (int32_t i = 0; i < sync->count; i++)
+                sync->items[i].segment->entry_unsynced = false;
+        if (log->segments[0]->base_offset == sync->named_offset)
+                log->segments[0]->entry_unsynced = false;
+}
+
 void log_sync_finish(Log *log, LogSync *sync, int result) {
         if (log && result && !log->failure)
                 log->failure = result;
         if (log && !result && sync->end_offset > log->recovery_point)
                 log->recovery_point = sync->end_offset;
+        if (log && !result)
+                note_names(log, sync);
+        if (log)
+                log->has_next |= sync->has_next;
         for (int32_t i = 0; log && !result && i < sync->count; i++)
                 if (sync->items[i].txns.rows)
                         txn_index_note_saved(&sync->items[i].segment->txns, &sync->items[i].txns);
+        finish_derived(log, sync);
         for (int32_t i = 0; log && i < sync->count; i++) {
                 if (sync->items[i].index_count && !log->failure)
                         segment_save_offsets(sync->items[i].segment, sync->items[i].index_count);

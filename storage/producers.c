@@ -362,7 +362,7 @@ static void encode_snapshot(const Producers *producers, Buffer *out) {
         store_be32(out->data + 2, crc32c(0, out->data + SNAPSHOT_CRC_FROM, out->size - SNAPSHOT_CRC_FROM));
 }
 
-int producers_write_snapshot(Producers *producers, int64_t end_offset, const char *path) {
+Buffer producers_encode_snapshot(Producers *producers, int64_t end_offset) {
         uint32_t first = producers->undo_count;
         while (first && producers->undo[first - 1].base_offset >= end_offset)
                 swap_state(producers, &producers->undo[--first]);
@@ -370,13 +370,23 @@ int producers_write_snapshot(Producers *producers, int64_t end_offset, const cha
         encode_snapshot(producers, &out);
         for (uint32_t i = first; i < producers->undo_count; i++)
                 swap_state(producers, &producers->undo[i]);
-        int r = out.failed ? -ENOMEM : file_open(path, O_WRONLY | O_CREAT | O_TRUNC);
+        return out;
+}
+
+int producers_save_snapshot(const Buffer *snapshot, const char *path) {
+        int r = snapshot->failed ? -ENOMEM : file_open(path, O_WRONLY | O_CREAT | O_TRUNC);
         if (r >= 0) {
                 int fd = r;
-                r = file_write(fd, out.data, out.size, 0);
+                r = file_write(fd, snapshot->data, snapshot->size, 0);
                 file_close(fd);
         }
-        buffer_deinit(&out);
+        return r;
+}
+
+int producers_write_snapshot(Producers *producers, int64_t end_offset, const char *path) {
+        Buffer snapshot = producers_encode_snapshot(producers, end_offset);
+        int r = producers_save_snapshot(&snapshot, path);
+        buffer_deinit(&snapshot);
         return r;
 }
 

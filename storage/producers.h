@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "storage/base/buffer.h"
 #include "storage/base/hashmap.h"
 #include "storage/batch.h"
 #include "storage/txn_index.h"
@@ -107,5 +108,8 @@ void producers_expire(Producers *producers, int64_t now_ms, int64_t expiration_m
 
 /* Writes the state as it was at end_offset, leaving out queued batches from there on. 0 or -errno. */
 int producers_write_snapshot(Producers *producers, int64_t end_offset, const char *path);
+/* The same in two steps, the second on any thread. Both judge by the buffer's failed. */
+Buffer producers_encode_snapshot(Producers *producers, int64_t end_offset);
+int producers_save_snapshot(const Buffer *snapshot, const char *path);
 /* Replaces the state. 0; -EUCLEAN when it is no sound snapshot; -errno. The state is empty on error. */
 int producers_read_snapshot(Producers *producers, const char *path);

@@ -24,13 +24,15 @@ static int64_t segment_age_from(const Log *log, Segment *segment) {
 
 /* How many of the oldest segments may go; the active one counts only if it holds something. */
 static int32_t count_expired(const Log *log, int64_t now_ms) {
+        if (log->compaction)
+                return 0; /* it has them; they go the next time */
         int64_t excess = log->config.retention_bytes < 0 ? -1 : log->size_bytes - log->config.retention_bytes;
         int32_t count = 0;
         for (; count < log->segment_count; count++) {
                 Segment *segment = log->segments[count];
                 bool last = count + 1 == log->segment_count;
-                if (last && !segment->size)
-                        break;
+                if ((last && !segment->size) || segment->busy)
+                        break; /* the same is true of a sync */
                 int64_t next_base = last ? INT64_MAX : log->segments[count + 1]->base_offset;
                 bool below_start = next_base <= log->start_offset;
                 bool too_many = log->config.cleanup_delete && excess >= segment->size;
@@ -49,7 +51,7 @@ static int roll(Log *log, int64_t now_ms) {
         if (!r)
                 r = log_add_segment(log, log->end_offset, now_ms);
         if (!r)
-                log_seal_segments(log, log->segment_count - 2);
+                log_end_segments(log, log->segment_count - 2);
         return r;
 }
 
@@ -70,6 +72,7 @@ static int move_start(Log *log, int64_t offset) {
 int log_retain(Log *log, int64_t now_ms) {
         int r = log_commit(log, now_ms);
         producers_expire(&log->producers, now_ms, log->config.producer_id_expiration_ms);
+        log->is_seasoned |= log_active(log)->entry_unsynced && log_active(log)->size;
         int32_t count = r ? 0 : count_expired(log, now_ms);
         if (!r && (count == log->segment_count || should_roll(log, now_ms)))
                 r = roll(log, now_ms);
@@ -86,8 +89,9 @@ int log_advance_start(Log *log, int64_t offset, int64_t now_ms) {
         if (offset <= log->start_offset)
                 return 0;
         int32_t count = 0;
-        while (count + 1 < log->segment_count && log->segments[count + 1]->base_offset <= offset)
-                count++;
+        while (count + 1 < log->segment_count && log->segments[count + 1]->base_offset <= offset && !log->segments[count]->busy &&
+               !log->compaction)
+                count++; /* what is in other hands goes with log_retain() */
         int r = move_start(log, offset);
         return r || !count ? r : log_drop_segments(log, count);
 }

@@ -8,9 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "storage/base/file.h"
-#include "storage/log.h"
+#include "storage/base/trace.h"
 
 #define RESERVE_FROM_BYTES (64 << 10) /* small logs take what they need */
 #define RESERVE_STEP_MIN (1 << 20)
@@ -45,14 +46,26 @@ Segment *segment_new(const char *dir, int64_t base_offset, int64_t size) {
         return segment;
 }
 
-int segment_create(const char *dir, int64_t base_offset, int64_t now_ms, Segment **ret_segment) {
+/* To rename a file takes a tenth of the time that making one takes. */
+static int create_file(const char *path, const char *prepared) {
+        int64_t size;
+        int r = prepared && file_stat(path, &size, NULL) == -ENOENT ? file_rename(prepared, path) : -ENOENT;
+        if (r)
+                return file_open(path, O_RDWR | O_CREAT | O_EXCL);
+        int fd = file_open(path, O_RDWR);
+        if (fd < 0)
+                (void)file_unlink(path);
+        return fd;
+}
+
+int segment_create(const char *dir, int64_t base_offset, int64_t now_ms, const char *prepared, Segment **ret_segment) {
         char path[SEGMENT_PATH_MAX];
         segment_path(dir, base_offset, "log", path);
         Segment *segment = segment_new(dir, base_offset, 0);
         if (!segment)
                 return -ENOMEM;
         segment->created_ms = now_ms;
-        int fd = file_open(path, O_RDWR | O_CREAT | O_EXCL);
+        int fd = create_file(path, prepared);
         if (fd < 0) {
                 segment_unref(segment);
                 return fd;
@@ -66,14 +79,18 @@ int segment_create(const char *dir, int64_t base_offset, int64_t now_ms, Segment
 
 static const char *const suffixes[] = { "log", "index", "timeindex", "txnindex", "snapshot" };
 
-/* Only now is unlinking all that is left to do: the last close of an unlinked file would free its blocks here. */
-static void give_to_reaper(Segment *segment) {
-        for (size_t i = 0; i < sizeof(suffixes) / sizeof(*suffixes); i++) {
+void segment_remains_dispose(SegmentRemains *remains) {
+        if (remains->map)
+                munmap(remains->map, remains->map_size);
+        file_close(remains->fd);
+        for (size_t i = 0; remains->path && i < sizeof(suffixes) / sizeof(*suffixes); i++) {
                 char path[SEGMENT_PATH_MAX];
-                if (snprintf(path, sizeof(path), "%s.%s.deleted", segment->retired, suffixes[i]) < (int)sizeof(path))
-                        segment->reaper->take(segment->reaper, path);
+                int n = snprintf(path, sizeof(path), "%s.%s.deleted", remains->path, suffixes[i]);
+                int r = n < (int)sizeof(path) ? file_unlink(path) : -ENAMETOOLONG;
+                if (r)
+                        trace_warn("cannot remove '%s': %s", path, strerror(-r));
         }
-        free(segment->retired);
+        free(remains->path);
 }
 
 Segment *segment_ref(Segment *segment) {
@@ -85,13 +102,15 @@ void segment_unref(void *owner) {
         Segment *segment = owner;
         if (!segment || --segment->refs)
                 return;
-        segment->refs = 1;
-        segment_close_files(segment);
+        SegmentRemains remains = segment_take_files(segment);
+        remains.path = segment->retired;
         index_deinit(&segment->offsets);
         index_deinit(&segment->times);
         txn_index_deinit(&segment->txns);
-        if (segment->retired)
-                give_to_reaper(segment);
+        if (segment->reaper)
+                segment->reaper->take_segment(segment->reaper, remains);
+        else
+                segment_remains_dispose(&remains);
         free(segment);
 }
 
@@ -230,6 +249,55 @@ int segment_flush(Segment *segment) {
         return r ? r : r2;
 }
 
+void segment_end(Segment *segment) {
+        index_add_timestamp(&segment->times, segment->max_timestamp,
+                            (uint32_t)(segment->max_timestamp_offset - segment->base_offset));
+        segment->sealed = segment->unsaved = true;
+}
+
+SegmentEnd segment_end_begin(Segment *segment) {
+        segment->unsaved = false;
+        segment->busy = true;
+        return (SegmentEnd){ .offsets = segment->offsets, .times = segment->times, .size = segment->size,
+                             .trims = segment->reserved_end > segment->size || segment->torn };
+}
+
+/* What fails costs space until the segment goes. */
+static void trim_file(const SegmentEnd *end, const char *path, int fd) {
+        int own = fd < 0 ? file_open(path, O_RDWR) : -1;
+        if (fd >= 0 || own >= 0)
+                (void)file_truncate(fd < 0 ? own : fd, end->size);
+        file_close(own);
+}
+
+void segment_end_run(SegmentEnd *end, const char *dir, int64_t base_offset, int fd) {
+        char path[SEGMENT_PATH_MAX], times_path[SEGMENT_PATH_MAX];
+        segment_path(dir, base_offset, "log", path);
+        if (end->trims)
+                trim_file(end, path, fd);
+        segment_path(dir, base_offset, "index", path);
+        segment_path(dir, base_offset, "timeindex", times_path);
+        end->result = index_flush(&end->offsets, path, UINT32_MAX);
+        if (!end->result)
+                end->result = index_flush(&end->times, times_path, UINT32_MAX);
+        if (end->result) { /* half an index would be taken for a whole one */
+                (void)file_unlink(path);
+                (void)file_unlink(times_path);
+        }
+}
+
+void segment_end_finish(Segment *segment, const SegmentEnd *end) {
+        segment->busy = false;
+        segment->offsets = end->offsets;
+        segment->times = end->times;
+        if (end->result)
+                return;
+        segment->reserved_end = segment->size;
+        index_deinit(&segment->offsets);
+        index_deinit(&segment->times);
+        segment->indexes_loaded = false;
+}
+
 int segment_seal(Segment *segment) {
         int r = segment_flush(segment);
         segment->sealed = true;
@@ -350,15 +418,20 @@ static int scan_max_timestamp(Segment *segment) {
         return 0;
 }
 
+static int load_index(const Segment *segment, Index *index, const char *suffix, const char *swap_suffix) {
+        char path[SEGMENT_PATH_MAX];
+        segment_path(segment->dir, segment->base_offset, swap_suffix, path);
+        int r = segment->swapping ? index_load(index, path, segment->size, segment->sealed) : -ENOENT;
+        segment_path(segment->dir, segment->base_offset, suffix, path);
+        return r == -ENOENT ? index_load(index, path, segment->size, segment->sealed) : r;
+}
+
 int segment_load_indexes(Segment *segment, int64_t index_interval_bytes) {
         if (segment->indexes_loaded)
                 return 0;
-        char path[SEGMENT_PATH_MAX];
-        segment_path(segment->dir, segment->base_offset, "index", path);
-        int r = index_load(&segment->offsets, path, segment->size, segment->sealed);
-        segment_path(segment->dir, segment->base_offset, "timeindex", path);
+        int r = load_index(segment, &segment->offsets, "index", "index" SEGMENT_SWAP_SUFFIX);
         if (!r)
-                r = index_load(&segment->times, path, segment->size, segment->sealed);
+                r = load_index(segment, &segment->times, "timeindex", "timeindex" SEGMENT_SWAP_SUFFIX);
         if (!r)
                 r = scan_max_timestamp(segment);
         if (!r) {
@@ -366,7 +439,7 @@ int segment_load_indexes(Segment *segment, int64_t index_interval_bytes) {
                 return 0;
         }
         r = segment_rebuild_indexes(segment, index_interval_bytes);
-        return r ? r : segment->sealed ? (segment_flush(segment), 0) : 0;
+        return r ? r : segment->sealed && !segment->busy ? (segment_flush(segment), 0) : 0;
 }
 
 int segment_read_header(Segment *segment, int64_t position, BatchHeader *ret_header) {
@@ -400,7 +473,7 @@ int segment_find(Segment *segment, int64_t offset, int64_t *ret_position) {
         if (relative > 0)
                 position = index_position_of(&segment->offsets, relative > INT32_MAX ? INT32_MAX : (uint32_t)relative);
         if (!begins_at_or_below(segment, position, offset)) { /* of another log, or of this one as it will never be */
-                int r = segment_rebuild_indexes(segment, INDEX_INTERVAL_BYTES);
+                int r = segment->busy ? -EUCLEAN : segment_rebuild_indexes(segment, INDEX_INTERVAL_BYTES);
                 if (r)
                         return r;
                 position = index_position_of(&segment->offsets, relative > INT32_MAX ? INT32_MAX : (uint32_t)relative);
@@ -446,7 +519,7 @@ int64_t segment_max_timestamp(Segment *segment, int64_t index_interval_bytes) {
         char path[SEGMENT_PATH_MAX];
         uint32_t relative;
         segment_path(segment->dir, segment->base_offset, "timeindex", path);
-        if (segment->sealed && index_peek_timestamp(path, &segment->max_timestamp, &relative)) {
+        if (segment->sealed && !segment->swapping && index_peek_timestamp(path, &segment->max_timestamp, &relative)) {
                 segment->max_timestamp_offset = segment->base_offset + relative;
                 return segment->max_timestamp;
         }

@@ -11,12 +11,12 @@
 #include "storage/base/list.h"
 #include "storage/batch.h"
 #include "storage/index.h"
+#include "storage/log.h"
 #include "storage/txn_index.h"
 
 #define SEGMENT_PATH_MAX 4096
 #define SEGMENT_TIMESTAMP_UNKNOWN INT64_MIN
-
-typedef struct Reaper Reaper; /* log.h */
+#define SEGMENT_SWAP_SUFFIX ".swap"
 
 /* Whether the next segment goes on where this one ends. */
 typedef enum SegmentSeam {
@@ -42,6 +42,9 @@ typedef struct Segment {
         TxnIndex txns;
         SegmentSeam seam;    /* with the segment that follows */
         bool sealed;         /* no longer written */
+        bool unsaved;        /* sealed, but its indexes are in memory only: the next sync writes them */
+        bool busy;           /* another thread works on its files: they stay */
+        bool swapping;       /* that thread gives them their names: each may still end in SEGMENT_SWAP_SUFFIX */
         bool indexes_loaded; /* offsets and times hold all there is */
         bool unsynced;       /* written since the last sync */
         bool entry_unsynced; /* its name may not be on disk: the next sync sees to it */
@@ -49,8 +52,8 @@ typedef struct Segment {
         bool torn;           /* behind size is what a failed write left */
         const uint8_t *map;
         size_t map_size;
-        char *retired;       /* dir/NNN of the files that the reaper gets with the last reference, or NULL */
-        Reaper *reaper;
+        char *retired;       /* dir/NNN of files to be unlinked with the last reference, or NULL */
+        Reaper *reaper;      /* gets what is left then; NULL: it is let go at once */
         ListNode opened, mapped; /* segment_files.c: by when they were used */
 } Segment;
 
@@ -60,8 +63,9 @@ void segment_path(const char *dir, int64_t base_offset, const char *suffix, char
 /* A segment over a file that exists and has size bytes. NULL without memory. */
 Segment *segment_new(const char *dir, int64_t base_offset, int64_t size);
 
-/* Creates the file (it must not exist); its name becomes durable with the next sync. 0 or -errno. */
-int segment_create(const char *dir, int64_t base_offset, int64_t now_ms, Segment **ret_segment);
+/* Creates the file (it must not exist), or takes an empty one of another name for it, unless that is NULL or not there; its name becomes
+ * durable with the next sync. 0 or -errno. */
+int segment_create(const char *dir, int64_t base_offset, int64_t now_ms, const char *prepared, Segment **ret_segment);
 
 Segment *segment_ref(Segment *segment);
 /* Also a FileSpan's release. NULL is fine. */
@@ -85,6 +89,8 @@ void segment_map(Segment *segment, int64_t bytes_expected);
 void segment_used(Segment *segment);
 /* Closes and unmaps, unless others hold references. */
 void segment_close_files(Segment *segment);
+/* What would be closed and unmapped is the caller's. */
+SegmentRemains segment_take_files(Segment *segment);
 /* How many segments may have a descriptor, and how many a mapping; by default a share of the process's limit of
  * descriptors, and a fixed number. */
 void segment_files_limit(int opened_max, int mapped_max);
@@ -128,10 +134,27 @@ void segment_note(Segment *segment, const BatchHeader *header, int64_t index_int
 bool segment_is_full(const Segment *segment, const BatchHeader *header, int64_t segment_bytes, int64_t segment_ms,
                      int64_t index_bytes, int64_t now_ms);
 
-/* Writes the indexes, with the largest timestamp as the last entry, and gives back reserved extents. 0 or -errno;
- * after an error they are rebuilt when next needed. */
+/* The segment is no longer written: its indexes are complete, with the largest timestamp as the last entry, in memory. */
+void segment_end(Segment *segment);
+
+/* What is left to do then, which takes the file system a while. */
+typedef struct SegmentEnd {
+        Index offsets, times; /* the segment's own entries */
+        int64_t size;
+        bool trims; /* extents were reserved behind it */
+        int result;
+} SegmentEnd;
+
+/* The segment is busy until segment_end_finish(), and has what it needs in memory. */
+SegmentEnd segment_end_begin(Segment *segment);
+/* Any thread: writes the indexes of dir/NNN, and gives back reserved extents. After an error there are none; they are rebuilt when next
+ * needed. fd may be -1. */
+void segment_end_run(SegmentEnd *end, const char *dir, int64_t base_offset, int fd);
+/* From now on the files serve. */
+void segment_end_finish(Segment *segment, const SegmentEnd *end);
+/* All of it at once. 0 or -errno. */
 int segment_seal(Segment *segment);
-/* The same for an active segment whose log closes. */
+/* The same for an active segment whose log closes: the indexes stay in memory. */
 int segment_flush(Segment *segment);
 
 /* Saves what is new in the indexes of an active segment, a block at a time, so that a recovery need not read all of it. Where

@@ -132,6 +132,15 @@ void segment_close_files(Segment *segment) {
         unmap(segment);
 }
 
+SegmentRemains segment_take_files(Segment *segment) {
+        SegmentRemains remains = { .fd = segment->fd, .map = (void *)segment->map, .map_size = segment->map_size };
+        segment->fd = -1;
+        segment->map = NULL;
+        close_descriptor(segment);
+        unmap(segment);
+        return remains;
+}
+
 void segment_files_limit(int opened_max, int mapped_max) {
         init_limits();
         opened.max = opened_max;
@@ -161,8 +170,11 @@ int segment_open(Segment *segment) {
         if (segment->fd >= 0)
                 return segment->fd;
         char path[SEGMENT_PATH_MAX];
+        segment_path(segment->dir, segment->base_offset, "log" SEGMENT_SWAP_SUFFIX, path);
+        int fd = segment->swapping ? file_open(path, O_RDWR) : -ENOENT;
         segment_path(segment->dir, segment->base_offset, "log", path);
-        int fd = file_open(path, O_RDWR);
+        if (fd == -ENOENT)
+                fd = file_open(path, O_RDWR);
         if (fd >= 0)
                 segment->fd = fd;
         return fd;

@@ -314,6 +314,7 @@ int net_new(State *state, const NetOptions *options, Net **ret_net) {
                 return -ENOMEM;
         init_lists(net);
         net->peers = HASHMAP_INIT;
+        net->turns = TURNS_INIT;
         keep_memory();
         net->state = state;
         net->timer_due_ms = net->idle_due_ms = net->refused_ms = -1;
@@ -368,5 +369,6 @@ void net_free(Net *net) {
         if (net->reserve_fd >= 0)
                 close(net->reserve_fd);
         hashmap_deinit(&net->peers);
+        turns_deinit(&net->turns);
         free(net);
 }

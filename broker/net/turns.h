@@ -1,8 +1,8 @@
 /* Turns of the loop that took too long: while one runs, nobody else is served.
  *
- * Their number and the longest are always counted, at the price of a clock reading a turn. With --verbose each is told with the step
- * that took longest, the time it had a processor, and how often it gave that up to wait for a disk: a turn that did neither long was
- * kept from running by the machine. */
+ * Their number and the longest are always counted, at the price of a clock reading a turn. With --verbose each is told, with the time that
+ * was its own: that in which it ran or waited for a disk. For the rest of it the machine gave the processor to others. The same is told of
+ * the step that had the most: a turn of many short steps keeps nobody waiting, since answers leave in between. */
 #pragma once
 
 #include <stdbool.h>
@@ -11,18 +11,24 @@
 #define TURN_LONG_NS 2000000 /* a turn that takes longer is counted */
 
 typedef struct TurnUsage {
-        int64_t cpu_ns, waits;
+        int64_t own_ns, cpu_ns;
 } TurnUsage;
 
 typedef struct Turns {
         int64_t count, long_count, longest_ns;
         int64_t begun_ns;  /* of the present turn */
         TurnUsage begun;   /* likewise, where it is told in full */
-        const char *step;               /* the present one, since step_ns; NULL: none */
+        const char *step;  /* the present one, since step_begun; NULL: none */
+        TurnUsage step_begun;
         const char *longest_step;
-        int64_t step_ns, longest_step_ns;
-        bool is_told; /* turns are told in full */
+        TurnUsage longest;
+        bool is_told;      /* turns are told in full */
+        int schedstat_fd;  /* where the kernel says how long the thread waited for a processor; only if it is_told */
 } Turns;
+
+#define TURNS_INIT ((Turns){ .schedstat_fd = -1 })
+
+void turns_deinit(Turns *turns);
 
 /* A turn begins, at that time of the monotonic clock, in ns. */
 void turns_begin(Turns *turns, int64_t now_ns);

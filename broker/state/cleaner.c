@@ -86,6 +86,10 @@ static int run_compaction(Job *job) {
         return compaction_run(container_of(job, CleanJob, job)->compaction);
 }
 
+static int run_settlement(Job *job) {
+        return compaction_settle(container_of(job, CleanJob, job)->compaction);
+}
+
 /* Another try may do better. */
 static bool is_passing(int result) {
         return result == -ECANCELED || file_is_full(result) || result == -ENOMEM || result == -EMFILE || result == -ENFILE;
@@ -124,7 +128,7 @@ static void finish(State *state, Partition *partition, Compaction *compaction) {
                 look_again(state, partition, is_further ? 0 : backoff_ms(state));
 }
 
-static void compaction_done(Job *job, State *state, int result) {
+static void compaction_over(Job *job, State *state, int result) {
         CleanJob *clean = container_of(job, CleanJob, job);
         Partition *partition = state->cleaner.busy;
         state->cleaner.busy = NULL;
@@ -137,6 +141,23 @@ static void compaction_done(Job *job, State *state, int result) {
                 flusher_release(state); /* its topic's deletion goes on */
         if (!list_is_empty(&state->cleaner.queue) && !state->cleaner.is_stopped)
                 look_within(state, result ? backoff_ms(state) : 0);
+}
+
+/* The new segments serve from now on; what is left to do with their files waits for the disk. */
+static void compaction_done(Job *job, State *state, int result) {
+        CleanJob *clean = container_of(job, CleanJob, job);
+        Partition *partition = state->cleaner.busy;
+        int r = partition ? log_compaction_swap(partition->log, clean->compaction) : -ECANCELED;
+        if (r == 0) {
+                clean->job.run = run_settlement;
+                clean->job.done = compaction_over;
+                worker_submit(&state->cleaner.worker, &clean->job);
+                return;
+        }
+        if (partition)
+                note_failure(state, partition, r);
+        state->cleaner.busy = NULL; /* that was all for the partition */
+        compaction_over(job, state, r);
 }
 
 static void begin(State *state, Partition *partition) {

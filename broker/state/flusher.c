@@ -77,7 +77,7 @@ bool flusher_settle(State *state, Partition *partition) {
         if (recovery_point < end && durable) {
                 partition->sync_offset = end;
                 queue_flush(state, &partition->flush);
-        } else if (recovery_point < log_active_offset(partition->log)) {
+        } else if (log_wants_sync(partition->log)) {
                 queue(&state->roll_queue, &partition->roll);
         }
         if (recovery_point < end && !durable)

@@ -160,6 +160,33 @@ static void reap(Reaper *reaper, const char *path) {
         unlink_later(container_of(reaper, State, reaper), strdup(path), false);
 }
 
+typedef struct ReapJob {
+        Job job;
+        SegmentRemains remains;
+} ReapJob;
+
+static int run_reap(Job *base) {
+        segment_remains_dispose(&container_of(base, ReapJob, job)->remains);
+        return 0;
+}
+
+static void reap_done(Job *base, State *state, int result) {
+        ReapJob *job = container_of(base, ReapJob, job);
+        if (result == -ECANCELED)
+                segment_remains_dispose(&job->remains);
+        free(job);
+}
+
+static void reap_segment(Reaper *reaper, SegmentRemains remains) {
+        ReapJob *job = calloc(1, sizeof(*job));
+        if (!job) {
+                segment_remains_dispose(&remains);
+                return;
+        }
+        *job = (ReapJob){ .job = { .run = run_reap, .done = reap_done }, .remains = remains };
+        worker_submit(&container_of(reaper, State, reaper)->worker, &job->job);
+}
+
 static State *state_new(Config *config, int64_t now_ms, int64_t mono_ms) {
         State *state = calloc(1, sizeof(*state));
         if (!state)
@@ -192,6 +219,7 @@ static State *state_new(Config *config, int64_t now_ms, int64_t mono_ms) {
         list_init(&state->cleaner.pass);
         state->cleaner.timer.fire = cleaner_run_timer;
         state->reaper.take = reap;
+        state->reaper.take_segment = reap_segment;
         state->flush_timer.fire = flusher_run_timer;
         state->checkpoint_timer.fire = run_checkpoint;
         state->retention_timer.fire = run_retention;
@@ -224,8 +252,8 @@ static void state_free(State *state) {
         metadata_abandon(state);
         worker_deinit(&state->flusher);
         worker_deinit(&state->checker);
-        worker_deinit(&state->worker);
         worker_deinit(&state->cleaner.worker);
+        worker_deinit(&state->worker); /* gets what the others let go */
         deletions_close(state);
         deletion_forget_replayed(state);
         data_dir_close(state);

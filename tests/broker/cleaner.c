@@ -86,6 +86,19 @@ static void append(Partition *partition, int key, const char *value) {
 static void append_rounds(Partition *partition, int rounds) {
         for (int i = 0; i < rounds * KEYS; i++)
                 append(partition, i % KEYS, "v");
+        worker_drain(&fixture.state->worker); /* only what is on disk is compacted */
+}
+
+Test(cleaner, what_is_not_on_disk_is_not_compacted) {
+        Partition *partition = create("a", NULL, NULL);
+        for (int i = 0; i < 10 * KEYS; i++)
+                append(partition, i % KEYS, "v");
+        state_fixture_advance(&fixture, BACKOFF_MS);
+        cr_assert_null(fixture.state->cleaner.busy);
+        state_drain(fixture.state);
+        state_fixture_advance(&fixture, BACKOFF_MS);
+        cr_assert_eq(fixture.state->cleaner.busy, partition);
+        state_drain(fixture.state);
 }
 
 static int count_batches(Partition *partition) {
@@ -278,6 +291,48 @@ Test(cleaner, a_stop_does_not_wait_for_it) {
         state_fixture_crash(&fixture);
         clean();
         assert_compacted(find("a"));
+}
+
+/* Until the new segments serve under names that are not theirs yet. */
+static Partition *clean_by_half(void) {
+        Partition *partition = create("a", NULL, NULL);
+        append_rounds(partition, 10);
+        state_fixture_advance(&fixture, BACKOFF_MS);
+        Worker *worker = &fixture.state->cleaner.worker;
+        worker_wait(worker);
+        worker_collect(worker);
+        cr_assert_eq(fixture.state->cleaner.busy, partition);
+        assert_compacted(partition);
+        return partition;
+}
+
+Test(cleaner, new_segments_serve_before_they_have_their_names) {
+        Partition *partition = clean_by_half();
+        append_rounds(partition, 10);
+        state_drain(fixture.state);
+        cr_assert_null(fixture.state->cleaner.busy);
+        clean();
+        assert_compacted(partition);
+}
+
+Test(cleaner, a_crash_before_they_have_their_names_keeps_them) {
+        clean_by_half();
+        state_fixture_crash(&fixture);
+        assert_compacted(find("a"));
+}
+
+Test(cleaner, a_stop_gives_them_their_names) {
+        clean_by_half();
+        state_fixture_reopen(&fixture);
+        assert_compacted(find("a"));
+}
+
+Test(cleaner, a_topic_may_be_deleted_before_they_have_their_names) {
+        cr_assert_eq(topic_delete(fixture.state, clean_by_half()->topic), 0);
+        Partition *partition = create("a", NULL, NULL);
+        append_rounds(partition, 10);
+        clean();
+        assert_compacted(partition);
 }
 
 Test(cleaner, log_cleaner_enable_turns_it_off) {

@@ -102,10 +102,13 @@ static void compact(Log *log) {
         Compaction *compaction = NULL;
         LogCompacted compacted;
         int64_t end = log_end_offset(log);
-        if (log_compaction_begin(log, -1, MAP_BYTES, NOW + 1, &compaction) || !compaction)
+        if (log_sync(log) || log_compaction_begin(log, -1, MAP_BYTES, NOW + 1, &compaction) || !compaction)
                 return;
         (void)compaction_run(compaction);
-        (void)log_compaction_finish(log, compaction, &compacted);
+        if (log_compaction_swap(log, compaction) == 0) {
+                (void)compaction_settle(compaction);
+                (void)log_compaction_finish(log, compaction, &compacted);
+        }
         compaction_free(compaction);
         FUZZ_CHECK(log_end_offset(log) == end);
 }

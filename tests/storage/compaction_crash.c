@@ -239,6 +239,7 @@ static void run_enumeration(unsigned seed, int recovery_deaths, bool clean) {
         model_fill(before, log, 20);
         *after = *before;
         LogDirt dirt;
+        assert_ok(log_sync(log));
         log_dirt(log, before->cleaner_offset, before->now_ms, &dirt);
         cr_assert(dirt.due && log->segment_count > 4);
         model_compact(after, dirt.first_dirty_offset, dirt.first_uncleanable_offset, dirt.first_uncleanable_offset, how.config.delete_retention_ms);
@@ -316,6 +317,7 @@ Test(compaction_crash, one_failed_operation_loses_nothing) {
         model_fill(before, log, 150);
         *after = *before;
         LogDirt dirt;
+        assert_ok(log_sync(log));
         log_dirt(log, -1, before->now_ms, &dirt);
         model_compact(after, dirt.first_dirty_offset, dirt.first_uncleanable_offset, dirt.first_uncleanable_offset, how.config.delete_retention_ms);
         assert_ok(log_close(log, NOW));

@@ -7,7 +7,7 @@ TestSuite(segment, .init = test_setup, .fini = test_teardown);
 
 static Segment *segment_of(int batches, int value_bytes) {
         Segment *segment;
-        assert_ok(segment_create(test_dir, 0, NOW, &segment));
+        assert_ok(segment_create(test_dir, 0, NOW, NULL, &segment));
         for (int i = 0; i < batches; i++) {
                 size_t size;
                 uint8_t *data = make_batch(TEST_BATCH(.records = 2, .value_bytes = value_bytes, .timestamp_ms = NOW + i * 10), &size);
@@ -25,7 +25,16 @@ static Segment *segment_of(int batches, int value_bytes) {
 
 Test(segment, creating_over_a_file_fails) {
         Segment *segment = segment_of(0, 0), *other;
-        cr_assert_eq(segment_create(test_dir, 0, NOW, &other), -EEXIST);
+        cr_assert_eq(segment_create(test_dir, 0, NOW, NULL, &other), -EEXIST);
+        char prepared[128];
+        snprintf(prepared, sizeof(prepared), "%s/prepared", test_dir);
+        cr_assert_eq(close(open(prepared, O_CREAT | O_WRONLY, 0644)), 0);
+        cr_assert_eq(segment_create(test_dir, 0, NOW, prepared, &other), -EEXIST);
+        assert_ok(segment_create(test_dir, 5, NOW, prepared, &other));
+        cr_assert_eq(access(prepared, F_OK), -1);
+        segment_unref(other);
+        assert_ok(segment_create(test_dir, 6, NOW, prepared, &other));
+        segment_unref(other);
         segment_unref(segment);
 }
 

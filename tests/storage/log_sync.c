@@ -1,0 +1,272 @@
+#include <dirent.h>
+
+#include "storage/log_internal.h"
+#include "tests/storage/support.h"
+
+TestSuite(log_sync, .init = test_setup, .fini = test_teardown);
+
+/* ---- what a commit asks of the file system ---- */
+
+static int creations, syncs, renames, truncations;
+
+static int count_open(const char *path, int flags, mode_t mode) {
+        creations += (flags & O_CREAT) != 0;
+        return open(path, flags, mode);
+}
+static int count_sync(int fd) {
+        syncs++;
+        return fsync(fd);
+}
+static int count_rename(const char *from, const char *to) {
+        renames++;
+        return rename(from, to);
+}
+static int count_truncate(int fd, off_t size) {
+        truncations++;
+        return ftruncate(fd, size);
+}
+
+static void count_operations(void) {
+        creations = syncs = renames = truncations = 0;
+        file_ops.open = count_open;
+        file_ops.fsync = file_ops.fdatasync = count_sync;
+        file_ops.rename = count_rename;
+        file_ops.ftruncate = count_truncate;
+}
+
+static LogOpen how_to_roll(void) {
+        LogOpen how = how_to_open();
+        how.config.segment_bytes = 10000;
+        how.config.index_interval_bytes = 100;
+        return how;
+}
+
+static bool exists(const char *name) {
+        char path[256];
+        snprintf(path, sizeof(path), "%s/%s", test_log_path, name);
+        return access(path, F_OK) == 0;
+}
+
+static const char *name_of(int64_t offset, const char *suffix) {
+        static char name[64];
+        snprintf(name, sizeof(name), "%020" PRId64 ".%s", offset, suffix);
+        return name;
+}
+
+static void sync_in_background(Log *log) {
+        LogSync *sync;
+        assert_ok(log_sync_begin(log, true, &sync));
+        cr_assert_not_null(sync);
+        int r = log_sync_run(sync);
+        log_sync_finish(log, sync, r);
+        assert_ok(r);
+}
+
+/* Until the segment at base_offset is no longer the active one. */
+static void fill(Log *log, int64_t base_offset) {
+        for (int i = 0; i < 1000 && log_active_offset(log) == base_offset; i++)
+                append(log, TEST_BATCH(.timestamp_ms = NOW + log_end_offset(log), .value_bytes = 100, .producer_id = 7, .producer_epoch = 0,
+                                       .base_sequence = (int32_t)log_end_offset(log)));
+        cr_assert_gt(log_active_offset(log), base_offset);
+}
+
+static void fill_half(Log *log) {
+        while (!log_wants_sync(log))
+                append(log, TEST_BATCH(.timestamp_ms = NOW + log_end_offset(log), .value_bytes = 100, .producer_id = 7, .producer_epoch = 0,
+                                       .base_sequence = (int32_t)log_end_offset(log)));
+}
+
+Test(log_sync, roll_leaves_all_it_can_to_the_sync_that_follows) {
+        Log *log = open_log(how_to_roll());
+        fill_half(log);
+        cr_assert_eq(log_active_offset(log), 0);
+        sync_in_background(log);
+        cr_assert(!log_wants_sync(log));
+        cr_assert(exists(LOG_NEXT_NAME));
+        count_operations();
+        fill(log, 0);
+        cr_assert_eq(creations, 0);
+        cr_assert_eq(syncs, 0);
+        cr_assert_eq(renames, 1, "that of the file that was prepared");
+        cr_assert_eq(truncations, 0);
+        file_ops = FILE_OPS_SYSTEM;
+        int64_t second = log_active_offset(log);
+        cr_assert(exists(name_of(second, "log")) && !exists(LOG_NEXT_NAME));
+        cr_assert(!exists(name_of(0, "index")) && !exists(name_of(second, "snapshot")));
+        cr_assert(log_wants_sync(log));
+        sync_in_background(log);
+        cr_assert(exists(name_of(0, "index")) && exists(name_of(0, "timeindex")) && exists(name_of(second, "snapshot")));
+        cr_assert_eq(log_recovery_point(log), second);
+        assert_ok(log_close(log, NOW));
+}
+
+static void check_reads(Log *log) {
+        int64_t first, last;
+        for (int64_t offset = 0; offset < log_end_offset(log); offset++) {
+                read_from(log, offset, 1, true, &first, &last);
+                cr_assert_eq(first, offset);
+                LogPosition position;
+                assert_ok(log_find_timestamp(log, NOW + offset, &position));
+                cr_assert_eq(position.offset, offset);
+        }
+}
+
+Test(log_sync, segments_that_ended_are_read_before_during_and_after_their_sync) {
+        Log *log = open_log(how_to_roll());
+        fill(log, 0);
+        fill(log, log_active_offset(log));
+        check_reads(log);
+        LogSync *sync;
+        assert_ok(log_sync_begin(log, true, &sync));
+        check_reads(log);
+        fill(log, log_active_offset(log));
+        assert_ok(log_sync_run(sync));
+        check_reads(log);
+        log_sync_finish(log, sync, 0);
+        check_reads(log);
+        cr_assert(!log->segments[0]->indexes_loaded || log->segments[0]->offsets.mapped, "the file serves");
+        sync_in_background(log);
+        check_reads(log);
+        assert_ok(log_close(log, NOW));
+        LogOpen how = how_to_roll();
+        how.clean_shutdown = true;
+        log = open_log(how);
+        check_reads(log);
+        log_abandon(log);
+}
+
+static int no_index(const char *path, int flags, mode_t mode) {
+        return flags & O_CREAT && strstr(path, "index") ? (errno = ENOSPC, -1) : open(path, flags, mode);
+}
+
+Test(log_sync, index_that_cannot_be_written_does_not_fail_it) {
+        Log *log = open_log(how_to_roll());
+        fill(log, 0);
+        file_ops.open = no_index;
+        trace_level = TRACE_NONE;
+        sync_in_background(log);
+        file_ops = FILE_OPS_SYSTEM;
+        cr_assert_eq(log_recovery_point(log), log_active_offset(log));
+        check_reads(log);
+        assert_ok(log_close(log, NOW));
+        LogOpen how = how_to_roll();
+        how.clean_shutdown = true;
+        log = open_log(how);
+        check_reads(log);
+        log_abandon(log);
+}
+
+Test(log_sync, segments_in_its_hands_are_dropped_later) {
+        LogOpen how = how_to_roll();
+        how.config.retention_bytes = 1;
+        Log *log = open_log(how);
+        fill(log, 0);
+        int64_t second = log_active_offset(log);
+        LogSync *sync;
+        assert_ok(log_sync_begin(log, true, &sync));
+        cr_assert_eq(log_retain(log, NOW), 0);
+        assert_ok(log_advance_start(log, second, NOW));
+        cr_assert(exists(name_of(0, "log")));
+        assert_ok(log_sync_run(sync));
+        log_sync_finish(log, sync, 0);
+        cr_assert_gt(log_retain(log, NOW), 0);
+        cr_assert(!exists(name_of(0, "log")) && !exists(name_of(0, "index")));
+        log_abandon(log);
+}
+
+Test(log_sync, segments_that_are_dropped_before_it_leave_nothing) {
+        LogOpen how = how_to_roll();
+        how.config.retention_bytes = 1;
+        Log *log = open_log(how);
+        fill(log, 0);
+        cr_assert_gt(log_retain(log, NOW), 0);
+        sync_in_background(log);
+        cr_assert(!exists(name_of(0, "log")) && !exists(name_of(0, "index")) && !exists(name_of(0, "timeindex")));
+        log_abandon(log);
+}
+
+Test(log_sync, log_that_is_closed_meanwhile_is_whole) {
+        Log *log = open_log(how_to_roll());
+        fill(log, 0);
+        int64_t second = log_active_offset(log);
+        LogSync *sync;
+        assert_ok(log_sync_begin(log, true, &sync));
+        log_abandon(log);
+        assert_ok(log_sync_run(sync));
+        log_sync_finish(NULL, sync, 0);
+        cr_assert(exists(name_of(0, "index")));
+        LogOpen how = how_to_roll();
+        how.recovery_point = second;
+        log = open_log(how);
+        check_reads(log);
+        log_abandon(log);
+}
+
+/* ---- what is prepared ---- */
+
+Test(log_sync, first_segments_name_is_synced_before_the_roll) {
+        Log *log = open_log(how_to_roll());
+        append(log, TEST_BATCH());
+        cr_assert(!log_wants_sync(log), "it is small");
+        cr_assert_eq(log_retain(log, NOW), 0);
+        cr_assert(log_wants_sync(log), "it may be rolled by time");
+        sync_in_background(log);
+        cr_assert(!log_wants_sync(log));
+        count_operations();
+        log->config.segment_ms = 1;
+        cr_assert_eq(log_retain(log, NOW + 10), 0);
+        cr_assert_gt(log_active_offset(log), 0);
+        cr_assert_eq(syncs, 0);
+        log_abandon(log);
+}
+
+Test(log_sync, roll_before_the_first_segments_name_is_synced_sees_to_it) {
+        Log *log = open_log(how_to_roll());
+        fill_half(log);
+        LogSync *sync;
+        assert_ok(log_sync_begin(log, true, &sync));
+        count_operations();
+        fill(log, 0);
+        cr_assert_geq(syncs, 2, "of the directory and of its name");
+        cr_assert_eq(creations, 1, "nothing was prepared yet");
+        file_ops = FILE_OPS_SYSTEM;
+        assert_ok(log_sync_run(sync));
+        log_sync_finish(log, sync, 0);
+        cr_assert(exists(LOG_NEXT_NAME), "for the roll after that");
+        count_operations();
+        fill(log, log_active_offset(log));
+        cr_assert_eq(creations, 0);
+        log_abandon(log);
+}
+
+Test(log_sync, file_that_was_prepared_does_not_outlive_the_log) {
+        LogOpen how = how_to_roll();
+        Log *log = open_log(how);
+        fill_half(log);
+        sync_in_background(log);
+        cr_assert(exists(LOG_NEXT_NAME));
+        assert_ok(log_close(log, NOW));
+        cr_assert(!exists(LOG_NEXT_NAME));
+        how.clean_shutdown = true;
+        log = open_log(how);
+        sync_in_background(log);
+        cr_assert(exists(LOG_NEXT_NAME));
+        log_abandon(log); /* as if killed */
+        log = open_log(how);
+        cr_assert(!exists(LOG_NEXT_NAME));
+        fill(log, 0);
+        check_reads(log);
+        log_abandon(log);
+}
+
+Test(log_sync, roll_manages_without_the_file_that_was_prepared) {
+        Log *log = open_log(how_to_roll());
+        fill_half(log);
+        sync_in_background(log);
+        char path[256];
+        snprintf(path, sizeof(path), "%s/" LOG_NEXT_NAME, test_log_path);
+        cr_assert_eq(unlink(path), 0);
+        fill(log, 0);
+        check_reads(log);
+        log_abandon(log);
+}
