@@ -108,6 +108,13 @@ int batch_reader_init(BatchReader *reader, const uint8_t *data, const BatchHeade
 /* The next record: 1 and *ret_record; 0 at the proper end; KAFKA_INVALID_RECORD (positive, never 1) for a
  * record that does not parse, a wrong offset delta, or bytes left over. */
 int batch_reader_next(BatchReader *reader, Record *ret_record);
+
+#define BATCH_WALK_DELTA_MAX 8192
+
+/* batch_walk.c: passes over records of a full batch while they are as nearly all are: without numbers of more than two bytes, with
+ * timestamps no further from the batch's than BATCH_WALK_DELTA_MAX, with a key where needs_key. Raises *max_timestamp_ms to theirs. True when
+ * it came to the proper end; otherwise it is for batch_reader_next() to say what comes next. */
+bool batch_reader_walk(BatchReader *reader, bool needs_key, int64_t *max_timestamp_ms);
 void batch_reader_deinit(BatchReader *reader);
 
 /* Reads the header at *at and moves on; false at record->end or when malformed. */

@@ -3,7 +3,6 @@
 #include <errno.h>
 
 #include "storage/base/error.h"
-#include "storage/batch_walk.h"
 #include "storage/compress.h"
 #include "storage/log_internal.h"
 
@@ -44,18 +43,33 @@ static size_t inflate_bytes_max(const LogCheck *check, const BatchHeader *header
         return has_to_recompress(check, header) ? AT_ONCE_DEFLATE_BYTES_MAX : AT_ONCE_INFLATE_BYTES_MAX;
 }
 
+/* Whether no time that is near the batch's can be refused. */
+static bool has_usual_times(const LogCheck *check, const BatchHeader *header) {
+        const LogConfig *config = check->config;
+        int64_t base_ms = header->base_timestamp, latest_ms = INT64_MAX / 2;
+        if (header->attributes & BATCH_TIMESTAMP_LOG_APPEND || base_ms < BATCH_WALK_DELTA_MAX || base_ms > latest_ms || check->now_ms > latest_ms)
+                return false;
+        return check->now_ms - base_ms <= config->message_timestamp_before_max_ms - BATCH_WALK_DELTA_MAX &&
+               base_ms - check->now_ms <= config->message_timestamp_after_max_ms - BATCH_WALK_DELTA_MAX;
+}
+
 /* Walks the records; the largest timestamp among them goes to *ret_max. */
 static int check_records(LogCheck *check, const uint8_t *data, const BatchHeader *header, int64_t *ret_max) {
         BatchReader reader;
         Record record;
         int64_t max = -1;
         int refused = 0, step = 0;
+        bool walks = check->origin == LOG_ORIGIN_CLIENT && has_usual_times(check, header);
         int r = batch_reader_init(&reader, data, header, inflate_bytes_max(check, header));
         if (r > 0)
                 r = r == KAFKA_MESSAGE_TOO_LARGE && check->at_once ? -E2BIG : -EBADMSG;
         else if (!r)
                 check->inflated_bytes += (size_t)(reader.end - reader.at);
-        while (!r && (step = batch_reader_step(&reader, &record)) == 1) {
+        while (!r && !(walks && batch_reader_walk(&reader, check->config->cleanup_compact, &max))) {
+                step = batch_reader_next(&reader, &record);
+                if (step != 1)
+                        break;
+                step = 0;
                 int error = check_record(check->config, &record, check->origin, check->now_ms);
                 if (error)
                         refused = refuse_record(check->append, &record, reader.index - 1, error, refused);
@@ -99,14 +113,14 @@ static int read_batch(const uint8_t *data, size_t size, BatchHeader *ret_header)
         return r == -EAGAIN ? KAFKA_INVALID_RECORD : r;
 }
 
-/* A client sends exactly one batch; *size becomes its size. */
-static int check_frame(const uint8_t *records, size_t *size, LogOrigin origin) {
-        BatchHeader header;
-        int r = read_batch(records, *size, &header);
-        if (r || origin != LOG_ORIGIN_CLIENT || batch_size(&header) == *size)
+/* A client sends exactly one batch; *size becomes its size. *ret_header is the first one's. */
+static int check_frame(const uint8_t *records, size_t *size, LogOrigin origin, BatchHeader *ret_header) {
+        BatchHeader next;
+        int r = read_batch(records, *size, ret_header);
+        if (r || origin != LOG_ORIGIN_CLIENT || batch_size(ret_header) == *size)
                 return r;
-        size_t first = batch_size(&header);
-        if (batch_read_header(records + first, *size - first, &header) != -EAGAIN)
+        size_t first = batch_size(ret_header);
+        if (batch_read_header(records + first, *size - first, &next) != -EAGAIN)
                 return KAFKA_INVALID_RECORD;
         *size = first;
         return 0;
@@ -148,25 +162,22 @@ static int recompress(LogCheck *check, const BatchHeader *header) {
 }
 
 /* A client's one batch. Changes what has to be changed in it: its codec, its timestamps. */
-static int check_client_batch(LogCheck *check) {
-        BatchHeader header;
+static int check_client_batch(LogCheck *check, BatchHeader *header) {
         int64_t max;
-        int r = read_batch(check->data, check->size, &header);
-        if (!r)
-                r = check_header(check, check->data, &header);
-        bool recompresses = !r && has_to_recompress(check, &header);
+        int r = check_header(check, check->data, header);
+        bool recompresses = !r && has_to_recompress(check, header);
         if (recompresses && check->at_once && check->size > AT_ONCE_DEFLATE_BYTES_MAX)
                 r = -E2BIG;
         if (!r)
-                r = check_records(check, check->data, &header, &max);
+                r = check_records(check, check->data, header, &max);
         if (!r && recompresses)
-                r = recompress(check, &header);
+                r = recompress(check, header);
         if (r)
                 return r;
         if (recompresses)
-                batch_read_header(check->data, check->size, &header);
-        stamp(check, check->data, &header, max);
-        return (int64_t)batch_size(&header) > check->config->segment_bytes ? KAFKA_RECORD_LIST_TOO_LARGE : 0;
+                batch_read_header(check->data, check->size, header);
+        stamp(check, check->data, header, max);
+        return (int64_t)batch_size(header) > check->config->segment_bytes ? KAFKA_RECORD_LIST_TOO_LARGE : 0;
 }
 
 static int check_broker_batches(LogCheck *check) {
@@ -200,12 +211,13 @@ void log_check_deinit(LogCheck *check) {
 
 int log_check(LogCheck *check) {
         LogAppend *append = check->append;
+        BatchHeader first;
         log_append_init(append);
         if (check->config->message_timestamp_log_append)
                 append->log_append_time_ms = check->now_ms;
-        check->result = check_frame(check->data, &check->size, check->origin);
+        check->result = check_frame(check->data, &check->size, check->origin, &first);
         append->unframed = check->result != 0;
         if (!check->result)
-                check->result = check->origin == LOG_ORIGIN_CLIENT ? check_client_batch(check) : check_broker_batches(check);
+                check->result = check->origin == LOG_ORIGIN_CLIENT ? check_client_batch(check, &first) : check_broker_batches(check);
         return check->result;
 }

@@ -78,6 +78,123 @@ Test(batch, records_cut_at_any_byte_never_parse_to_the_end) {
         free(data);
 }
 
+typedef struct Walked {
+        int r;
+        int32_t count;
+        int64_t max_timestamp_ms;
+} Walked;
+
+/* To the end of the batch or the first wrong record, of which a missing key is one. */
+static Walked walk(const uint8_t *data, const BatchHeader *header, bool quickly) {
+        BatchReader reader;
+        Record record;
+        Walked walked = { .max_timestamp_ms = -1 };
+        assert_ok(batch_reader_init(&reader, data, header, 1000));
+        while (!(quickly && batch_reader_walk(&reader, true, &walked.max_timestamp_ms)) && (walked.r = batch_reader_next(&reader, &record)) == 1) {
+                if (str_is_null(record.key))
+                        break;
+                if (record.timestamp_ms > walked.max_timestamp_ms)
+                        walked.max_timestamp_ms = record.timestamp_ms;
+                walked.r = 0;
+        }
+        walked.count = reader.index;
+        batch_reader_deinit(&reader);
+        return walked;
+}
+
+static Walked assert_walks_agree(const uint8_t *data, const BatchHeader *header) {
+        Walked careful = walk(data, header, false), quick = walk(data, header, true);
+        cr_assert(quick.r == careful.r && quick.count == careful.count && quick.max_timestamp_ms == careful.max_timestamp_ms,
+                  "%d, %d records, time %lld, but quickly %d, %d, %lld", careful.r, careful.count, (long long)careful.max_timestamp_ms,
+                  quick.r, quick.count, (long long)quick.max_timestamp_ms);
+        return careful;
+}
+
+static void start_batch(BatchBuilder *builder) {
+        batch_builder_init(builder, 0, -1, -1, -1);
+        batch_builder_add(builder, NOW, STR("k"), STR("v"), NULL, 0);
+}
+
+static Walked finish_and_walk(BatchBuilder *builder) {
+        BatchHeader header;
+        assert_ok(batch_builder_finish(builder, CODEC_NONE));
+        assert_ok(batch_read_header(builder->out.data, builder->out.size, &header));
+        Walked walked = assert_walks_agree(builder->out.data, &header);
+        batch_builder_deinit(builder);
+        return walked;
+}
+
+Test(batch, a_quick_walk_sees_numbers_of_any_length) {
+        static char bytes[1 << 20];
+        static const size_t sizes[] = { 0, 1, 62, 63, 64, 65, 8190, 8191, 8192, 8193, 1 << 20 };
+        static const int64_t deltas[] = { 0, 63, 64, 65, 8190, 8191, 8192, 8193, 1 << 30 };
+        BatchBuilder builder;
+        for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+                Str text = { bytes, sizes[i] };
+                RecordHeader headers[] = { { text, text }, { STR("null"), STR_NULL } };
+                start_batch(&builder);
+                batch_builder_add(&builder, NOW, text, text, headers, 2);
+                batch_builder_add(&builder, NOW, STR("k"), STR_NULL, headers, 1);
+                Walked walked = finish_and_walk(&builder);
+                cr_assert(walked.r == 0 && walked.count == 3);
+        }
+        for (size_t i = 0; i < sizeof(deltas) / sizeof(deltas[0]); i++) {
+                start_batch(&builder);
+                batch_builder_add(&builder, NOW - deltas[i], STR("k"), STR("v"), NULL, 0);
+                batch_builder_add(&builder, NOW + deltas[i], STR("k"), STR("v"), NULL, 0);
+                Walked walked = finish_and_walk(&builder);
+                cr_assert(walked.r == 0 && walked.count == 3 && walked.max_timestamp_ms == NOW + deltas[i]);
+        }
+}
+
+Test(batch, a_quick_walk_sees_any_number_of_records_and_headers) {
+        static const int counts[] = { 1, 63, 64, 65, 128, 8191, 8192, 8193, 8194, 20000 };
+        static RecordHeader headers[70];
+        BatchBuilder builder;
+        for (size_t i = 0; i < 70; i++)
+                headers[i] = (RecordHeader){ STR("key"), i % 2 ? STR("") : STR_NULL };
+        for (int count = 0; count <= 70; count++) {
+                start_batch(&builder);
+                batch_builder_add(&builder, NOW, STR("k"), STR("v"), headers, count);
+                cr_assert_eq(finish_and_walk(&builder).r, 0);
+        }
+        for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+                start_batch(&builder);
+                for (int j = 1; j < counts[i]; j++)
+                        batch_builder_add(&builder, NOW, STR("k"), STR("v"), NULL, 0);
+                Walked walked = finish_and_walk(&builder);
+                cr_assert(walked.r == 0 && walked.count == counts[i]);
+        }
+}
+
+Test(batch, a_quick_walk_passes_over_nothing_wrong) {
+        RecordHeader headers[] = { { STR("key"), STR("value") }, { STR("null"), STR_NULL } };
+        BatchBuilder builder;
+        BatchHeader header;
+        start_batch(&builder);
+        batch_builder_add(&builder, NOW + 100, STR("key"), STR("a value of more than sixty-three bytes takes two for its length"), headers, 2);
+        batch_builder_add(&builder, NOW, STR(""), STR_NULL, NULL, 0);
+        assert_ok(batch_builder_finish(&builder, CODEC_NONE));
+        assert_ok(batch_read_header(builder.out.data, builder.out.size, &header));
+        for (size_t at = BATCH_HEADER_BYTES; at < builder.out.size; at++) {
+                uint8_t right = builder.out.data[at];
+                for (int byte = 0; byte < 256; byte++) {
+                        builder.out.data[at] = (uint8_t)byte;
+                        assert_walks_agree(builder.out.data, &header);
+                }
+                builder.out.data[at] = right;
+        }
+        for (size_t size = BATCH_HEADER_BYTES; size <= builder.out.size; size++) {
+                uint8_t *copy = malloc(size); /* so that a sanitizer sees a read past the end */
+                memcpy(copy, builder.out.data, size);
+                header.batch_length = (int32_t)size - BATCH_LENGTH_OVERHEAD;
+                Walked walked = assert_walks_agree(copy, &header);
+                cr_assert_eq(walked.r == 0, size == builder.out.size);
+                free(copy);
+        }
+        batch_builder_deinit(&builder);
+}
+
 Test(batch, offsets_and_epoch_lie_outside_the_crc) {
         size_t size;
         uint8_t *data = make_batch(TEST_BATCH(.records = 1), &size);
