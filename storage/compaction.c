@@ -346,7 +346,7 @@ static int write_groups(Compaction *compaction, const OffsetMap *map) {
         return r ? r : file_sync_directory(compaction->dir);
 }
 
-int compaction_run(Compaction *compaction) {
+static int run(Compaction *compaction) {
         Mapping mapping = { .compaction = compaction };
         int r = file_sync_directory(compaction->dir); /* the names of the swap before: .cleaned beside .swap would take it back */
         if (!r)
@@ -365,4 +365,12 @@ int compaction_run(Compaction *compaction) {
         if (!r)
                 r = compaction_announce(compaction);
         return compaction->result = r;
+}
+
+/* It needs room to make room; the last of the disk is not for that. */
+int compaction_run(Compaction *compaction) {
+        bool kept = file_keep_space(true);
+        int r = run(compaction);
+        file_keep_space(kept);
+        return r;
 }

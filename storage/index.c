@@ -94,8 +94,11 @@ int index_flush(Index *index, const char *path, uint32_t count) {
         int r = size ? file_write(fd, index->entries + start, size, (int64_t)start) : 0;
         file_close(fd);
         index->cut = r != 0;
-        if (r)
+        if (r) { /* half an index would be taken for a whole one */
+                index->saved = 0;
+                (void)file_unlink(path);
                 return r;
+        }
         index->saved = count;
         index->changed = count < index->count;
         return 0;

@@ -31,7 +31,7 @@ typedef struct Index {
 int index_load(Index *index, const char *path, int64_t log_size, bool map);
 
 /* Makes the file hold the first count entries (UINT32_MAX: all) if anything changed: appends what is new, or writes it
- * anew. 0 or -errno. */
+ * anew. 0 or -errno: then there is no file. */
 int index_flush(Index *index, const char *path, uint32_t count);
 
 /* How many entries an index_flush() would write. */

@@ -148,7 +148,6 @@ int log_push_segment(Log *log, Segment *segment) {
                 log->segments = segments;
                 log->segment_capacity = capacity;
         }
-        segment->spares_space = log->spares_space;
         log->segments[log->segment_count++] = segment;
         return 0;
 }
@@ -318,7 +317,8 @@ static void empty_queue(Log *log) {
         }
 }
 
-static void undo_commit(Log *log, int32_t segment_count, const SegmentMark *mark, int64_t size_bytes) {
+/* Files and their sizes as they were, reserved extents left out. */
+static void undo_write(Log *log, int32_t segment_count, const SegmentMark *mark, int64_t size_bytes) {
         forget_recent(log);
         while (log->segment_count > segment_count) {
                 Segment *segment = log->segments[--log->segment_count];
@@ -327,6 +327,20 @@ static void undo_commit(Log *log, int32_t segment_count, const SegmentMark *mark
         }
         segment_reset(log_active(log), mark);
         log->size_bytes = size_bytes;
+}
+
+/* On a full disk what is reserved behind a segment may do for the next one: it is given back before a commit is refused. */
+static int write_all(Log *log, int32_t segment_count, const SegmentMark *mark, int64_t size_bytes, int64_t now_ms) {
+        bool reserves = log_active(log)->reserved_end > mark->size;
+        int r = write_queue(log, now_ms);
+        if (!file_is_full(r) || !reserves)
+                return r;
+        undo_write(log, segment_count, mark, size_bytes);
+        return log_active(log)->torn ? r : write_queue(log, now_ms);
+}
+
+static void undo_commit(Log *log, int32_t segment_count, const SegmentMark *mark, int64_t size_bytes) {
+        undo_write(log, segment_count, mark, size_bytes);
         producers_revert(&log->producers, 0);
         if (epochs_cut_end(&log->epochs, log->end_offset))
                 log_write_epochs(log); /* an epoch too many in the file is dropped at open */
@@ -334,9 +348,7 @@ static void undo_commit(Log *log, int32_t segment_count, const SegmentMark *mark
         log->next_epoch = epochs_latest(&log->epochs);
 }
 
-int log_commit(Log *log, int64_t now_ms) {
-        if (!log->queue_count)
-                return 0;
+static int commit(Log *log, int64_t now_ms) {
         Segment *active = log_active(log);
         int r = log->failure ? log->failure : segment_cut_tail(active);
         if (!r)
@@ -348,7 +360,7 @@ int log_commit(Log *log, int64_t now_ms) {
         if (!r)
                 r = begin_epochs(log);
         if (!r)
-                r = write_queue(log, now_ms);
+                r = write_all(log, segment_count, &mark, size_bytes, now_ms);
         if (r) {
                 undo_commit(log, segment_count, &mark, size_bytes);
         } else {
@@ -358,6 +370,15 @@ int log_commit(Log *log, int64_t now_ms) {
                 log_keep_transactions(log);
         }
         empty_queue(log);
+        return r;
+}
+
+int log_commit(Log *log, int64_t now_ms) {
+        if (!log->queue_count)
+                return 0;
+        bool kept = file_keep_space(!log->spares_space);
+        int r = commit(log, now_ms);
+        file_keep_space(kept);
         return r;
 }
 

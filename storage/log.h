@@ -79,7 +79,7 @@ typedef struct LogOpen {
         int64_t log_start_offset;  /* from the checkpoint; 0 when unknown */
         int64_t compacted_offset;  /* compaction, now or when the topic was still compacted, may have taken records below; 0: none */
         int64_t now_ms;
-        bool spares_space;         /* written to also with the last of the disk: file_spare_space() */
+        bool spares_space;         /* written to also with the last of the disk: file_spare_space(); else nothing that a commit writes asks for it */
         Reaper *reaper;            /* of dropped segments; must outlive the log and its spans. NULL: they are unlinked at once */
 } LogOpen;
 

@@ -153,6 +153,8 @@ int log_replay_producers(Log *log, Producers *producers, int64_t offset, int64_t
 /* Once after a load from a snapshot: adds to the producers' state the batches before it, of the last five, that are still there. Whether
  * there may be new ones. */
 bool log_recall_producers(Log *log);
+/* Whether what lies before the segment first can be read as far as log_rebuild_txns() needs it. 0; -EUCLEAN; -errno. */
+int log_check_txns(Log *log, int32_t first);
 /* Builds the transaction indexes of the segments from first on from the log. 0 or -errno. */
 int log_rebuild_txns(Log *log, int32_t first);
 /* After a recovery from recovery_point on: the transaction indexes may be of any age. 0 or -errno. */

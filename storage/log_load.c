@@ -205,6 +205,8 @@ static int recover(Log *log, const LogOpen *how, const Listing *listing, bool ep
         int r = log_recover_start(log, how->recovery_point, epochs_known, &recovery);
         if (!r)
                 r = load_producers(log, listing, recovery.offset, how->recovery_point, &recovery.producers_offset);
+        if (!r) /* a torn tail is not cut from a log that cannot be served in the end */
+                r = log_check_txns(log, recovery.segment_index);
         if (!r)
                 r = log_recover(log, &recovery);
         if (r)

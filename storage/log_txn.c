@@ -166,17 +166,28 @@ static int add_row(Segment *segment, const AbortedTxn *txn, void *data) {
         return segment->base_offset < *base_offset ? 0 : txn_index_append(&segment->txns, txn);
 }
 
-int log_rebuild_txns(Log *log, int32_t first) {
-        Producers producers = PRODUCERS_INIT;
-        int64_t base_offset = log->segments[first]->base_offset, from = log->segments[0]->base_offset;
-        for (int32_t i = first; i > 0 && !producers.map.count; i--) { /* from the last state that is known */
+/* The last state that is known at the start of the segment first or of one before it; returns its offset. */
+static int64_t read_state(const Log *log, int32_t first, Producers *producers) {
+        for (int32_t i = first; i > 0; i--) {
                 char path[SEGMENT_PATH_MAX];
                 segment_path(log->path, log->segments[i]->base_offset, "snapshot", path);
-                if (producers_read_snapshot(&producers, path) == 0) {
-                        from = log->segments[i]->base_offset;
-                        break;
-                }
+                if (producers_read_snapshot(producers, path) == 0)
+                        return log->segments[i]->base_offset;
         }
+        return log->segments[0]->base_offset;
+}
+
+int log_check_txns(Log *log, int32_t first) {
+        Producers producers = PRODUCERS_INIT;
+        int64_t base_offset = log->segments[first]->base_offset, from = read_state(log, first, &producers);
+        int r = from < base_offset ? log_replay_producers(log, &producers, from, base_offset, NULL, NULL) : 0;
+        producers_deinit(&producers);
+        return r;
+}
+
+int log_rebuild_txns(Log *log, int32_t first) {
+        Producers producers = PRODUCERS_INIT;
+        int64_t base_offset = log->segments[first]->base_offset, from = read_state(log, first, &producers);
         for (int32_t i = first; i < log->segment_count; i++)
                 txn_index_reset(&log->segments[i]->txns);
         int r = log_replay_producers(log, &producers, from, INT64_MAX, add_row, &base_offset);

@@ -186,7 +186,7 @@ int segment_write(Segment *segment, struct iovec *parts, int count, int64_t posi
                 return fd;
         reserve(segment, position, position + bytes, bytes_expected);
         segment->unsynced = true;
-        return file_write_parts(fd, parts, count, position, segment->spares_space);
+        return file_write_parts(fd, parts, count, position);
 }
 
 void segment_note(Segment *segment, const BatchHeader *header, int64_t index_interval_bytes) {
@@ -314,14 +314,19 @@ uint32_t segment_save_times(Segment *segment) {
                 return 0;
         char path[SEGMENT_PATH_MAX];
         segment_path(segment->dir, segment->base_offset, "timeindex", path);
-        return index_flush(&segment->times, path, UINT32_MAX) == 0 ? segment->offsets.count : 0;
+        bool kept = file_keep_space(true);
+        int r = index_flush(&segment->times, path, UINT32_MAX);
+        file_keep_space(kept);
+        return r == 0 ? segment->offsets.count : 0;
 }
 
 void segment_save_offsets(Segment *segment, uint32_t count) {
         char path[SEGMENT_PATH_MAX];
         segment_path(segment->dir, segment->base_offset, "index", path);
+        bool kept = file_keep_space(true);
         if (!segment->sealed && count <= segment->offsets.count)
                 (void)index_flush(&segment->offsets, path, count);
+        file_keep_space(kept);
 }
 
 /* Drops the entries of batches that do not end below offset from a pair of indexes. */

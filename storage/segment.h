@@ -48,7 +48,6 @@ typedef struct Segment {
         bool indexes_loaded; /* offsets and times hold all there is */
         bool unsynced;       /* written since the last sync */
         bool entry_unsynced; /* its name may not be on disk: the next sync sees to it */
-        bool spares_space;   /* as in LogOpen */
         bool torn;           /* behind size is what a failed write left */
         const uint8_t *map;
         size_t map_size;

@@ -43,6 +43,13 @@ const FileOps FILE_OPS_SYSTEM = SYSTEM_CALLS;
 FileOps file_ops = SYSTEM_CALLS;
 bool (*file_spare_descriptor)(void);
 bool (*file_spare_space)(void);
+static _Thread_local bool keeps_space;
+
+bool file_keep_space(bool keep) {
+        bool before = keeps_space;
+        keeps_space = keep;
+        return before;
+}
 
 bool file_is_full(int r) {
         return r == -ENOSPC || r == -EDQUOT;
@@ -55,7 +62,7 @@ static bool is_worth_a_try(void) {
         if (error == EMFILE || error == ENFILE)
                 again = (file_spare_descriptor && file_spare_descriptor()) || descriptors_give();
         else if (file_is_full(-error))
-                again = file_spare_space && file_spare_space();
+                again = !keeps_space && file_spare_space && file_spare_space();
         errno = error;
         return again;
 }
@@ -92,10 +99,10 @@ ssize_t file_read(int fd, void *data, size_t size, int64_t position) {
         return (ssize_t)done;
 }
 
-int file_write_parts(int fd, struct iovec *parts, int count, int64_t position, bool spare_space) {
+int file_write_parts(int fd, struct iovec *parts, int count, int64_t position) {
         while (count) {
                 ssize_t got = file_ops.pwritev(fd, parts, count < IOV_MAX ? count : IOV_MAX, position);
-                if (got < 0 && (errno == EINTR || (spare_space && is_worth_a_try())))
+                if (got < 0 && is_worth_a_try())
                         continue;
                 if (got < 0)
                         return -errno;
@@ -114,7 +121,7 @@ int file_write_parts(int fd, struct iovec *parts, int count, int64_t position, b
 
 int file_write(int fd, const void *data, size_t size, int64_t position) {
         struct iovec part = { .iov_base = (void *)data, .iov_len = size };
-        return size ? file_write_parts(fd, &part, 1, position, true) : 0;
+        return size ? file_write_parts(fd, &part, 1, position) : 0;
 }
 
 int64_t file_size(int fd) {

@@ -41,6 +41,8 @@ extern FileOps file_ops;
 extern bool (*file_spare_descriptor)(void);
 /* Called when the disk is full, on any thread: true when there is room again. */
 extern bool (*file_spare_space)(void);
+/* With keep this thread asks nobody for room when the disk is full: what it writes now may fail. Returns how it was before. */
+bool file_keep_space(bool keep);
 
 /* Whether r says that the disk, or this user's share of it, is full. */
 bool file_is_full(int r);
@@ -53,10 +55,9 @@ void file_close(int fd);
 /* Bytes read, less than size only at the end of the file, or -errno. */
 ssize_t file_read(int fd, void *data, size_t size, int64_t position);
 
-/* Writes all parts at position, which may be changed on the way; with spare_space also when the disk is full, if that can be. 0 or
- * -errno. */
-int file_write_parts(int fd, struct iovec *parts, int count, int64_t position, bool spare_space);
-/* The same for one part, with spare_space. */
+/* Writes all parts at position, which may be changed on the way. 0 or -errno. */
+int file_write_parts(int fd, struct iovec *parts, int count, int64_t position);
+/* The same for one part. */
 int file_write(int fd, const void *data, size_t size, int64_t position);
 
 /* The size of an open file or -errno. */

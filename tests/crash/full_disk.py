@@ -3,7 +3,7 @@
 
 usage: full_disk.py [--rounds N] [--seed N]
 
-A round: produce until it is refused, in some with somebody else's file taking the last bytes; then read all, commit offsets, stop or
+A round: produce until it is refused, which does not use up the reserve and stays so while there is no more room, in some with somebody else's file taking the last bytes; then read all, commit offsets, stop or
 kill the broker and start it on the full disk, make room (a topic or records are deleted, or the other file goes), and produce again. The
 disk is a tmpfs. Who may not mount one gets a user namespace; where that is not allowed either the test is skipped (exit code 77)."""
 import argparse
@@ -25,6 +25,8 @@ DISK_BYTES = 16 << 20
 STORAGE_ERROR = 56
 SECONDS = 60  # only against hanging for ever
 BIG, SMALL, VALUES = 400000, 100, 7
+ENOUGH = 64 << 10  # for a small record and what a first one brings with it
+COMMITS = 400 << 10  # more than a round's commits, a stop and a start write
 PLACE = 'ODRADEK_DISK'  # set in the namespace of one's own
 
 
@@ -50,7 +52,7 @@ class Run:
         self.topics, self.made, self.serial, self.committed = {}, 0, 0, 0
         values = {size: [f'{i}:'.encode().ljust(size, b'.') for i in range(VALUES)] for size in (BIG, SMALL)}
         self.batches = {size: [(value, records.batch([value])) for value in values[size]] for size in values}
-        self.counts = dict.fromkeys(('refusals', 'commits', 'clean stops', 'kills', 'acknowledged'), 0)
+        self.counts = dict.fromkeys(('refusals', 'commits', 'clean stops', 'kills', 'disks taken', 'acknowledged'), 0)
 
     def start(self):
         self.broker.start()
@@ -99,12 +101,27 @@ class Run:
                 self.counts['acknowledged'] += 1
         return codes
 
+    def free(self):
+        disk = os.statvfs(self.place)
+        return disk.f_bavail * disk.f_frsize
+
+    def room(self, name):
+        """What the topic can take: free bytes, and those reserved behind its active segment."""
+        active = max((self.place / f'data/{name}-0').glob('*.log')).stat()
+        return self.free() + active.st_blocks * 512 - active.st_size
+
+    def keeps_reserve(self):
+        return (self.place / 'data/.ballast').stat().st_size > 0
+
     def fill(self, name, size):
-        """Until two in a row are refused: what the first failure gave back of reserved extents may do for another."""
-        refused = 0
-        while refused < 2:
-            refused = refused + 1 if self.produce({name: size})[name] else 0
-            self.counts['refusals'] += refused > 0
+        """Until it is refused. Once more is refused as well, unless there is more room by then."""
+        room = self.room(name)
+        while not self.produce({name: size})[name]:
+            room = self.room(name)
+        room_then = self.room(name)
+        assert self.produce({name: size})[name] or room_then > room, (name, size, room)
+        assert self.keeps_reserve(), self.said()
+        self.counts['refusals'] += 2
 
     def fetch(self, topic, offset):
         row = self.call('Fetch', 11, {'max_wait_ms': 0, 'min_bytes': 0, 'max_bytes': 1 << 22, 'topics': [
@@ -166,16 +183,17 @@ class Run:
 
     def round(self, number):
         big, small = (name for name in self.topics if name != 'commits')
+        other, taken = self.place / 'other', number % 3 == 2
+        if taken:  # so much is there again, for the reserve to be made whole, when it goes
+            other.write_bytes(bytes(COMMITS))
         self.fill(big, BIG)
         both = {big: 0}
         while not both[big]:
             both = self.produce({big: BIG, small: SMALL})
-        kept = (self.place / 'data/.ballast').stat().st_size > 0
-        assert both[small] == 0 or not kept, self.said()
-        other = self.place / 'other'
-        taken = kept and number % 3 == 2
+        assert both[small] == 0 or self.room(small) < ENOUGH, self.said()
         if taken:
-            with open(other, 'wb', buffering=0) as file:
+            self.counts['disks taken'] += 1
+            with open(other, 'ab', buffering=0) as file:
                 try:
                     while file.write(bytes(4096)):
                         pass

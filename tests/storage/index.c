@@ -1,6 +1,7 @@
 /* Index files and lookups in them. */
 #include "storage/index.h"
 
+#include "storage/base/file.h"
 #include "tests/storage/support.h"
 
 TestSuite(index, .init = test_setup, .fini = test_teardown);
@@ -55,6 +56,26 @@ Test(index, file_reads_back_loaded_or_mapped) {
         cr_assert(index_peek_position(index_file(), &relative, &position));
         cr_assert_eq(relative, 1000);
         cr_assert_eq(position, 100000);
+}
+
+static ssize_t half_a_write(int fd, const struct iovec *parts, int count, off_t position) {
+        if (pwrite(fd, parts->iov_base, 400, position) != 400)
+                abort();
+        return errno = ENOSPC, -1;
+}
+
+/* 50 entries are an index, too, but of half the log. */
+Test(index, a_write_that_failed_leaves_no_file) {
+        Index index = INDEX_INIT(INDEX_OFFSET);
+        for (uint32_t i = 1; i <= 100; i++)
+                index_add_position(&index, i, i * 100);
+        file_ops.pwritev = half_a_write;
+        cr_assert_eq(index_flush(&index, index_file(), UINT32_MAX), -ENOSPC);
+        file_ops = FILE_OPS_SYSTEM;
+        cr_assert_lt(access(index_file(), F_OK), 0);
+        assert_ok(index_flush(&index, index_file(), UINT32_MAX));
+        cr_assert_eq(size_of(index_file()), 800);
+        index_deinit(&index);
 }
 
 Test(index, odd_sizes_disorder_and_positions_past_the_log_are_refused) {

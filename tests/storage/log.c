@@ -1,6 +1,7 @@
 /* Append, commit, read, find. */
 #include "tests/storage/support.h"
 
+#include "storage/base/file.h"
 #include "storage/log_internal.h"
 
 TestSuite(log, .init = test_setup, .fini = test_teardown);
@@ -259,6 +260,61 @@ Test(log, failed_commit_leaves_no_trace) {
         append(log, batch);
         int64_t first, last;
         cr_assert_gt(read_from(log, 0, 10000, true, &first, &last), 0);
+        cr_assert_eq(last, 1);
+        assert_ok(log_close(log, NOW));
+}
+
+static int asked;
+
+static bool have_no_room(void) {
+        asked++;
+        return false;
+}
+
+/* The first append to a log writes its epochs, too. */
+Test(log, only_where_it_is_to_be_spared_a_commit_asks_for_the_last_of_the_disk) {
+        for (int spares = 0; spares < 2; spares++) {
+                LogOpen how = how_to_open();
+                LogAppend result;
+                how.spares_space = spares;
+                Log *log = open_log(how);
+                writes_left = asked = 0;
+                file_ops.pwritev = full_disk;
+                file_spare_space = have_no_room;
+                cr_assert_eq(try_append(log, TEST_BATCH(), &result), -ENOSPC);
+                cr_assert_eq(asked > 0, spares);
+                file_ops = FILE_OPS_SYSTEM;
+                file_spare_space = NULL;
+                log_abandon(log);
+        }
+}
+
+static bool given_back;
+
+static int give_back(int fd, off_t size) {
+        given_back = true;
+        return ftruncate(fd, size);
+}
+
+static ssize_t full_until_given_back(int fd, const struct iovec *parts, int count, off_t position) {
+        return given_back ? pwritev(fd, parts, count, position) : (errno = ENOSPC, -1);
+}
+
+Test(log, what_is_reserved_behind_a_full_segment_serves_before_a_commit_is_refused) {
+        LogOpen how = how_to_open();
+        LogAppend result;
+        how.config.segment_bytes = 1 << 20;
+        Log *log = open_log(how);
+        append(log, TEST_BATCH(.value_bytes = 600000));
+        cr_assert_gt(log->segments[0]->reserved_end, log->segments[0]->size);
+        given_back = false;
+        file_ops.ftruncate = give_back;
+        file_ops.pwritev = full_until_given_back;
+        assert_ok(try_append(log, TEST_BATCH(.value_bytes = 600000), &result));
+        file_ops = FILE_OPS_SYSTEM;
+        cr_assert_eq(log->segment_count, 2);
+        int64_t first, last;
+        cr_assert_gt(read_from(log, 1, 1000000, true, &first, &last), 0);
         cr_assert_eq(last, 1);
         assert_ok(log_close(log, NOW));
 }

@@ -21,7 +21,7 @@ Test(file, short_and_interrupted_writes_are_continued) {
         int fd = file_open(path, O_RDWR | O_CREAT);
         file_ops.pwritev = one_byte_pwritev;
         struct iovec parts[] = { { "ab", 2 }, { "cde", 3 } };
-        assert_ok(file_write_parts(fd, parts, 2, 0, false));
+        assert_ok(file_write_parts(fd, parts, 2, 0));
         cr_assert_eq(file_read(fd, back, sizeof(back), 0), 5);
         cr_assert_str_eq(back, "abcde");
         file_close(fd);
