@@ -277,9 +277,11 @@ void segment_end_run(SegmentEnd *end, const char *dir, int64_t base_offset, int 
                 trim_file(end, path, fd);
         segment_path(dir, base_offset, "index", path);
         segment_path(dir, base_offset, "timeindex", times_path);
+        bool kept = file_keep_space(true);
         end->result = index_flush(&end->offsets, path, UINT32_MAX);
         if (!end->result)
                 end->result = index_flush(&end->times, times_path, UINT32_MAX);
+        file_keep_space(kept);
         if (end->result) { /* half an index would be taken for a whole one */
                 (void)file_unlink(path);
                 (void)file_unlink(times_path);
