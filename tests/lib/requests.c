@@ -28,6 +28,7 @@ CreateTopicsResponseTopic request_create(TestClient *client, const char *name, i
 int16_t request_delete(TestClient *client, const char *name) {
         Str names[] = { str_of(name) };
         DeleteTopicsRequest request = DeleteTopicsRequest_INIT;
+        request.timeout_ms = 9000;
         request.topic_names = names;
         request.topic_names_count = 1;
         DeleteTopicsResponse response;

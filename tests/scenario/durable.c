@@ -194,6 +194,7 @@ Test(durable, deleting_the_topic_answers_who_waits) {
         cr_assert(client_is_silent(&producer, 100));
         Str name = STR("t");
         DeleteTopicsRequest request = DeleteTopicsRequest_INIT;
+        request.timeout_ms = 9000;
         DeleteTopicsResponse response;
         request.topic_names = &name;
         request.topic_names_count = 1;
