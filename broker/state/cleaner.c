@@ -147,16 +147,18 @@ static void compaction_over(Job *job, State *state, int result) {
 static void compaction_done(Job *job, State *state, int result) {
         CleanJob *clean = container_of(job, CleanJob, job);
         Partition *partition = state->cleaner.busy;
-        int r = partition ? log_compaction_swap(partition->log, clean->compaction) : -ECANCELED;
+        bool is_open = partition && partition->log; /* or it was deleted meanwhile */
+        int r = is_open ? log_compaction_swap(partition->log, clean->compaction) : -ECANCELED;
         if (r == 0) {
                 clean->job.run = run_settlement;
                 clean->job.done = compaction_over;
                 worker_submit(&state->cleaner.worker, &clean->job);
                 return;
         }
-        if (partition)
+        if (is_open) {
                 note_failure(state, partition, r);
-        state->cleaner.busy = NULL; /* that was all for the partition */
+                state->cleaner.busy = NULL; /* that was all for the partition */
+        }
         compaction_over(job, state, r);
 }
 

@@ -183,10 +183,14 @@ static void end_turn(void) {
         free_retired();
 }
 
-/* A client with a request in flight waits for the turn's end, or gives up. The frame is freed as early as net would. */
+/* A client with a request in flight waits for the turn's end, then for the disk, or gives up. The frame is freed as early as net would. */
 static void dispatch(Client *client, const uint8_t *bytes, size_t size) {
         if (client->is_waiting)
                 end_turn();
+        if (client->is_waiting) {
+                state_drain(state);
+                end_turn();
+        }
         if (client->is_waiting)
                 leave(client);
         client->frame = malloc(size ? size : 1);
