@@ -75,6 +75,7 @@ FLOOR_ROWS = [
     Row('CRC-32C and pwritev, 256 KiB', 'store256_rate', 'MB/s', MORE),
     Row('- CPU a GB', 'store256_cpu_s', 's', LESS),
     Row('1 KiB and fdatasync', 'sync_rate', '/s', MORE),
+    Row('opening, writing to and closing one of 10,000 files, CPU', 'files_cpu_us', 'us', LESS),
     Row('reading and checksumming a GiB of log', 'plain_read_s', 's', LESS),
 ]
 

@@ -5,6 +5,7 @@ own. Every produce is read back.
 """
 import dataclasses
 import statistics
+import tempfile
 import time
 
 from contenders import Background, loadgen
@@ -259,7 +260,16 @@ def floor_sync(bench, _):
     return {'sync_rate': synced['requests'] / synced['seconds'], 'sync_p50_us': synced['p50_us']}
 
 
-FLOOR = [Measurement('echo', floor_echo), Measurement('bytes', floor_bytes), Measurement('fdatasync', floor_sync)]
+def floor_files(bench, _):
+    """As many files as there are partitions in many_partitions(), and requests of the same size."""
+    count = bench.sized(10_000)
+    with tempfile.TemporaryDirectory(dir=bench.scratch) as directory:
+        wrote = loadgen('files', partitions=count, requests=50 * count, record_bytes=170, directory=directory)
+    return {'files_cpu_us': wrote['own_cpu_s'] / wrote['requests'] * 1e6}
+
+
+FLOOR = [Measurement('echo', floor_echo), Measurement('bytes', floor_bytes), Measurement('fdatasync', floor_sync),
+         Measurement('files', floor_files)]
 
 MEASUREMENTS = [
     Measurement('start', start, own_broker=True),

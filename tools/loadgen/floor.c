@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -175,6 +176,57 @@ void floor_fdatasync(const Options *options) {
         print_result("", &result);
         free(data);
         close(fd);
+}
+
+typedef char FileName[64];
+
+/* A directory with a file to be in it for each. */
+static FileName *name_files(int dir, int64_t count) {
+        FileName *names = calloc((size_t)count, sizeof(*names));
+        for (int64_t i = 0; names && i < count; i++) {
+                snprintf(names[i], sizeof(names[i]), "files-%lld", (long long)i);
+                if (mkdirat(dir, names[i], 0755) < 0)
+                        die("%s: %m", names[i]);
+                strcat(names[i], "/00000000000000000000.log");
+        }
+        return names ? names : (die("out of memory"), NULL);
+}
+
+static void remove_files(int dir, FileName *names, int64_t count) {
+        for (int64_t i = 0; i < count; i++) {
+                unlinkat(dir, names[i], 0);
+                *strchr(names[i], '/') = 0;
+                unlinkat(dir, names[i], AT_REMOVEDIR);
+        }
+        free(names);
+}
+
+static void append_to(int dir, const char *name, int flags, const char *data, size_t size, int64_t position) {
+        struct iovec part = { (void *)(uintptr_t)data, size };
+        int fd = openat(dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0644);
+        if (fd < 0 || pwritev(fd, &part, 1, position) != (ssize_t)size || close(fd) < 0)
+                die("%s: %m", name);
+}
+
+/* --requests appends of --record-bytes to --partitions files in turn, each opened and closed for it: what a broker pays that has fewer
+ * descriptors than partitions. */
+void floor_files(const Options *options) {
+        int64_t count = options->partitions, size = options->record_bytes;
+        int dir = open(options->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        char *data = calloc(1, (size_t)size);
+        if (dir < 0 || !data)
+                die("%s: %m", options->directory);
+        FileName *names = name_files(dir, count);
+        for (int64_t i = 0; i < count; i++)
+                append_to(dir, names[i], O_CREAT | O_EXCL, data, (size_t)size, 0);
+        int64_t begin = now_ns(), own = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+        for (int64_t i = 0; i < options->requests; i++)
+                append_to(dir, names[i % count], 0, data, (size_t)size, (1 + i / count) * size);
+        printf("{\"requests\": %lld, \"seconds\": %.6f, \"own_cpu_s\": %.6f}\n", (long long)options->requests, (double)(now_ns() - begin) / NS_PER_S,
+               (double)(clock_ns(CLOCK_PROCESS_CPUTIME_ID) - own) / NS_PER_S);
+        remove_files(dir, names, count);
+        free(data);
+        close(dir);
 }
 
 /* Reads a file and checksums it: no recovery of its bytes can be shorter. */

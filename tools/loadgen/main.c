@@ -16,7 +16,7 @@ static const Mode modes[] = {
         { "idle", workload_idle },           { "parked", workload_parked }, { "groups", workload_groups },
         { "metadata", workload_metadata },   { "first", workload_first },   { "echo-server", floor_echo_server },
         { "echo", floor_echo },              { "receive", floor_receive },  { "storage", floor_storage },
-        { "fdatasync", floor_fdatasync },
+        { "fdatasync", floor_fdatasync },    { "files", floor_files },
         { "checksum", floor_checksum },      { "touch", floor_touch },
 };
 

@@ -28,6 +28,7 @@ void floor_echo(const Options *options);
 void floor_receive(const Options *options);
 void floor_storage(const Options *options);
 void floor_fdatasync(const Options *options);
+void floor_files(const Options *options);
 void floor_checksum(const Options *options);
 /* Touches --bytes of memory and gives them back, so that they are warm. */
 void floor_touch(const Options *options);

@@ -38,3 +38,48 @@ Test(file, failed_replace_keeps_the_old_content) {
         cr_assert_str_eq(back, "old");
         file_close(fd);
 }
+
+static void write_text(const char *name, const char *text) {
+        char path[128];
+        snprintf(path, sizeof(path), "%s%s", test_dir, name);
+        int fd = file_open(path, O_RDWR | O_CREAT | O_TRUNC);
+        cr_assert_geq(fd, 0, "%s", path);
+        assert_ok(file_write(fd, text, strlen(text), 0));
+        file_close(fd);
+}
+
+static void assert_text(const char *name, const char *text) {
+        char path[128], back[8] = "";
+        snprintf(path, sizeof(path), "%s%s", test_dir, name);
+        int fd = file_open(path, O_RDONLY);
+        cr_assert_geq(fd, 0, "%s", path);
+        cr_assert_geq(file_read(fd, back, sizeof(back) - 1, 0), 0);
+        cr_assert_str_eq(back, text);
+        file_close(fd);
+}
+
+Test(file, with_and_without_a_home_a_path_names_the_same_file) {
+        char home[96], path[128];
+        snprintf(home, sizeof(home), "%s/home", test_dir);
+        snprintf(path, sizeof(path), "%s/home-not", test_dir);
+        assert_ok(file_make_directory(home));
+        assert_ok(file_make_directory(path));
+        write_text("/home/a", "before");
+        file_set_home(home);
+        assert_text("/home/a", "before");
+        assert_text("/home//a", "before");
+        write_text("/home/b", "inside");
+        write_text("/home-not/b", "beside");
+        write_text("/c", "above");
+        int fd = file_open(home, O_RDONLY | O_DIRECTORY);
+        cr_assert_geq(fd, 0);
+        file_close(fd);
+        snprintf(path, sizeof(path), "%s/home/", test_dir);
+        fd = file_open(path, O_RDONLY | O_DIRECTORY);
+        cr_assert_geq(fd, 0);
+        file_close(fd);
+        file_set_home(NULL);
+        assert_text("/home/b", "inside");
+        assert_text("/home-not/b", "beside");
+        assert_text("/c", "above");
+}
