@@ -50,7 +50,8 @@ static bool fill_all(Call *call, MetadataResponse *response) {
         return true;
 }
 
-/* The topic that one row of the request means, made if that is allowed, or the code why there is none. */
+/* The topic that one row of the request means, or the code why there is none. What is made by asking for it is there for the next
+ * question, as in Kafka: so whoever asks for a topic that was deleted is told that it is gone. */
 static int16_t find_topic(Call *call, const MetadataRequestTopic *want, Topic **ret_topic) {
         const MetadataRequest *request = call->request;
         bool by_id = !uuid_is_zero(&want->topic_id);
@@ -61,8 +62,10 @@ static int16_t find_topic(Call *call, const MetadataRequestTopic *want, Topic **
                 return 0;
         if (by_id)
                 return KAFKA_UNKNOWN_TOPIC_ID;
-        if (request->allow_auto_topic_creation)
-                return call_code(call, topic_auto_create(call->state, want->name, ret_topic));
+        if (request->allow_auto_topic_creation) {
+                int r = topic_auto_create(call->state, want->name, ret_topic);
+                return r ? call_code(call, r) : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+        }
         return topic_name_is_valid(want->name) ? KAFKA_UNKNOWN_TOPIC_OR_PARTITION : KAFKA_INVALID_TOPIC_EXCEPTION;
 }
 

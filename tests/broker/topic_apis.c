@@ -229,9 +229,13 @@ Test(topic_apis, metadata_makes_topics_when_asked_to) {
         cr_assert_eq(answer->topics[0].error_code, KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
         cr_assert_eq(answer->topics[1].error_code, KAFKA_INVALID_TOPIC_EXCEPTION);
         answer = ASK(fixture.state, Metadata, metadata, 4, .topics = want, .topics_count = 3, .allow_auto_topic_creation = true);
-        cr_assert_eq(answer->topics[0].error_code, 0);
+        cr_assert_eq(answer->topics[0].error_code, KAFKA_UNKNOWN_TOPIC_OR_PARTITION, "there for the next question only");
+        cr_assert_eq(answer->topics[0].partitions_count, 0);
         cr_assert_eq(answer->topics[1].error_code, KAFKA_INVALID_TOPIC_EXCEPTION);
         cr_assert(topic_find(fixture.state, STR("new")));
+        answer = ASK(fixture.state, Metadata, metadata, 4, .topics = want, .topics_count = 1, .allow_auto_topic_creation = true);
+        cr_assert_eq(answer->topics[0].error_code, 0);
+        cr_assert_eq(answer->topics[0].partitions_count, 1);
 }
 
 Test(topic_apis, metadata_by_topic_id) {

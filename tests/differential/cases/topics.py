@@ -4,6 +4,10 @@ import uuid
 from cases.common import Case, create, topic_id, versions
 
 
+def is_led(answer):
+    return all(t['partitions'] and all(p['error_code'] == 0 for p in t['partitions']) for t in answer['topics'])
+
+
 def topic_cases():
     for version in versions('CreateTopics'):
         yield create(f'created-{version}', 'plain', version)
@@ -44,6 +48,11 @@ def topic_cases():
     yield Case('Metadata', 8, {'topics': [{'name': 'created-2'}], 'include_topic_authorized_operations': True,
                                'include_cluster_authorized_operations': True}, 'authorised operations')
     yield Case('Metadata', 9, {'topics': [{'name': 'il/legal'}]}, 'illegal name')
+    for version in versions('Metadata'):
+        request = {'topics': [{'name': f'auto-{version}'}]} | ({'allow_auto_topic_creation': True} if version >= 4 else {})
+        yield Case('Metadata', version, request, 'makes a topic')
+        yield Case('Metadata', version, request, 'made a topic', until=is_led)
+        yield Case('DeleteTopics', 5, {'topic_names': [f'auto-{version}'], 'timeout_ms': 30000}, 'made by metadata')
     for version in versions('DescribeCluster'):
         yield Case('DescribeCluster', version, {}, '')
     yield Case('DescribeTopicPartitions', 0, {'topics': [{'name': 'a1'}, {'name': 'missing'}]}, '')
