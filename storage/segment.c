@@ -17,21 +17,10 @@
 #define RESERVE_STEP_MIN (1 << 20)
 #define RESERVE_STEP_MAX (32 << 20)
 #define INDEX_INTERVAL_BYTES 4096 /* of an index that is made anew while it is read; Kafka's default */
-#define OFFSET_DIGITS 20 /* in the names of files */
 #define INDEX_BLOCK_ENTRIES 512 /* of an active segment, saved at a sync */
 
-/* By hand: where there are more partitions than descriptors, each append opens its file. */
 void segment_path(const char *dir, int64_t base_offset, const char *suffix, char ret_path[static SEGMENT_PATH_MAX]) {
-        size_t length = strlen(dir), suffix_size = strlen(suffix) + 1;
-        ret_path[0] = 0;
-        if (length + 1 + OFFSET_DIGITS + 1 + suffix_size > SEGMENT_PATH_MAX)
-                return; /* there is no such file */
-        memcpy(ret_path, dir, length);
-        ret_path[length] = '/';
-        for (size_t i = length + OFFSET_DIGITS; i > length; i--, base_offset /= 10)
-                ret_path[i] = (char)('0' + base_offset % 10);
-        ret_path[length + 1 + OFFSET_DIGITS] = '.';
-        memcpy(ret_path + length + 1 + OFFSET_DIGITS + 1, suffix, suffix_size);
+        snprintf(ret_path, SEGMENT_PATH_MAX, "%s/%020" PRId64 ".%s", dir, base_offset, suffix);
 }
 
 Segment *segment_new(const char *dir, int64_t base_offset, int64_t size) {

@@ -286,8 +286,6 @@ int data_dir_open(State *state) {
                 ballast_open(state->config->data_dir);
         if (r == 0)
                 descriptors_keep();
-        if (r == 0)
-                file_set_home(state->config->data_dir);
         if (r < 0)
                 trace_error("cannot open data directory '%s': %s; %s", state->config->data_dir, strerror(-r), data_dir_remedy(r));
         return r;
@@ -297,7 +295,6 @@ void data_dir_close(State *state) {
         if (state->lock_fd < 0)
                 return;
         ballast_close();
-        file_set_home(NULL);
         file_close(state->lock_fd);
         state->lock_fd = -1;
 }

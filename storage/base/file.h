@@ -47,11 +47,6 @@ bool file_keep_space(bool keep);
 /* Whether r says that the disk, or this user's share of it, is full. */
 bool file_is_full(int r);
 
-/* Files below dir, named as it is, are from now on opened relative to it, without a look at each directory above it: thousands of
- * partitions share a few hundred descriptors, so that opening is most of their work. dir stays the caller's; NULL ends it. While no
- * other thread opens anything. */
-void file_set_home(const char *dir);
-
 /* An fd (O_CLOEXEC | O_NOFOLLOW are added; mode 0644) or -errno. */
 int file_open(const char *path, int flags);
 /* NULL-like fds (< 0) are fine. Errors are ignored: what had to be durable was synced before. */
