@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,11 +24,18 @@ static int64_t read_queued_ns(Turns *turns) {
 static TurnUsage usage_now(Turns *turns) {
         struct timespec cpu = { 0 };
         clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
-        return (TurnUsage){ .own_ns = time_monotonic_ns() - read_queued_ns(turns), .cpu_ns = (int64_t)cpu.tv_sec * 1000000000 + cpu.tv_nsec };
+        struct rusage usage = { 0 };
+        getrusage(RUSAGE_THREAD, &usage);
+        return (TurnUsage){ .own_ns = time_monotonic_ns() - read_queued_ns(turns), .cpu_ns = (int64_t)cpu.tv_sec * 1000000000 + cpu.tv_nsec,
+                            .waits = usage.ru_nvcsw };
 }
 
+/* Who gave up nothing was kept from running also where the kernel does not say so: by interrupts, or by the host of a virtual machine. */
 static TurnUsage usage_since(const TurnUsage *begun, const TurnUsage *now) {
-        return (TurnUsage){ .own_ns = now->own_ns - begun->own_ns, .cpu_ns = now->cpu_ns - begun->cpu_ns };
+        TurnUsage used = { .own_ns = now->own_ns - begun->own_ns, .cpu_ns = now->cpu_ns - begun->cpu_ns, .waits = now->waits - begun->waits };
+        if (used.waits == 0)
+                used.own_ns = used.cpu_ns;
+        return used;
 }
 
 void turns_deinit(Turns *turns) {

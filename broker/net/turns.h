@@ -1,8 +1,9 @@
 /* Turns of the loop that took too long: while one runs, nobody else is served.
  *
  * Their number and the longest are always counted, at the price of a clock reading a turn. With --verbose each is told, with the time that
- * was its own: that in which it ran or waited for a disk. For the rest of it the machine gave the processor to others. The same is told of
- * the step that had the most: a turn of many short steps keeps nobody waiting, since answers leave in between. */
+ * was its own: that in which it ran or, having given the processor up, waited for a disk. For the rest of it the machine gave the processor
+ * to others. The same is told of the step that had the most: a turn of many short steps keeps nobody waiting, since answers leave in
+ * between. */
 #pragma once
 
 #include <stdbool.h>
@@ -11,7 +12,7 @@
 #define TURN_LONG_NS 2000000 /* a turn that takes longer is counted */
 
 typedef struct TurnUsage {
-        int64_t own_ns, cpu_ns;
+        int64_t own_ns, cpu_ns, waits;
 } TurnUsage;
 
 typedef struct Turns {
