@@ -1,0 +1,145 @@
+/* How a deleted topic goes, step by step: however far a crash lets it come, it is there, or it is gone. */
+#include "broker/state/deletion.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "storage/batch.h"
+#include "tests/lib/state_fixture.h"
+
+static StateFixture fixture;
+static Partition *partition;
+
+static void setup(void) {
+        state_fixture_start(&fixture);
+}
+
+static void teardown(void) {
+        state_fixture_end(&fixture);
+}
+
+TestSuite(deletion, .init = setup, .fini = teardown);
+
+static void make_durable(void) {
+        fixture.config.durable = true;
+        state_fixture_reopen(&fixture);
+}
+
+static void make_topic(void) {
+        Topic *topic;
+        cr_assert_eq(state_fixture_create(&fixture, STR("a"), 2, &topic), 0);
+        partition = topic->partitions[0];
+        state_drain(fixture.state);
+}
+
+static void crash(void) {
+        state_fixture_crash(&fixture);
+        Topic *topic = topic_find(fixture.state, STR("a"));
+        partition = topic ? topic->partitions[0] : NULL;
+}
+
+static void append(void) {
+        BatchBuilder builder;
+        LogAppend result;
+        batch_builder_init(&builder, 0, -1, -1, -1);
+        batch_builder_add(&builder, FIXTURE_NOW, STR_NULL, STR("v"), NULL, 0);
+        cr_assert_eq(batch_builder_finish(&builder, 0), 0);
+        cr_assert_eq(partition_append_owned(fixture.state, partition, &builder.out, LOG_ORIGIN_BROKER, &result), 0);
+        state_drain(fixture.state);
+}
+
+static int count_entries(const char *pattern) {
+        char command[256];
+        snprintf(command, sizeof(command), "ls -d %s/%s 2>/dev/null | wc -l", fixture.dir, pattern);
+        FILE *out = popen(command, "r");
+        int count = -1;
+        cr_assert_eq(fscanf(out, "%d", &count), 1);
+        pclose(out);
+        return count;
+}
+
+/* However far the deletion got: its record was written, synced, or the directories have their new names. */
+Test(deletion, a_deleted_topic_s_directories_go_later_or_at_the_next_start) {
+        for (int step = 0; step < 3; step++) {
+                make_topic();
+                cr_assert_eq(topic_delete(fixture.state, partition->topic), 0);
+                if (step)
+                        state_commit(fixture.state), worker_drain(&fixture.state->flusher);
+                if (step == 2)
+                        worker_wait(&fixture.state->worker), worker_collect(&fixture.state->worker);
+                cr_assert_eq(count_entries("a-[01]"), step < 2 ? 2 : 0);
+                cr_assert_eq(count_entries("a-?.*-delete"), step < 2 ? 0 : 2);
+                state_fixture_crash(&fixture);
+                cr_assert_null(topic_find(fixture.state, STR("a")));
+                cr_assert_eq(count_entries("a-[01]"), 0);
+                state_drain(fixture.state);
+                cr_assert_eq(count_entries("a-*"), 0);
+                state_fixture_reopen(&fixture);
+        }
+}
+
+static bool is_in_file(const char *file, const char *line) {
+        char command[256];
+        snprintf(command, sizeof(command), "grep -q '^%s' '%s/%s'", line, fixture.dir, file);
+        return system(command) == 0;
+}
+
+/* Until then a power cut would bring it back, and it would not know what of its log is sound, nor which records were deleted. */
+Test(deletion, the_checkpoint_files_keep_a_topic_until_its_deletion_is_on_disk) {
+        make_durable();
+        make_topic();
+        for (int i = 0; i < 3; i++)
+                append();
+        cr_assert_eq(partition_delete_records(fixture.state, partition, 2), 0);
+        cr_assert_eq(topic_delete(fixture.state, partition->topic), 0);
+        state_checkpoint_now(fixture.state);
+        worker_drain(&fixture.state->worker);
+        cr_assert_eq(state_checkpoint_starts(fixture.state), 0);
+        cr_assert(is_in_file("recovery-point-offset-checkpoint", "a 0 3") && is_in_file("log-start-offset-checkpoint", "a 0 2"));
+        state_drain(fixture.state);
+        state_checkpoint_now(fixture.state);
+        state_drain(fixture.state);
+        cr_assert_not(is_in_file("recovery-point-offset-checkpoint", "a ") || is_in_file("log-start-offset-checkpoint", "a "));
+        cr_assert_eq(fixture.state->deletions.count, 0);
+}
+
+Test(deletion, a_new_topic_inherits_no_checkpoint_of_a_deleted_one) {
+        make_durable();
+        make_topic();
+        for (int i = 0; i < 5; i++)
+                append();
+        cr_assert_eq(partition_delete_records(fixture.state, partition, 3), 0);
+        cr_assert_eq(state_checkpoint_starts(fixture.state), 0);
+        state_checkpoint_soon(fixture.state, 0);
+        state_run_timers(fixture.state);
+        state_drain(fixture.state);
+        cr_assert_eq(topic_delete(fixture.state, partition->topic), 0);
+        make_topic(); /* has to wait */
+        append();
+        crash();
+        cr_assert_not_null(partition->log);
+        cr_assert_eq(partition_start_offset(partition), 0);
+        cr_assert_eq(log_end_offset(partition->log), 1);
+}
+
+/* Not even when the broker died before it could write new ones. */
+Test(deletion, a_new_topic_inherits_no_checkpoint_of_one_that_was_deleted_before_a_crash) {
+        make_durable();
+        make_topic();
+        for (int i = 0; i < 5; i++)
+                append();
+        cr_assert_eq(partition_delete_records(fixture.state, partition, 3), 0);
+        cr_assert_eq(state_checkpoint_starts(fixture.state), 0);
+        state_checkpoint_now(fixture.state);
+        state_drain(fixture.state);
+        cr_assert_eq(topic_delete(fixture.state, partition->topic), 0);
+        state_drain(fixture.state);
+        crash();
+        make_topic();
+        append();
+        crash();
+        cr_assert_not_null(partition->log);
+        cr_assert_eq(partition_start_offset(partition), 0);
+        cr_assert_eq(log_end_offset(partition->log), 1);
+}
