@@ -76,6 +76,7 @@ typedef struct LogOpen {
         LogConfig config;
         bool clean_shutdown;       /* the directory was closed properly: nothing needs recovery */
         int64_t recovery_point;    /* all below this offset is known to be on disk; 0 when unknown */
+        bool writes_again;         /* a sync failed: recovery writes again, in place, what the disk may lack though reading it finds it */
         int64_t log_start_offset;  /* from the checkpoint; 0 when unknown */
         int64_t compacted_offset;  /* compaction, now or when the topic was still compacted, may have taken records below; 0: none */
         int64_t now_ms;

@@ -136,8 +136,8 @@ typedef struct LogRecovery {
 
 /* Looks for it; without known epochs it is the start of the log, so that they are found again. 0 or -errno. */
 int log_recover_start(Log *log, int64_t recovery_point, bool epochs_known, LogRecovery *ret_recovery);
-/* Checks the segments from there on, sets a torn tail aside. Sets end_offset. 0; -EUCLEAN; -errno. */
-int log_recover(Log *log, const LogRecovery *recovery);
+/* Checks the segments from there on, sets a torn tail aside. Sets end_offset. writes_again as in LogOpen. 0; -EUCLEAN; -errno. */
+int log_recover(Log *log, const LogRecovery *recovery, bool writes_again);
 /* Finds the end of a log that was closed properly. 0; -EUCLEAN; -errno. */
 int log_find_end(Log *log, bool has_index);
 

@@ -208,7 +208,7 @@ static int recover(Log *log, const LogOpen *how, const Listing *listing, bool ep
         if (!r) /* a torn tail is not cut from a log that cannot be served in the end */
                 r = log_check_txns(log, recovery.segment_index);
         if (!r)
-                r = log_recover(log, &recovery);
+                r = log_recover(log, &recovery, how->writes_again);
         if (r)
                 return r;
         log->markers_walked |= recovery.position > 0 && has_txns(log->segments[recovery.segment_index]);
@@ -267,7 +267,7 @@ static int load_listed(Log *log, const LogOpen *how, const Listing *listing) {
                             log->end_offset, how->recovery_point);
                 r = -EUCLEAN;
         }
-        if (!r && log->epochs.count != epoch_count)
+        if (!r && (log->epochs.count != epoch_count || how->writes_again))
                 r = log_write_epochs(log);
         if (!r)
                 r = settle_start(log, how);

@@ -24,6 +24,8 @@ typedef struct Walk {
         uint8_t *chunk;          /* file content from chunk_position on */
         size_t chunk_size, chunk_capacity;
         int64_t chunk_position;
+        bool writes_again;       /* as in LogOpen */
+        int64_t again_position;  /* the next byte that is to be */
 } Walk;
 
 static int grow_chunk(Walk *walk, size_t capacity) {
@@ -37,6 +39,18 @@ static int grow_chunk(Walk *walk, size_t capacity) {
         return 0;
 }
 
+/* Writes what the chunk holds below position, which is sound, where it was read: a sync that failed left pages that pass for clean, and these
+ * are what the next one takes along. */
+static int write_again(Walk *walk, Segment *segment, int64_t position) {
+        if (!walk->writes_again || position <= walk->again_position)
+                return 0;
+        int fd = segment_open(segment);
+        int r = fd < 0 ? fd : file_write(fd, walk->chunk + (walk->again_position - walk->chunk_position),
+                                         (size_t)(position - walk->again_position), walk->again_position);
+        walk->again_position = position;
+        return r;
+}
+
 /* Moves the chunk to position and fills it with size bytes at least; what is there already is not read again. */
 static int fill_chunk(Walk *walk, Segment *segment, int64_t position, size_t size) {
         int64_t skip = position - walk->chunk_position, left = segment->size - position;
@@ -45,6 +59,8 @@ static int fill_chunk(Walk *walk, Segment *segment, int64_t position, size_t siz
         if ((int64_t)want > left)
                 want = (size_t)left; /* a small log needs little */
         int r = want < size ? -EUCLEAN : grow_chunk(walk, want);
+        if (!r)
+                r = write_again(walk, segment, position);
         int fd = r ? r : segment_open(segment);
         if (fd < 0)
                 return fd;
@@ -123,6 +139,7 @@ static int walk_segment(Walk *walk, Segment *segment, int64_t position, int64_t 
         int64_t end = segment->size;
         int r = 0;
         walk->chunk_size = 0;
+        walk->again_position = position;
         while (!r && position < end) {
                 BatchHeader header;
                 const uint8_t *data = NULL;
@@ -133,9 +150,12 @@ static int walk_segment(Walk *walk, Segment *segment, int64_t position, int64_t 
                 r = note_batch(walk, segment, &header, data);
                 position = segment->size;
                 segment->size = end;
+                if (walk->expected_offset <= walk->recovery_point)
+                        walk->again_position = position;
         }
         *ret_good = position;
-        return r;
+        int written = write_again(walk, segment, position);
+        return written ? written : r;
 }
 
 /* Creates NNN.log.torn-POSITION, with a number behind it if need be. */
@@ -165,6 +185,12 @@ static int copy_tail(Segment *segment, int64_t position, int to) {
         return r < 0 ? r : file_sync(to);
 }
 
+/* The next time that the indexes are saved. */
+static void write_anew(Segment *segment) {
+        segment->offsets.saved = segment->times.saved = 0;
+        segment->offsets.changed = segment->times.changed = true;
+}
+
 /* Entries of batches that are cut off now could fit batches to come. */
 static int drop_indexes(Segment *segment) {
         char path[SEGMENT_PATH_MAX];
@@ -173,8 +199,7 @@ static int drop_indexes(Segment *segment) {
         segment_path(segment->dir, segment->base_offset, "timeindex", path);
         if (!r)
                 r = file_unlink(path);
-        segment->offsets.saved = segment->times.saved = 0;
-        segment->offsets.changed = segment->times.changed = true;
+        write_anew(segment);
         return r ? r : file_sync_directory(segment->dir);
 }
 
@@ -266,12 +291,14 @@ static int walk_segments(Walk *walk, int32_t first, int64_t position) {
 }
 
 /* The indexes on disk may be of any age. Nothing is synced: the recovery point says so, and the next sync comes. */
-static int save_indexes(Log *log, int32_t first, int64_t recovery_point) {
+static int save_indexes(Log *log, int32_t first, int64_t recovery_point, bool writes_again) {
         for (int32_t i = first; i < log->segment_count; i++) {
                 Segment *segment = log->segments[i];
                 segment->unsynced = true;
                 segment->entry_unsynced = segment->base_offset >= recovery_point;
                 segment->sealed = i < log->segment_count - 1;
+                if (writes_again)
+                        write_anew(segment);
                 int r = segment->sealed ? segment_seal(segment) : 0;
                 if (r)
                         return r;
@@ -296,13 +323,13 @@ int log_recover_start(Log *log, int64_t recovery_point, bool epochs_known, LogRe
         return 0;
 }
 
-int log_recover(Log *log, const LogRecovery *recovery) {
-        Walk walk = { .log = log, .recovery_point = recovery->recovery_point, .epoch = -1,
+int log_recover(Log *log, const LogRecovery *recovery, bool writes_again) {
+        Walk walk = { .log = log, .recovery_point = recovery->recovery_point, .epoch = -1, .writes_again = writes_again,
                       .expected_offset = recovery->offset, .producers_offset = recovery->producers_offset };
         int r = walk_segments(&walk, recovery->segment_index, recovery->position);
         free(walk.chunk);
         if (!r)
-                r = save_indexes(log, recovery->segment_index, recovery->recovery_point);
+                r = save_indexes(log, recovery->segment_index, recovery->recovery_point, writes_again);
         if (r)
                 return r;
         log->end_offset = walk.expected_offset;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "broker/state/last_stop.h"
 #include "broker/state/metadata/metadata_replay.h"
 #include "storage/base/ballast.h"
 #include "storage/base/file.h"
@@ -168,7 +169,7 @@ static bool ends_with(const char *name, const char *end) {
 }
 
 static bool is_known(const char *name) {
-        static const char *const names[] = { ".", "..", ".lock", BALLAST_NAME, ".kafka_cleanshutdown", "meta.properties", "lost+found",
+        static const char *const names[] = { ".", "..", ".lock", BALLAST_NAME, CLEAN_STOP_NAME, FAILED_SYNC_NAME, "meta.properties", "lost+found",
                                              "bootstrap.checkpoint", "cleaner-offset-checkpoint", TOPIC_NAME_METADATA "-0",
                                              "log-start-offset-checkpoint", "recovery-point-offset-checkpoint",
                                              "replication-offset-checkpoint" };
@@ -196,6 +197,13 @@ static void check_entry(Inspection *inspection, const char *name) {
                 report(inspection, CHECK_ODD, path, "remove it if it is not wanted", "is nothing that a data directory has");
 }
 
+static void check_failed_sync(Inspection *inspection) {
+        char path[PATH_MAX];
+        if (make_path(inspection, FAILED_SYNC_NAME, path) == 0 && last_stop_failed_sync(inspection->config->data_dir))
+                report(inspection, CHECK_ODD, path, "check the disk, then start odradek and stop it: that writes it again",
+                       "a sync failed: what was written last may be in memory only, though it can be read");
+}
+
 static int check_directory(Inspection *inspection) {
         struct stat st;
         const char *path = inspection->config->data_dir;
@@ -204,6 +212,7 @@ static int check_directory(Inspection *inspection) {
                 return -errno;
         if (fstat(dirfd(dir), &st) == 0 && st.st_mode & S_IWOTH)
                 report(inspection, CHECK_ODD, path, "chmod o-w closes it", "can be written to by anybody");
+        check_failed_sync(inspection);
         check_checkpoint(inspection, "recovery-point-offset-checkpoint");
         check_checkpoint(inspection, "log-start-offset-checkpoint");
         check_checkpoint(inspection, "replication-offset-checkpoint");

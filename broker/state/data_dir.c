@@ -13,6 +13,7 @@
 
 #include "broker/state/adoption.h"
 #include "broker/state/deletion.h"
+#include "broker/state/last_stop.h"
 #include "broker/state/metadata/metadata.h"
 #include "storage/base/ballast.h"
 #include "storage/base/descriptors.h"
@@ -21,7 +22,6 @@
 #include "storage/checkpoint.h"
 
 #define META_NAME "meta.properties"
-#define MARKER_NAME ".kafka_cleanshutdown"
 #define RECOVERY_NAME "recovery-point-offset-checkpoint"
 #define START_NAME "log-start-offset-checkpoint"
 #define CLEANER_NAME "cleaner-offset-checkpoint"
@@ -146,7 +146,8 @@ static int check_metadata_kinds(const State *state) {
 }
 
 static int check_kinds(const State *state) {
-        static const char *const names[] = { META_NAME, MARKER_NAME, RECOVERY_NAME, START_NAME, CLEANER_NAME, REPLICATION_NAME, ".lock" };
+        static const char *const names[] = { META_NAME, CLEAN_STOP_NAME, FAILED_SYNC_NAME, RECOVERY_NAME, START_NAME, CLEANER_NAME,
+                                             REPLICATION_NAME, ".lock" };
         int r = check_kind(state, TOPIC_NAME_METADATA "-0", S_IFDIR);
         for (size_t i = 0; r == 0 && i < sizeof(names) / sizeof(names[0]); i++)
                 r = check_kind(state, names[i], S_IFREG);
@@ -243,18 +244,15 @@ static int read_or_write_meta(State *state) {
 int data_dir_inspect(State *state, bool *ret_clean_shutdown) {
         MetaProperties meta;
         const char *reason = NULL;
-        char path[PATH_MAX];
         int r = check_ownership(state);
         if (r == 0)
                 r = checkpoint_read_meta(state->config->data_dir, &meta, &reason);
         if (r == -ENOENT)
                 return foreign(state, "is no data directory");
-        if (r == 0)
-                r = entry_path(state, MARKER_NAME, path);
         if (r)
                 return r;
         take_meta(state, &meta);
-        *ret_clean_shutdown = access(path, F_OK) == 0;
+        *ret_clean_shutdown = last_stop_was_clean(state->config->data_dir);
         return 0;
 }
 
@@ -297,25 +295,6 @@ void data_dir_close(State *state) {
         ballast_close();
         file_close(state->lock_fd);
         state->lock_fd = -1;
-}
-
-int data_dir_take_marker(State *state, bool *ret_clean_shutdown) {
-        char path[PATH_MAX];
-        struct stat st;
-        int r = entry_path(state, MARKER_NAME, path);
-        if (r == 0)
-                r = file_lstat(path, &st);
-        *ret_clean_shutdown = r == 0;
-        if (r)
-                return r == -ENOENT ? 0 : r;
-        r = file_unlink(path);
-        return r ? r : file_sync_directory(state->config->data_dir);
-}
-
-int data_dir_write_marker(State *state) {
-        char text[64];
-        snprintf(text, sizeof(text), "{\"version\":0,\"brokerEpoch\":%lld}", (long long)state->broker_epoch);
-        return checkpoint_write_text(state->config->data_dir, MARKER_NAME, str_of(text));
 }
 
 static void note_metadata(const CheckpointRow *row, void *data) {

@@ -1,4 +1,4 @@
-/* The data directory around the logs: whose it is, its lock, its marker, its checkpoint files. */
+/* The data directory around the logs: whose it is, its lock, its checkpoint files. */
 #pragma once
 
 #include "broker/state/state.h"
@@ -18,10 +18,6 @@ int data_dir_lock(State *state);
 int data_dir_hold(const char *dir, int *ret_fd);
 /* Unlocks. */
 void data_dir_close(State *state);
-
-/* Whether the last stop was clean; the marker is gone for good when this returns 0. */
-int data_dir_take_marker(State *state, bool *ret_clean_shutdown);
-int data_dir_write_marker(State *state);
 
 /* The recovery point of the metadata log, needed before its replay; 0 when unknown. */
 int data_dir_read_metadata_checkpoint(State *state, int64_t *ret_recovery_point);

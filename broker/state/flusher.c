@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "broker/state/last_stop.h"
 #include "broker/state/metadata/metadata.h"
 #include "storage/base/trace.h"
 
@@ -185,8 +186,8 @@ static void finish_item(State *state, Round *round, FlushItem *item, int result,
 
 static void fail(State *state, int result) {
         state->failed = true;
-        trace_error("cannot sync '%s', nothing more is acknowledged: %s; check the disk, then start again", state->config->data_dir,
-                    strerror(-result));
+        trace_error("cannot sync '%s', nothing more is acknowledged: %s; check the disk, then start again%s", state->config->data_dir,
+                    strerror(-result), last_stop_note_failure(state));
 }
 
 static void finish_round(Job *job, State *state, int result) {

@@ -8,6 +8,7 @@
 
 #include "broker/state/cleaner.h"
 #include "broker/state/flusher.h"
+#include "broker/state/last_stop.h"
 #include "storage/base/ballast.h"
 #include "storage/base/error.h"
 #include "storage/base/file.h"
@@ -113,18 +114,18 @@ int partition_open_log(State *state, Partition *partition, const LogConfig *conf
         if (!check_directory(partition, path, &is_named, &reason))
                 goto damaged;
         LogOpen how = { .path = path, .config = *config, .clean_shutdown = clean_shutdown, .now_ms = state->now_ms,
-                        .recovery_point = partition->recovery_point, .spares_space = partition->topic->is_internal, .reaper = &state->reaper,
+                        .recovery_point = partition->recovery_point, .writes_again = state->writes_again, .spares_space = partition->topic->is_internal, .reaper = &state->reaper,
                         .log_start_offset = partition->checkpoint_start_offset, .compacted_offset = partition->cleaner_offset };
         r = log_open(&how, &partition->log);
-        if (r == 0 && !is_named) /* half a creation, or a power cut */
+        if (r == 0 && (!is_named || state->writes_again)) /* half a creation, or a power cut */
                 (void)log_write_partition_metadata(partition->log, &partition->topic->id);
         if (r == 0 || r == -ENOMEM || r == -EMFILE || r == -ENFILE)
                 return r;
         reason = r == -EUCLEAN ? "the log is damaged" : strerror(-r);
 damaged:
         partition->log = NULL;
-        trace_error("partition %s-%d is not served: %s; its files were left as they are, odradek check says more", partition->topic->name,
-                    partition->index, reason);
+        trace_error("partition %s-%d is not served: %s; its files were left as they are, odradek check says more%s", partition->topic->name,
+                    partition->index, reason, last_stop_note_failure(state));
         return 0;
 }
 

@@ -13,6 +13,7 @@
 #include "broker/state/fetch_sessions.h"
 #include "broker/state/flusher.h"
 #include "broker/state/groups/offsets_pending.h"
+#include "broker/state/last_stop.h"
 #include "broker/state/metadata/metadata.h"
 #include "broker/state/metadata/metadata_files.h"
 #include "broker/state/metadata/resource_configs.h"
@@ -274,7 +275,7 @@ static void state_free(State *state) {
 static int open_logs(State *state) {
         bool clean = false;
         int64_t recovery_point = 0;
-        int r = data_dir_take_marker(state, &clean);
+        int r = last_stop_take(state, &clean);
         if (r == 0)
                 r = data_dir_read_metadata_checkpoint(state, &recovery_point);
         if (r) {
@@ -308,6 +309,16 @@ static int open_coordinators(State *state) {
         return r;
 }
 
+static int open_all(State *state) {
+        int r = open_logs(state);
+        if (r == 0)
+                r = open_coordinators(state);
+        const char *remedy = r ? last_stop_note_failure(state) : "";
+        if (*remedy)
+                trace_error("a sync of '%s' failed%s", state->config->data_dir, remedy);
+        return r;
+}
+
 int state_open(Config *config, int64_t now_ms, int64_t mono_ms, State **ret_state) {
         State *state = state_new(config, now_ms, mono_ms);
         if (!state)
@@ -320,9 +331,7 @@ int state_open(Config *config, int64_t now_ms, int64_t mono_ms, State **ret_stat
         if (r == 0)
                 r = data_dir_open(state);
         if (r == 0)
-                r = open_logs(state);
-        if (r == 0)
-                r = open_coordinators(state);
+                r = open_all(state);
         if (r) {
                 state_free(state);
                 return r;
@@ -424,9 +433,10 @@ int state_close(State *state) {
         if (r == 0)
                 r = close_logs(state);
         if (r == 0 && sound)
-                r = data_dir_write_marker(state);
+                r = last_stop_write_clean(state);
         if (r)
-                trace_error("the stop was not clean (%s): the next start recovers what is not known to be on disk", strerror(-r));
+                trace_error("the stop was not clean (%s): the next start recovers what is not known to be on disk%s", strerror(-r),
+                            last_stop_note_failure(state));
         state_free(state);
         return r;
 }

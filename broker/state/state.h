@@ -90,6 +90,7 @@ struct State {
         Timer retention_timer;
         List retention_queue;  /* Partition.retain: the rest of the pass under way */
         bool failed;           /* a sync failed: no further acknowledgement; the broker exits 1 */
+        bool writes_again;     /* one failed in an earlier run: as in LogOpen */
 };
 
 /* Opens or creates the data directory and replays it. 0; -EEXIST/-EBUSY... the exit codes are main's business:

@@ -43,6 +43,7 @@ const FileOps FILE_OPS_SYSTEM = SYSTEM_CALLS;
 FileOps file_ops = SYSTEM_CALLS;
 bool (*file_spare_descriptor)(void);
 bool (*file_spare_space)(void);
+atomic_bool file_sync_has_failed;
 static _Thread_local bool keeps_space;
 
 bool file_keep_space(bool keep) {
@@ -149,8 +150,16 @@ int file_set_mtime(int fd, int64_t mtime_ms) {
         return file_ops.futimens(fd, times) < 0 ? -errno : 0;
 }
 
+static int sync_result(int result) {
+        if (result == 0)
+                return 0;
+        int r = -errno;
+        atomic_store(&file_sync_has_failed, true);
+        return r;
+}
+
 int file_sync(int fd) {
-        return file_ops.fsync(fd) < 0 ? -errno : 0;
+        return sync_result(file_ops.fsync(fd));
 }
 
 void file_start_write_back(int fd) {
@@ -158,7 +167,7 @@ void file_start_write_back(int fd) {
 }
 
 int file_sync_data(int fd) {
-        return file_ops.fdatasync(fd) < 0 ? -errno : 0;
+        return sync_result(file_ops.fdatasync(fd));
 }
 
 int file_truncate(int fd, int64_t size) {

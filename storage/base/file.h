@@ -4,6 +4,7 @@
 #pragma once
 
 #include <dirent.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -69,6 +70,9 @@ int file_stat(const char *path, int64_t *ret_size, int64_t *ret_mtime_ms);
 int file_lstat(const char *path, struct stat *ret_stat);
 
 int file_set_mtime(int fd, int64_t mtime_ms);
+
+/* Whether a sync failed in this process: what it was to write passes for written from then on. */
+extern atomic_bool file_sync_has_failed;
 
 int file_sync(int fd);      /* fsync */
 /* Has the disk begin to write what is dirty, where that is possible; says nothing about success. */

@@ -265,7 +265,7 @@ static void schedule_snapshot(State *state) {
 static int open_log(State *state, bool clean_shutdown, int64_t recovery_point, int64_t start_offset) {
         LogOpen how = { .path = state->metadata->path, .config = LOG_CONFIG_INIT, .clean_shutdown = clean_shutdown,
                         .recovery_point = recovery_point, .log_start_offset = start_offset, .now_ms = state->now_ms,
-                        .reaper = &state->reaper, .spares_space = true };
+                        .writes_again = state->writes_again, .reaper = &state->reaper, .spares_space = true };
         how.config.retention_ms = -1;
         how.config.max_message_bytes = INT32_MAX;
         how.config.segment_bytes = config_int(state->config, "metadata.log.segment.bytes");
