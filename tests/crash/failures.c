@@ -63,6 +63,48 @@ ParameterizedTest(const int *index, failures, of_files, .timeout = 600) {
         cr_assert(once > 10 && always > 10);
 }
 
+/* The next start finds everything, since nothing but a sync failed; what it acknowledges is kept when the power fails then, and so if the
+ * process is killed before. Whether the workload got as far as operation n. */
+static bool fail_sync_at(const Workload *workload, int n, bool killed, int *count) {
+        char what[64];
+        World world;
+        snprintf(what, sizeof(what), "%s, kept in memory at %d%s", workload->name, n, killed ? ", killed" : "");
+        world_init(&world);
+        world.has_power = true;
+        faults_arm(FAULT_ONCE, n, EIO);
+        workload->run(&world);
+        world_crash(&world);
+        bool reached = faults_disarm();
+        if (faults_have_lost()) {
+                (*count)++;
+                world_start(&world);
+                if (killed) {
+                        world_crash(&world);
+                        world_start(&world);
+                }
+                world_check(&world, what);
+                world_crash(&world);
+                world.has_power = false;
+                world_start(&world);
+                world_check(&world, what);
+        }
+        world_deinit(&world);
+        return reached;
+}
+
+ParameterizedTestParameters(failures, of_syncs) {
+        return all_workloads();
+}
+
+ParameterizedTest(const int *index, failures, of_syncs, .timeout = 600) {
+        const Workload *workload = &workloads[*index];
+        int count = 0;
+        for (int n = 1; fail_sync_at(workload, n, false, &count); n++)
+                fail_sync_at(workload, n, true, &count);
+        fprintf(stderr, "%s: %d syncs failed while the power stayed\n", workload->name, count);
+        cr_assert_gt(count, 2);
+}
+
 ParameterizedTestParameters(failures, of_memory) {
         return all_workloads();
 }

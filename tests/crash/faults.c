@@ -56,7 +56,7 @@ static ssize_t fault_pread(int fd, void *data, size_t size, off_t position) {
         return fails(false) ? -1 : pread(fd, data, size, position);
 }
 
-static ssize_t fault_pwritev(int fd, const struct iovec *parts, int count, off_t position) {
+static ssize_t write_parts(int fd, const struct iovec *parts, int count, off_t position) {
         if (half_written) {
                 half_written = false;
                 return errno = error, -1;
@@ -77,8 +77,9 @@ static ssize_t fault_pwritev(int fd, const struct iovec *parts, int count, off_t
 
 typedef struct Synced {
         ino_t inode;
-        off_t size; /* at the last sync that worked */
-        char lost[128]; /* its path, after one that did not */
+        off_t size; /* on the disk */
+        char lost[128]; /* its path, after a sync that failed */
+        off_t lost_size, again; /* what was to be on the disk by then, and up to where it was written a second time */
 } Synced;
 
 static Synced synced[SYNCED_MAX];
@@ -103,11 +104,40 @@ static int fault_fsync(int fd) {
                 return failed ? -1 : 0;
         Synced *file = find_synced(st.st_ino);
         snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-        if (!failed && !*file->lost)
-                file->size = st.st_size;
-        else if (!*file->lost && readlink(link, file->lost, sizeof(file->lost) - 1) < 0)
-                abort();
-        return failed ? (errno = error, -1) : 0;
+        if (failed) {
+                if (!*file->lost && readlink(link, file->lost, sizeof(file->lost) - 1) < 0)
+                        abort();
+                file->lost_size = st.st_size;
+                file->again = file->size;
+                return errno = error, -1;
+        }
+        if (*file->lost && file->again < file->lost_size)
+                return 0; /* it has nothing to do for these pages */
+        *file->lost = '\0';
+        file->size = st.st_size;
+        return 0;
+}
+
+static void note_again(int fd, off_t position, ssize_t size) {
+        struct stat st;
+        if (!synced_count || size <= 0 || fstat(fd, &st) < 0)
+                return;
+        Synced *file = find_synced(st.st_ino);
+        if (position <= file->again && position + size > file->again)
+                file->again = position + size;
+}
+
+static ssize_t fault_pwritev(int fd, const struct iovec *parts, int count, off_t position) {
+        ssize_t n = write_parts(fd, parts, count, position);
+        note_again(fd, position, n);
+        return n;
+}
+
+bool faults_have_lost(void) {
+        for (int i = 0; i < synced_count; i++)
+                if (*synced[i].lost)
+                        return true;
+        return false;
 }
 
 void faults_lose(const char *containing) {

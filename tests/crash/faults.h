@@ -18,7 +18,9 @@ void faults_arm(FaultMode mode, int n, int error);
 /* Whether the n-th was reached. Operations work again. */
 bool faults_disarm(void);
 /* Where a sync of a file whose path contains this failed, what was written to it since the last one that did not is lost now, whatever
- * later ones said: the power failed. */
+ * later ones said, unless it was written again before: the power failed. */
 void faults_lose(const char *containing);
+/* Whether there is something that can be lost so. */
+bool faults_have_lost(void);
 /* While held, nothing is counted and nothing fails. */
 void faults_hold(bool held);

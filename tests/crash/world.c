@@ -53,7 +53,7 @@ void world_deinit(World *world) {
 }
 
 void world_start(World *world) {
-        if (!world->state)
+        if (!world->state && !world->has_power)
                 faults_lose(world->config.durable ? ".log" : "__cluster_metadata");
         if (!world->state && state_open(&world->config, world->now_ms, 1000, &world->state))
                 world->state = NULL;

@@ -28,6 +28,7 @@ typedef struct World {
         Config config;
         State *state; /* NULL when it could not be opened */
         int64_t now_ms;
+        bool has_power; /* a start finds what the one before has written, on the disk or not */
         bool forgets; /* retention may drop acknowledged records */
         WorldTopic topics[WORLD_TOPICS];
         int acknowledged; /* steps, in all */

@@ -515,10 +515,12 @@ def test_symbolic_links_are_not_followed(sound, serve, tmp_path, what):
 
 
 @pytest.mark.parametrize('name', ['meta.properties', '.kafka_cleanshutdown', 'recovery-point-offset-checkpoint', '__cluster_metadata-0',
-                                  'replication-offset-checkpoint', 'log-start-offset-checkpoint', f'__cluster_metadata-0/{FILE}.log'])
+                                  'replication-offset-checkpoint', 'log-start-offset-checkpoint', '.failed_sync', f'__cluster_metadata-0/{FILE}.log'])
 @pytest.mark.parametrize('how', ['link', 'other kind'])
 def test_files_of_the_broker_are_what_they_should_be(sound, tmp_path, name, how):
     path = sound / name
+    if name == '.failed_sync':
+        path.touch()
     path.rename(tmp_path / 'elsewhere')
     if how == 'link':
         path.symlink_to(tmp_path / 'elsewhere')
@@ -527,6 +529,25 @@ def test_files_of_the_broker_are_what_they_should_be(sound, tmp_path, name, how)
     else:
         path.mkdir()
     refused(sound, name, 'symbolic link' if how == 'link' else 'is no ', 'Nothing was changed')
+
+
+@pytest.mark.parametrize('command', ['start', 'graduate'])
+def test_a_failed_sync_is_told_and_made_good(crashed, serve, tmp_path, command):
+    marker = crashed / '.failed_sync'
+    marker.touch()
+    found = check(crashed, 0)
+    assert not found['clean_shutdown'] and [each['what'] for each in found['findings'] if each['file'] == str(marker)] == [
+        'a sync failed: what was written last may be in memory only, though it can be read']
+    if command == 'start':
+        it, _ = serve()
+        assert it.stop() == 0
+        text = said(tmp_path)
+    else:
+        done = run('graduate', crashed)
+        assert done.returncode == 0, done.stderr
+        text = done.stderr
+    assert 'written again' in text and not marker.exists() and (crashed / '.kafka_cleanshutdown').exists()
+    assert check(crashed, 0)['clean_shutdown']
 
 
 def test_a_start_behind_the_end_is_told(sound):

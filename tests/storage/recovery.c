@@ -381,3 +381,116 @@ Test(recovery, death_at_every_operation_loses_nothing_acknowledged, .timeout = 1
                         break;
         }
 }
+
+/* ---- after a failed sync: what is read may not be on the disk ---- */
+
+static int64_t again_from, again_end, again_bytes, again_max; /* of segments' bytes that were written */
+
+/* Each segment's come in order, and are what is there. */
+static ssize_t noting_pwritev(int fd, const struct iovec *parts, int count, off_t position) {
+        char link[64], path[256] = "";
+        snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+        cr_assert_gt(readlink(link, path, sizeof(path) - 1), 4);
+        if (strcmp(path + strlen(path) - 4, ".log") == 0) {
+                int64_t size = (int64_t)parts->iov_len;
+                char *there = malloc((size_t)size);
+                cr_assert_eq(count, 1);
+                cr_assert_eq(pread(fd, there, (size_t)size, position), size);
+                cr_assert_arr_eq(there, parts->iov_base, (size_t)size);
+                free(there);
+                if (again_bytes == 0)
+                        again_from = position;
+                cr_assert(again_bytes == 0 || position == again_end || position == 0);
+                again_end = position + size;
+                again_bytes += size;
+                again_max = size > again_max ? size : again_max;
+        }
+        return pwritev(fd, parts, count, position);
+}
+
+/* Opens and abandons. */
+static void note_what_is_written(LogOpen how, int64_t end_offset) {
+        again_bytes = again_max = 0;
+        file_ops.pwritev = noting_pwritev;
+        Log *log = open_log(how);
+        file_ops.pwritev = pwritev;
+        cr_assert_eq(log_end_offset(log), end_offset);
+        cr_assert_eq(log_recovery_point(log), how.recovery_point, "reading back is no sync");
+        log_abandon(log);
+}
+
+Test(recovery, what_a_failed_sync_left_is_written_again_from_the_recovery_point_on) {
+        LogOpen how = how_to_open();
+        how.config.segment_bytes = 900000;
+        Log *log = open_log(how);
+        append_many(log, 1000);
+        assert_ok(log_sync(log));
+        int64_t synced = log_size_bytes(log);
+        append_many(log, 4000);
+        append(log, TEST_BATCH(.value_bytes = 700000)); /* more than is read at once */
+        append_many(log, 3000);
+        int64_t size = log_size_bytes(log);
+        cr_assert_gt(log->segment_count, 2);
+        how.recovery_point = 1000;
+        log_abandon(log);
+        note_what_is_written(how, 8001);
+        cr_assert_eq(again_bytes, 0);
+        how.writes_again = true;
+        for (int i = 0; i < 2; i++) { /* also when the first one was killed */
+                note_what_is_written(how, 8001);
+                cr_assert_eq(again_from, synced);
+                cr_assert_eq(again_bytes, size - synced);
+                cr_assert_lt(again_max, 800000);
+        }
+        log = open_log(how);
+        cr_assert(log->segments[0]->unsynced && log_active(log)->unsynced, "the sync passes over it");
+        assert_ok(log_sync(log));
+        cr_assert_eq(log_recovery_point(log), 8001);
+        assert_ok(log_close(log, NOW));
+        how.recovery_point = 8001;
+        note_what_is_written(how, 8001);
+        cr_assert_eq(again_bytes, 0);
+}
+
+Test(recovery, a_torn_tail_is_not_written_again) {
+        LogOpen how = how_to_open();
+        Log *log = open_log(how);
+        append_many(log, 10);
+        int64_t size = log_size_bytes(log);
+        log_abandon(log);
+        cr_assert_eq(truncate(log_file(0, "log"), size - 1), 0);
+        how.writes_again = true;
+        note_what_is_written(how, 9);
+        cr_assert_eq(again_bytes, size / 10 * 9);
+        cr_assert_eq(count_files("torn"), 1);
+}
+
+static int64_t index_bytes_written;
+
+static ssize_t counting_index_writes(int fd, const struct iovec *parts, int count, off_t position) {
+        char link[64], path[256] = "";
+        snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+        cr_assert_gt(readlink(link, path, sizeof(path) - 1), 6);
+        if (strcmp(path + strlen(path) - 6, ".index") == 0 && position == 0)
+                index_bytes_written += (int64_t)parts->iov_len;
+        return pwritev(fd, parts, count, position);
+}
+
+/* They hold entries of both sides of the recovery point. */
+Test(recovery, indexes_and_what_describes_the_log_are_written_again_too) {
+        LogOpen how = how_to_open();
+        how.config.index_interval_bytes = 100;
+        Log *log = open_log(how);
+        append_many(log, 1000);
+        assert_ok(log_sync(log));
+        append_many(log, 1000);
+        assert_ok(log_close(log, NOW));
+        int64_t size = size_of(log_file(0, "index"));
+        how.recovery_point = 1500;
+        how.writes_again = true;
+        log = open_log(how);
+        cr_assert(log->description_unsynced);
+        file_ops.pwritev = counting_index_writes;
+        assert_ok(log_close(log, NOW));
+        cr_assert_eq(index_bytes_written, size);
+}
