@@ -10,6 +10,21 @@ typedef DescribeConfigsResponseResult Row;
 typedef DescribeConfigsResponseConfig ConfigRow;
 typedef DescribeConfigsResponseSynonym Synonym;
 
+/* Whether a key is asked for, for each key of a table; NULL without memory. A client may name many. */
+static const bool *find_wanted(Call *call, const Want *want, const ConfigKey *keys, size_t key_count) {
+        bool all = want->configuration_keys_count <= 0;
+        bool *wanted = arena_alloc_array(&call->arena, key_count, sizeof(*wanted));
+        if (wanted)
+                memset(wanted, all, key_count * sizeof(*wanted));
+        for (int32_t i = 0; wanted && i < want->configuration_keys_count; i++) {
+                const ConfigKey *key = config_find_key(want->resource_type, want->configuration_keys[i]);
+                if (key)
+                        wanted[key - keys] = true;
+        }
+        return wanted;
+}
+
+/* The same of what no table holds. */
 static bool is_wanted(const Want *want, const char *name) {
         if (want->configuration_keys_count <= 0)
                 return true;
@@ -118,13 +133,14 @@ static void fill_row(const Call *call, ConfigRow *row, const ConfigKey *key, Str
 static bool describe_topic(Describing *d, const Want *want, const Topic *topic, Row *row) {
         Call *call = d->call;
         const Config *config = call->state->config;
+        const bool *wanted = find_wanted(call, want, topic_config_keys, topic_config_key_count);
         row->configs = call_array(call, DescribeConfigsResponseConfig, topic_config_key_count);
-        if (!row->configs)
+        if (!row->configs || !wanted)
                 return false;
         for (size_t i = 0; i < topic_config_key_count; i++) {
                 const ConfigKey *key = &topic_config_keys[i];
                 const ConfigEntry *own = config_map_find(&topic->config, key);
-                if (!is_wanted(want, key->name) || (key->internal && !own))
+                if (!wanted[i] || (key->internal && !own))
                         continue;
                 const Values *values = find_values(d, &d->of_topics, topic_config_key_count, i, synonym_of(key));
                 if (values && own)
@@ -143,11 +159,14 @@ static bool describe_resource(Describing *d, const Want *want, const ConfigKey *
         const Config *config = call->state->config;
         bool is_group = want->resource_type == CONFIG_RESOURCE_GROUP;
         const ConfigMap *own = resource_config_find(call->state, want->resource_type, want->resource_name);
+        const bool *wanted = find_wanted(call, want, keys, key_count);
         row->configs = call_array(call, DescribeConfigsResponseConfig, key_count);
-        for (size_t i = 0; row->configs && i < key_count; i++) {
+        if (!row->configs || !wanted)
+                return false;
+        for (size_t i = 0; i < key_count; i++) {
                 const ConfigKey *key = &keys[i];
                 const ConfigEntry *entry = config_map_find(own, key);
-                if (!is_wanted(want, key->name))
+                if (!wanted[i])
                         continue;
                 Values *values = arena_alloc(&call->arena, sizeof(*values));
                 const Values *brokers = key->synonym ? find_values(d, &d->of_groups, key_count, i, synonym_of(key)) : NULL;
@@ -165,7 +184,7 @@ static bool describe_resource(Describing *d, const Want *want, const ConfigKey *
                                            : str_of(key->default_value);
                 fill_row(call, &row->configs[row->configs_count++], key, value, values, false);
         }
-        return row->configs != NULL;
+        return true;
 }
 
 static bool is_node_id(const ConfigKey *key) {
@@ -230,13 +249,14 @@ static bool describe_custom(Describing *d, const Want *want, bool only_cluster_d
 static bool describe_broker(Describing *d, const Want *want, bool only_cluster_default, Row *row) {
         Call *call = d->call;
         const Config *config = call->state->config;
+        const bool *wanted = find_wanted(call, want, broker_config_keys, broker_config_key_count);
         row->configs = call_array(call, DescribeConfigsResponseConfig, broker_config_key_count + (size_t)config->broker.count);
-        if (!row->configs)
+        if (!row->configs || !wanted)
                 return false;
         for (size_t i = 0; i < broker_config_key_count; i++) {
                 const ConfigKey *key = &broker_config_keys[i];
                 bool is_given = config_map_find(&config->broker, key) != NULL;
-                if (!is_wanted(want, key->name) || ((key->internal || only_cluster_default) && !is_given))
+                if (!wanted[i] || ((key->internal || only_cluster_default) && !is_given))
                         continue;
                 const Values *values = only_cluster_default ? find_cluster_default(call, key)
                                        : is_node_id(key)    ? find_node_id(call, key)
