@@ -1,6 +1,7 @@
 /* IncrementalAlterConfigs: v0-1
  * Sets, deletes, appends to and subtracts from single configs (KIP-339). v1 is flexible. */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "broker/api/api.h"
 #include "broker/api/config_change.h"
@@ -11,27 +12,42 @@ enum { OPERATION_SET = 0, OPERATION_DELETE = 1, OPERATION_APPEND = 2, OPERATION_
 typedef IncrementalAlterConfigsRequestResource Want;
 typedef IncrementalAlterConfigsRequestConfig Change;
 
-static bool holds(Str list, Str wanted) {
+static int compare_items(const void *a, const void *b) {
+        return str_compare(*(const Str *)a, *(const Str *)b);
+}
+
+/* The items of a list, sorted; the caller frees them. NULL without memory. */
+static Str *sort_items(Str list, size_t *ret_count) {
+        size_t count = 0;
         Str item;
-        while (config_next_item(&list, &item))
-                if (str_equal(item, wanted))
-                        return true;
-        return false;
+        for (Str rest = list; config_next_item(&rest, &item);)
+                count++;
+        Str *items = malloc((count + 1) * sizeof(*items));
+        for (size_t i = 0; items && config_next_item(&list, &item); i++)
+                items[i] = item;
+        if (items)
+                qsort(items, count, sizeof(*items), compare_items);
+        *ret_count = count;
+        return items;
 }
 
 /* The items of the list and those of other that it lacks (append), or without those of other (subtract). Null without memory. */
 static Str combine(Call *call, Str list, Str other, bool append) {
-        char *text = arena_alloc(&call->arena, list.len + other.len + 2);
+        size_t count; /* of those that aren't taken from other, or from list */
+        Str *items = sort_items(append ? list : other, &count);
+        char *text = items ? arena_alloc(&call->arena, list.len + other.len + 2) : NULL;
         Str result = { .data = text, .len = 0 }, item, rest = list;
         for (int pass = 0; text && pass <= append; pass++, rest = other)
                 while (config_next_item(&rest, &item)) {
-                        if (item.len == 0 || (pass ? holds(list, item) : !append && holds(other, item)))
+                        bool all = append && pass == 0;
+                        if (item.len == 0 || (!all && bsearch(&item, items, count, sizeof(*items), compare_items)))
                                 continue;
                         if (result.len)
                                 text[result.len++] = ',';
                         memcpy(text + result.len, item.data, item.len);
                         result.len += item.len;
                 }
+        free(items);
         return result;
 }
 

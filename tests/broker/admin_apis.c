@@ -127,6 +127,64 @@ Test(admin_apis, so_many_resources_may_have_configs) {
         cr_assert_eq(alter(CONFIG_RESOURCE_CLIENT_METRICS, STR("c"), key, value), 0);
 }
 
+/* Each is looked for once, however many keys there are. */
+Test(admin_apis, so_many_keys_can_be_asked_for, .timeout = 120) {
+        enum { KEYS = 200000, RESOURCES = 60 };
+        static Str keys[KEYS];
+        static char names[KEYS][12];
+        static DescribeConfigsRequestResource wants[RESOURCES];
+        for (int32_t i = 0; i < KEYS; i++) {
+                snprintf(names[i], sizeof(names[i]), "k%d", (i * 7919) % KEYS);
+                keys[i] = str_of(names[i]);
+        }
+        keys[7] = STR("log.segment.bytes");
+        keys[100000] = keys[199999] = STR("log.retention.ms");
+        for (int32_t i = 0; i < RESOURCES; i++)
+                wants[i] = (DescribeConfigsRequestResource){ .resource_type = CONFIG_RESOURCE_BROKER, .resource_name = STR("1"),
+                                                             .configuration_keys = keys, .configuration_keys_count = KEYS };
+        DescribeConfigsResponse *answer =
+                ASK(fixture.state, DescribeConfigs, describe_configs, 4, .resources = wants, .resources_count = RESOURCES);
+        for (int32_t i = 0; i < RESOURCES; i++) {
+                const DescribeConfigsResponseResult *row = &answer->results[i];
+                cr_assert_eq(row->configs_count, 2);
+                cr_assert(str_equal(row->configs[0].name, STR("log.retention.ms")) && str_equal(row->configs[1].name, STR("log.segment.bytes")));
+        }
+}
+
+/* Not with the square of their lengths. */
+Test(admin_apis, long_lists_are_appended_to_and_subtracted_from, .timeout = 120) {
+        enum { ITEMS = 3000, TOPICS = 100, OPERATION_APPEND = 2, OPERATION_SUBTRACT = 3 };
+        static char lists[2][ITEMS * 7 + 1], name[TOPICS][8]; /* the second begins in the middle of the first */
+        static IncrementalAlterConfigsRequestResource wants[TOPICS];
+        Str key = STR("leader.replication.throttled.replicas");
+        for (int k = 0; k < 2; k++)
+                for (int i = 0, at = 0; i < ITEMS; i++)
+                        at += snprintf(lists[k] + at, sizeof(lists[k]) - (size_t)at, "%s%d:1", i ? "," : "", 1000 + i + k * ITEMS / 2);
+        for (int i = 0; i < TOPICS; i++) {
+                snprintf(name[i], sizeof(name[i]), "t%d", i);
+                cr_assert_eq(topic_create(fixture.state, str_of(name[i]), 1, &CONFIG_MAP_INIT, NULL), 0);
+                cr_assert_eq(alter(CONFIG_RESOURCE_TOPIC, str_of(name[i]), key, str_of(lists[0])), 0);
+        }
+        for (int8_t operation = OPERATION_SUBTRACT; operation >= OPERATION_APPEND; operation--) {
+                IncrementalAlterConfigsRequestConfig change = { .name = key, .config_operation = operation, .value = str_of(lists[1]) };
+                for (int i = 0; i < TOPICS; i++)
+                        wants[i] = (IncrementalAlterConfigsRequestResource){ .resource_type = CONFIG_RESOURCE_TOPIC, .resource_name = str_of(name[i]),
+                                                                             .configs = &change, .configs_count = 1 };
+                IncrementalAlterConfigsResponse *answer = ASK(fixture.state, IncrementalAlterConfigs, incremental_alter_configs, 1,
+                                                              .resources = wants, .resources_count = TOPICS);
+                for (int i = 0; i < TOPICS; i++) {
+                        cr_assert_eq(answer->responses[i].error_code, 0, "%.*s", STR_ARG(answer->responses[i].error_message));
+                        const Topic *topic = topic_find(fixture.state, str_of(name[i]));
+                        Str value = config_topic_str(&fixture.config, &topic->config, key.data, NULL);
+                        Str half = { lists[0], strlen(lists[0]) / 2 };
+                        if (operation == OPERATION_SUBTRACT)
+                                cr_assert(str_equal(value, half), "%zu bytes, not %zu", value.len, half.len);
+                        else
+                                cr_assert(value.len == half.len + 1 + strlen(lists[1]) && strcmp(value.data + half.len + 1, lists[1]) == 0);
+                }
+        }
+}
+
 static DescribeConfigsResponse *describe_broker(Str name, int32_t times) {
         DescribeConfigsRequestResource want[1000];
         for (int32_t i = 0; i < times; i++)
