@@ -211,6 +211,7 @@ static int recover(Log *log, const LogOpen *how, const Listing *listing, bool ep
                 r = log_recover(log, &recovery, how->writes_again);
         if (r)
                 return r;
+        log->description_unsynced |= how->recovery_point == 0 || how->recovery_point < log->end_offset;
         log->markers_walked |= recovery.position > 0 && has_txns(log->segments[recovery.segment_index]);
         log->recovery_point = how->recovery_point < log->end_offset ? how->recovery_point : log->end_offset;
         return 0;

@@ -270,3 +270,35 @@ Test(log_sync, roll_manages_without_the_file_that_was_prepared) {
         check_reads(log);
         log_abandon(log);
 }
+
+static int directory_syncs, description_syncs;
+
+static int note_sync(int fd) {
+        char link[64], path[256] = "";
+        snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+        cr_assert_gt(readlink(link, path, sizeof(path) - 1), 0);
+        directory_syncs += strcmp(path, test_dir) == 0;
+        description_syncs += strstr(path, "partition.metadata") != NULL;
+        return fsync(fd);
+}
+
+/* Nobody knows whether the one before got so far. */
+Test(log_sync, directory_of_a_log_that_was_killed_before_is_synced_too) {
+        for (int count = 0; count < 2; count++) {
+                Log *log = open_log(how_to_open());
+                assert_ok(log_write_partition_metadata(log, &(Uuid){ .bytes = { 1 } }));
+                append_many(log, count);
+                log_abandon(log);
+                log = open_log(how_to_open());
+                append_many(log, 1);
+                directory_syncs = description_syncs = 0;
+                file_ops.fsync = file_ops.fdatasync = note_sync;
+                assert_ok(log_sync(log));
+                append_many(log, 1);
+                assert_ok(log_sync(log));
+                cr_assert(directory_syncs == 1 && description_syncs == 1, "%d, %d", directory_syncs, description_syncs);
+                file_ops = FILE_OPS_SYSTEM;
+                assert_ok(log_close(log, NOW));
+                assert_ok(log_delete_directory(test_log_path));
+        }
+}
