@@ -1,6 +1,7 @@
 """What a power cut leaves of a directory, from the journal that shadow.c wrote.
 
-Durable is the content of a file as it was when its last sync began, and a name when the sync of its directory did. Of all that came later
+Durable is the content of a file as it was when its last sync began, and a name when the sync of its directory did. What a sync that failed was
+to write is not on the disk, whatever later ones say, unless it was written again. Of all that came later
 an image holds a random part: of each write any of its sectors, of the names any change that is still possible. A rename happens or
 does not."""
 import struct
@@ -55,6 +56,12 @@ class File(Node):
         if at > len(content):
             content.extend(bytes(at - len(content)))
         content[at:at + len(data)] = data
+
+    def lose(self, mark):
+        """What was written passes for synced from then on."""
+        for i in range(max(0, mark - self.settled)):
+            if self.pending[i][0] == 'W':
+                self.pending[i] = 'W', 0, b''
 
     def image(self, path, choose, share):
         content = bytearray(self.durable)
@@ -140,6 +147,11 @@ class Disk:
         elif kind == 'S':
             node, mark = self.begun.pop(fd)
             node.settle(mark)
+        elif kind == 'F':
+            node, mark = self.begun.pop(fd)
+            node.lose(mark)
+        elif kind == 'K':  # another process
+            self.open, self.begun, self.streams = {}, {}, {}
         elif kind == 'N':
             self.take_answers(fd, first)
         else:

@@ -29,9 +29,11 @@ COMPACTED_CONFIGS = [{'name': 'cleanup.policy', 'value': 'compact'}, {'name': 'm
 PARTITIONS, KEYS, SHORT, BATCH_HEAD = 2, 5, 4, 21
 PROPERTIES = {'log.cleaner.backoff.ms': '5', 'offsets.topic.num.partitions': '2'}
 NEVER = float('inf')
+ASIDE = 1 << 30  # correlation ids of what is no part of the load
 MUTANTS = {  # whether it breaks its word with --durable, or damages what is there without
     'no sync': True, 'no directory sync': True, 'acknowledgement before sync': True, 'answer before sync': True,
-    'checkpoint before data': False}
+    'checkpoint before data': False, 'memory taken for disk': True}
+FORGETFUL = 'memory taken for disk'  # what a failed sync left in it
 
 
 class Broken(Exception):
@@ -102,6 +104,19 @@ class Load:
                 {'name': TOPIC, 'partitions': [{'partition_index': 0, 'committed_offset': self.commits, 'committed_metadata': ''}]}]})
         else:
             self.change_topics()
+
+    def go_on(self, connection):
+        """With a broker that was started after it failed: what was asked last may have been done."""
+        self.connection = connection
+        connection.correlation = ASIDE
+        for index, sent in enumerate(self.batches):
+            del sent[len(list(read_batches(connection, TOPIC, index))):]
+        names = {t['name'] for t in self.ask('Metadata', 9, {'topics': None})['topics']}
+        for name, lives in self.lives.items():
+            if name in names and lives[-1].removed != NEVER:
+                lives[-1].removed = NEVER
+            elif name not in names and lives and lives[-1].removed == NEVER:
+                lives.pop()
 
     def change_topics(self):
         name = self.choose.choice(list(self.lives))
@@ -186,6 +201,8 @@ class Check:
             if not answer['error_code']:
                 break
             time.sleep(0.01)
+        else:
+            raise Broken(f'the committed offsets are not served: error {answer["error_code"]}')
         offset = answer['topics'][0]['partitions'][0]['committed_offset']
         least = max((count for count, correlation in self.load.committed if self.must(correlation)), default=-1)
         if not least <= offset <= self.load.commits:
@@ -214,29 +231,42 @@ def read_batches(connection, topic, index):
 class Run:
     """A load, and the journal that it left."""
 
-    def __init__(self, directory, options, name, durable, binary=None):
+    def __init__(self, directory, options, name, durable, binary=None, fails=False):
         self.directory, self.options, self.durable, self.binary = directory, options, durable, binary
-        home, journal = directory / name, directory / f'{name}.journal'
+        home, journals = directory / name, [directory / f'{name}.journal']
         home.mkdir()
         self.root = home / 'data'
         self.load = Load(random.Random(f'{options.seed} {name}'))
         broker = self.broker(home)
-        os.environ.update(LD_PRELOAD=str(options.shadow), SHADOW_ROOT=str(self.root), SHADOW_JOURNAL=str(journal))
-        try:
-            broker.start()
-        finally:
-            del os.environ['LD_PRELOAD']
-        connection = wire.Connection('127.0.0.1', broker.port)
-        self.load.begin(connection)
+        self.load.begin(self.start(broker, journals[0], self.load.choose.randrange(20, options.steps // 5) if fails else 0))
         for _ in range(options.steps):
-            self.load.step()
+            try:
+                self.load.step()
+            except (wire.Closed, OSError):
+                assert fails and len(journals) == 1 and broker.end() == 1, (home / 'stderr').read_text()
+                journals.append(directory / f'{name}.journal2')
+                self.load.go_on(self.start(broker, journals[1], 0))
+        assert len(journals) == 1 + fails, 'no sync failed'
         broker.kill9()
-        self.entries = images.read_journal(journal)
+        self.entries = images.read_journal(journals[0])
+        self.first_cut = len(self.entries) if fails else 1
+        for journal in journals[1:]:
+            self.entries += [('K', -1, 0, b'', b''), *images.read_journal(journal)]
         whole = images.Disk(self.root)
         for entry in self.entries:
             whole.follow(entry)
         self.sent = whole.sent
-        assert len(self.sent) >= self.load.correlation - 1, 'answers are not in the journal'  # but for one that the kill came before
+        answers = sum(correlation < ASIDE for correlation in self.sent)  # but for one that the kill came before, or the failure
+        assert answers >= self.load.correlation - 1 - fails, 'answers are not in the journal'
+
+    def start(self, broker, journal, failing_sync):
+        os.environ.update(LD_PRELOAD=str(self.options.shadow), SHADOW_ROOT=str(self.root), SHADOW_JOURNAL=str(journal),
+                          SHADOW_FAILS=str(failing_sync), SHADOW_FAILS_IN=f'/{TOPIC}-' if self.binary else '')
+        try:
+            broker.start()
+        finally:
+            del os.environ['LD_PRELOAD']
+        return wire.Connection('127.0.0.1', broker.port)
 
     def broker(self, home):
         broker = Broker(home, **PROPERTIES)
@@ -248,7 +278,7 @@ class Run:
         """Starts a broker on so many images; the first word that was broken, or None, and how many images that took."""
         choose = random.Random(f'{self.options.seed} {self.root}')
         disk = images.Disk(self.root)
-        for done, cut in enumerate(sorted(choose.randrange(1, len(self.entries) + 1) for _ in range(count))):
+        for done, cut in enumerate(sorted(choose.randrange(self.first_cut, len(self.entries) + 1) for _ in range(count))):
             while disk.position < cut:
                 disk.follow(self.entries[disk.position])
             try:
@@ -295,15 +325,16 @@ def main():
     failed = 0
     with tempfile.TemporaryDirectory(dir=place) as directory:
         directory = pathlib.Path(directory)
-        for name, durable, count in (('durable', True, options.images), ('not durable', False, options.images // 4)):
-            run = Run(directory, options, name.replace(' ', '_'), durable)
+        for name, durable, fails, count in (('durable', True, False, options.images), ('not durable', False, False, options.images // 4),
+                                            ('after a failed sync', True, True, options.images // 4)):
+            run = Run(directory, options, name.replace(' ', '_'), durable, fails=fails)
             broken, looked = run.look(count)
             print(f'{name}: {looked} power cuts of {len(run.entries)} operations: {broken or "it kept its word"} (seed {options.seed})')
             failed += broken is not None
         options.steps = options.mutant_steps
         for name, durable in MUTANTS.items() if options.mutants else ():
-            name = name.replace(' ', '_')
-            run = Run(directory, options, name, durable, (options.mutants / f'mutant_{name}').resolve(strict=True))
+            fails, name = name == FORGETFUL, name.replace(' ', '_')
+            run = Run(directory, options, name, durable, (options.mutants / f'mutant_{name}').resolve(strict=True), fails)
             broken, looked = run.look(options.mutant_images)
             print(f'mutant {name}: {"found out at image " + str(looked) + ": " + broken if broken else "NOT FOUND OUT"}')
             failed += broken is None

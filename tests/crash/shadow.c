@@ -1,9 +1,11 @@
 /* Preloaded into a broker: writes down every operation on its data directory, in their order and in that of what is sent to clients,
  * for power_cut.py, which makes images of what a power cut would have left. Syncs are noted and not carried out.
  *
- * SHADOW_ROOT is the directory, SHADOW_JOURNAL the file to write. An entry: u8 kind, i32 descriptor, i64 number, u32 size, u32 size, and as
- * many bytes; the numbers in the machine's order. */
+ * SHADOW_ROOT is the directory, SHADOW_JOURNAL the file to write, SHADOW_FAILS, where it is not 0, the number
+ * of the sync that fails, of logs that were written to and whose paths contain SHADOW_FAILS_IN. An entry: u8 kind, i32 descriptor, i64
+ * number, u32 size, u32 size, and as many bytes; the numbers in the machine's order. */
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
@@ -26,6 +28,8 @@ static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP; /* an oper
 static int journal = -1;
 static char root[PATH_MAX];
 static bool is_ours[DESCRIPTORS_MAX];
+static bool is_written[DESCRIPTORS_MAX]; /* since its last sync */
+static int syncs_left;                   /* until one fails; 0: none does */
 
 #define REAL(name, ...)                                                                     \
         static __typeof__(&name) real;                                                      \
@@ -64,6 +68,7 @@ __attribute__((constructor)) static void begin(void) {
         journal = fcntl(fd, F_DUPFD_CLOEXEC, 900); /* out of the broker's way */
         close(fd);
         snprintf(root, sizeof(root), "%s", directory);
+        syncs_left = getenv("SHADOW_FAILS") ? atoi(getenv("SHADOW_FAILS")) : 0;
 }
 
 static bool under_root(const char *path) {
@@ -101,6 +106,7 @@ static int opened(int (*real)(int, const char *, int, ...), int dirfd, const cha
                 abort();
         if (fd >= 0) {
                 is_ours[fd] = true;
+                is_written[fd] = false;
                 note_path('O', fd, is_new, full);
                 if (flags & O_TRUNC && !is_new)
                         note('T', fd, 0, NULL, 0, NULL, 0);
@@ -146,6 +152,7 @@ ssize_t pwritev64(int fd, const struct iovec *parts, int count, off64_t position
         pthread_mutex_lock(&lock);
         ssize_t n = real(fd, parts, count, position);
         int64_t at = position;
+        is_written[fd] = true;
         for (ssize_t left = n; left > 0; parts++) {
                 size_t size = parts->iov_len < (size_t)left ? parts->iov_len : (size_t)left;
                 if (size)
@@ -174,17 +181,26 @@ int ftruncate64(int fd, off64_t size) {
         return r;
 }
 
+static bool fails(int fd) {
+        char link[64], path[PATH_MAX] = "";
+        snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+        ssize_t size = syncs_left && is_written[fd] ? readlink(link, path, sizeof(path) - 1) : 0;
+        is_written[fd] = false;
+        return size > 4 && strcmp(path + size - 4, ".log") == 0 && strstr(path, getenv("SHADOW_FAILS_IN")) && --syncs_left == 0;
+}
+
 static int synced(int fd) {
         pthread_mutex_lock(&lock);
+        bool failed = tracked(fd) && fails(fd);
         if (tracked(fd))
                 note('B', fd, 0, NULL, 0, NULL, 0);
         pthread_mutex_unlock(&lock);
         usleep(SYNC_US);
         pthread_mutex_lock(&lock);
         if (tracked(fd))
-                note('S', fd, 0, NULL, 0, NULL, 0);
+                note(failed ? 'F' : 'S', fd, 0, NULL, 0, NULL, 0);
         pthread_mutex_unlock(&lock);
-        return 0;
+        return failed ? (errno = EIO, -1) : 0;
 }
 
 int fsync(int fd) {
