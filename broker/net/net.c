@@ -319,6 +319,7 @@ int net_new(State *state, const NetOptions *options, Net **ret_net) {
         net->state = state;
         net->timer_due_ms = net->idle_due_ms = net->refused_ms = -1;
         net->idle_ms_max = config_int(state->config, "connections.max.idle.ms");
+        net->waiting_max = config_int(state->config, "odradek.connection.max.waiting.produces");
         net->frame_bytes_max = config_int(state->config, "socket.request.max.bytes");
         net->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
         net->area = mmap(NULL, NET_AREA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
