@@ -37,6 +37,11 @@ def config_cases():
         for operation in (0, 1, 2, 3, 7):
             for key in ('cleanup.policy', 'retention.ms', 'no.such'):
                 yield alter([(key, operation, 'compact')], f'operation {operation} on {key} of {topic!r}', topic=topic)
+        yield alter([('cleanup.policy', 3, None)], f'without a value, of {topic!r}', topic=topic)
+    for kind, key in ((16, 'metrics'), (32, 'share.auto.offset.reset'), (32, 'no.such'), (99, 'x')):
+        for operation in (0, 1, 2, 3, 7):
+            yield Case('IncrementalAlterConfigs', 1, {'resources': [{'resource_type': kind, 'resource_name': '', 'configs': [
+                {'name': key, 'config_operation': operation, 'value': 'x'}]}]}, f'operation {operation} on {key} of no name, type {kind}')
     yield alter([('retention.ms', 0, '77')], 'validate only', validate=True)
     yield describe(2, 'c1', 'after the changes', keys=['retention.ms', 'cleanup.policy'])
     for version in versions('AlterConfigs'):
