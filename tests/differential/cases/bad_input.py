@@ -126,7 +126,7 @@ def fetch_cases():
     for level in (0, 1, 2, -1):
         yield request(f'isolation {level}', [(TOPIC, [row()])], isolation_level=level)
     for replica in (-1, -2, -3, 0, 1, 2):
-        rows = [(TOPIC, [row(), row(offset=99), row(9)]), ('missing', [row()])]
+        rows = [(TOPIC, [row(), row(1, offset=99), row(9)]), ('missing', [row()])]
         yield request(f'replica {replica}', rows, 11, replica_id=replica)
         yield request(f'replica {replica}, at once', [(TOPIC, [row(offset=2)])], 11, replica_id=replica, max_wait_ms=9000, min_bytes=1 << 20) \
             if replica >= 0 else request(f'replica {replica} in an epoch', [(TOPIC, [row(current_leader_epoch=7)])], 11, replica_id=replica)
