@@ -195,6 +195,7 @@ const ConfigKey broker_config_keys[] = {
         { "num.recovery.threads.per.data.dir", CONFIG_TYPE_INT, "2", .min = 1, .max = INT32_MAX },
         { "num.replica.alter.log.dirs.threads", CONFIG_TYPE_INT, NULL, .min = INT32_MIN, .max = INT32_MAX, .read_only = true },
         { "num.replica.fetchers", CONFIG_TYPE_INT, "1", .min = 1, .max = INT32_MAX },
+        { "odradek.connection.max.waiting.produces", CONFIG_TYPE_INT, "256", .min = 1, .max = INT32_MAX, .read_only = true, .internal = true, .documentation = "Most Produces of a connection that wait for a sync; further ones stay unread." },
         { "odradek.fetch.session.max.partitions", CONFIG_TYPE_INT, "100000", .min = 1, .max = INT32_MAX, .read_only = true, .internal = true, .documentation = "Most partitions of a fetch session." },
         { "odradek.fetch.sessions.max.bytes", CONFIG_TYPE_INT, "268435456", .min = 1, .max = INT32_MAX, .read_only = true, .internal = true, .documentation = "Most memory for the partitions of all fetch sessions." },
         { "odradek.group.max.member.bytes", CONFIG_TYPE_INT, "268435456", .min = 1, .max = INT32_MAX, .read_only = true, .internal = true, .documentation = "Most memory for the members of a group: their ids, and the topics and patterns they subscribe to." },

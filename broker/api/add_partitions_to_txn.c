@@ -2,6 +2,7 @@
  * Takes partitions into a transaction, before anything is written to them. v2 knows PRODUCER_FENCED; v3 is flexible; v4 takes several
  * transactions, and only verifies where it is asked to (KIP-890); v5 is of transactions v2. */
 #include "broker/api/api.h"
+#include "broker/api/partition_names.h"
 #include "broker/state/transactions/transactions.h"
 
 typedef AddPartitionsToTxnRequestTransaction Want;
@@ -80,28 +81,57 @@ static int16_t check_partition(Call *call, Str topic, int32_t partition) {
 }
 
 /* All or nothing: with an unknown partition the others are not attempted. */
-static bool refuse_unknown(Call *call, const Want *want, Row *row) {
+static bool has_unknown(Call *call, const Want *want) {
         bool found = false;
-        set_all(row, KAFKA_OPERATION_NOT_ATTEMPTED);
-        for (int32_t i = 0; i < want->topics_count; i++)
-                for (int32_t j = 0; j < want->topics[i].partitions_count; j++) {
-                        int16_t code = check_partition(call, want->topics[i].name, want->topics[i].partitions[j]);
-                        if (!code)
-                                continue;
-                        row->topic_results[i].results_by_partition[j].partition_error_code = code;
-                        found = true;
-                }
-        if (!found)
-                set_all(row, 0);
+        for (int32_t i = 0; !found && i < want->topics_count; i++)
+                for (int32_t j = 0; !found && j < want->topics[i].partitions_count; j++)
+                        found = check_partition(call, want->topics[i].name, want->topics[i].partitions[j]) != 0;
         return found;
 }
 
-static void verify(Call *call, const Want *want, Row *row) {
+static int16_t refuse(Call *call, const Want *want, Str topic, int32_t partition) {
+        int16_t code = check_partition(call, topic, partition);
+        return code ? code : KAFKA_OPERATION_NOT_ATTEMPTED;
+}
+
+static int16_t verify(Call *call, const Want *want, Str topic, int32_t partition) {
+        return transaction_verify(call->state, want->transactional_id, want->producer_id, want->producer_epoch, topic, partition);
+}
+
+static bool collect(Call *call, const Want *want, PartitionNames *ret_names) {
+        int64_t count = 0;
+        for (int32_t i = 0; i < want->topics_count; i++)
+                count += want->topics[i].partitions_count;
+        if (!partition_names_init(ret_names, call, count))
+                return false;
         for (int32_t i = 0; i < want->topics_count; i++)
                 for (int32_t j = 0; j < want->topics[i].partitions_count; j++)
-                        row->topic_results[i].results_by_partition[j].partition_error_code =
-                                transaction_verify(call->state, want->transactional_id, want->producer_id, want->producer_epoch,
-                                                   want->topics[i].name, want->topics[i].partitions[j]);
+                        partition_names_add(ret_names, want->topics[i].name, want->topics[i].partitions[j], NULL);
+        partition_names_sort(ret_names);
+        return true;
+}
+
+/* Where partitions have codes of their own each is told of once; otherwise the request is echoed. As in Kafka. */
+static bool answer_each(Call *call, const Want *want, Row *row, int16_t (*code_of)(Call *, const Want *, Str, int32_t)) {
+        PartitionNames names;
+        if (!collect(call, want, &names))
+                return false;
+        row->topic_results = call_array(call, AddPartitionsToTxnResponseTopicResult, partition_names_topics(&names));
+        row->topic_results_count = 0;
+        for (int32_t i = 0; row->topic_results && i < names.count;) {
+                int32_t count = partition_names_same_topic(&names, i);
+                AddPartitionsToTxnResponseTopicResult *topic = &row->topic_results[row->topic_results_count++];
+                topic->name = names.rows[i].topic;
+                topic->results_by_partition = call_array(call, AddPartitionsToTxnResponsePartitionResult, count);
+                if (!topic->results_by_partition)
+                        return false;
+                topic->results_by_partition_count = count;
+                for (int32_t j = 0; j < count; j++, i++)
+                        topic->results_by_partition[j] = (AddPartitionsToTxnResponsePartitionResult){
+                                .partition_index = names.rows[i].partition,
+                                .partition_error_code = code_of(call, want, names.rows[i].topic, names.rows[i].partition) };
+        }
+        return row->topic_results != NULL;
 }
 
 static void reply_old(Adding *adding) {
@@ -182,12 +212,9 @@ static bool handle_one(Adding *adding, int32_t i) {
         *one = (AddOne){ .wait = { .done = on_result }, .adding = adding, .want = &adding->wants[i], .row = &adding->rows[i] };
         if (!fill_row(adding->call, one->want, one->row))
                 return false;
-        if (refuse_unknown(adding->call, one->want, one->row))
-                return true;
-        if (!one->want->verify_only)
-                return add(adding, one);
-        verify(adding->call, one->want, one->row);
-        return true;
+        if (has_unknown(adding->call, one->want))
+                return answer_each(adding->call, one->want, one->row, refuse);
+        return one->want->verify_only ? answer_each(adding->call, one->want, one->row, verify) : add(adding, one);
 }
 
 void api_add_partitions_to_txn(Call *call) {

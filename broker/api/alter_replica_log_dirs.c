@@ -12,7 +12,7 @@ static int16_t move(Call *call, const PartitionName *want) {
         size_t length = want->topic.len + 1 + (size_t)snprintf(digits, sizeof(digits), "%d", want->partition);
         if (length + FUTURE_SUFFIX_LENGTH > FILE_NAME_LENGTH_MAX)
                 return KAFKA_INVALID_TOPIC_EXCEPTION;
-        if (!str_equal(want->value, str_of(call->state->config->data_dir)))
+        if (!str_equal(*(const Str *)want->want, str_of(call->state->config->data_dir)))
                 return KAFKA_LOG_DIR_NOT_FOUND;
         Partition *partition = partition_find(call->state, want->topic, want->partition);
         if (!partition)
@@ -32,7 +32,7 @@ static bool collect(Call *call, PartitionNames *ret_names) {
                 for (int32_t j = 0; j < request->dirs[i].topics_count; j++) {
                         const AlterReplicaLogDirsRequestTopic *topic = &request->dirs[i].topics[j];
                         for (int32_t k = 0; k < topic->partitions_count; k++)
-                                partition_names_add(ret_names, topic->name, topic->partitions[k], request->dirs[i].path);
+                                partition_names_add(ret_names, topic->name, topic->partitions[k], &request->dirs[i].path);
                 }
         partition_names_sort(ret_names);
         return true;

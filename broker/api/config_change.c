@@ -272,13 +272,30 @@ int config_change_set(Call *call, int8_t resource_type, ConfigMap *map, Str name
                 return kind->unknown_code;
         }
         int r = str_is_null(value) ? 0 : check_value(call, kind, key, value, cluster_default, ret_message);
+        if (r == 0 && kind->type == CONFIG_RESOURCE_BROKER && !cluster_default &&
+            strcmp(key->name, "min.insync.replicas") == 0 && !config_map_find(map, key)) {
+                *ret_message = STR("Broker-level min.insync.replicas cannot be altered while ELR is enabled.");
+                return KAFKA_INVALID_CONFIG;
+        }
         bool is_default = kind->type == CONFIG_RESOURCE_BROKER && cluster_default;
         return r ? r : config_map_set(map, key, value, is_default ? CONFIG_SOURCE_DYNAMIC_DEFAULT_BROKER : kind->source);
 }
 
+/* As in Kafka, where eligible leader replicas (ELR) are on, all brokers have one and the same min.insync.replicas. */
+static int check_cluster_level(Call *call, const ConfigMap *map, Str *ret_message) {
+        const ConfigKey *key = config_find_key(CONFIG_RESOURCE_BROKER, STR("min.insync.replicas"));
+        const ConfigEntry *current = config_map_find(&call->state->config->broker, key);
+        if (!current || current->source != CONFIG_SOURCE_DYNAMIC_DEFAULT_BROKER || config_map_find(map, key))
+                return 0;
+        *ret_message = STR("Cluster-level min.insync.replicas cannot be removed while ELR is enabled.");
+        return KAFKA_INVALID_CONFIG;
+}
+
 /* Whether the values can be together. */
-static int check_together(Call *call, ConfigResource type, const ConfigMap *map, Str *ret_message) {
+static int check_together(Call *call, ConfigResource type, Str name, const ConfigMap *map, Str *ret_message) {
         char message[512];
+        if (type == CONFIG_RESOURCE_BROKER)
+                return name.len ? 0 : check_cluster_level(call, map, ret_message);
         const Config *config = call->state->config;
         if (type == CONFIG_RESOURCE_TOPIC ? config_validate_topic(config, map, message, sizeof(message))
                                           : type != CONFIG_RESOURCE_GROUP || config_validate_group(config, map, message, sizeof(message)))
@@ -302,7 +319,7 @@ static int check_room(Call *call, ConfigResource type, Str name, const ConfigMap
 int config_change_commit(Call *call, int8_t resource_type, Str resource_name, ConfigMap *map, bool validate_only, Str *ret_message) {
         State *state = call->state;
         ConfigResource type = kind_of(resource_type)->type;
-        int r = check_together(call, type, map, ret_message);
+        int r = check_together(call, type, resource_name, map, ret_message);
         if (r == 0)
                 r = check_room(call, type, resource_name, map, ret_message);
         if (r == 0 && !validate_only)

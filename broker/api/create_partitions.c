@@ -55,7 +55,7 @@ static int16_t grow(Call *call, const CreatePartitionsRequestTopic *want, int64_
         return request->validate_only ? 0 : call_code(call, topic_add_partitions(call->state, topic, want->count));
 }
 
-/* Kafka's controller takes a request without time for one that came too late. */
+/* Kafka's controller takes a request without time for one that came too late, where there is anything to do. */
 static void time_out(const CreatePartitionsRequest *request, CreatePartitionsResponse *response) {
         for (int32_t i = 0; i < request->topics_count; i++) {
                 CreatePartitionsResponseResult *row = &response->results[response->results_count++];
@@ -71,16 +71,14 @@ void api_create_partitions(Call *call) {
         response.results = call_array(call, CreatePartitionsResponseResult, request->topics_count);
         int64_t left = REQUEST_PARTITIONS_MAX;
         bool ok = response.results != NULL;
-        if (ok && request->timeout_ms <= 0) {
-                time_out(request, &response);
-                call_reply(call, &response);
-                return;
-        }
         Names names;
         names_init(&names, call);
         for (int32_t i = 0; ok && i < request->topics_count; i++)
                 ok = names_add(&names, request->topics[i].name);
-        for (int32_t i = 0; ok && i < request->topics_count; i++) {
+        bool is_late = ok && request->timeout_ms <= 0 && names_any_once(&names);
+        if (is_late)
+                time_out(request, &response);
+        for (int32_t i = 0; ok && !is_late && i < request->topics_count; i++) {
                 const CreatePartitionsRequestTopic *want = &request->topics[i];
                 if (!names_take(&names, want->name))
                         continue;

@@ -205,7 +205,7 @@ static int64_t count_partitions(const Call *call) {
         return count;
 }
 
-/* Kafka's controller takes a request without time for one that came too late. */
+/* Kafka's controller takes a request without time for one that came too late, where there is anything to do. */
 static void time_out(const CreateTopicsRequest *request, CreateTopicsResponse *response) {
         for (int32_t i = 0; i < request->topics_count; i++) {
                 CreateTopicsResponseTopic *row = &response->topics[response->topics_count++];
@@ -233,17 +233,15 @@ void api_create_topics(Call *call) {
         CreateTopicsResponse response = CreateTopicsResponse_INIT;
         response.topics = call_array(call, CreateTopicsResponseTopic, request->topics_count);
         bool ok = response.topics != NULL;
-        if (ok && request->timeout_ms <= 0) {
-                time_out(request, &response);
-                call_reply(call, &response);
-                return;
-        }
         Names names;
         names_init(&names, call);
         for (int32_t i = 0; ok && i < request->topics_count; i++)
                 ok = names_add(&names, request->topics[i].name);
+        bool is_late = ok && request->timeout_ms <= 0 && names_any_once(&names);
+        if (is_late)
+                time_out(request, &response);
         bool too_many = count_partitions(call) > REQUEST_PARTITIONS_MAX;
-        for (int32_t i = 0; ok && i < request->topics_count; i++) {
+        for (int32_t i = 0; ok && !is_late && i < request->topics_count; i++) {
                 const CreateTopicsRequestTopic *want = &request->topics[i];
                 if (names_take(&names, want->name))
                         answer_topic(call, want, names_count(&names, want->name) > 1, too_many,

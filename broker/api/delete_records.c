@@ -1,9 +1,11 @@
 /* DeleteRecords: v0-2
  * Moves the start of partitions' logs forward; offset -1 is the high watermark. v2 is flexible. */
 #include "broker/api/api.h"
+#include "broker/api/partition_names.h"
 
-static void delete_one(Call *call, Str topic, const DeleteRecordsRequestPartition *want, DeleteRecordsResponsePartition *row) {
-        Partition *partition = partition_find(call->state, topic, want->partition_index);
+static void delete_one(Call *call, const PartitionName *name, DeleteRecordsResponsePartition *row) {
+        const DeleteRecordsRequestPartition *want = name->want;
+        Partition *partition = partition_find(call->state, name->topic, name->partition);
         int r = partition ? partition_delete_records(call->state, partition, want->offset) : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
         row->partition_index = want->partition_index;
         row->error_code = call_code(call, r);
@@ -21,31 +23,48 @@ static void checkpoint(Call *call, DeleteRecordsResponse *response) {
                         }
 }
 
-void api_delete_records(Call *call) {
+static bool collect(Call *call, PartitionNames *ret_names) {
         const DeleteRecordsRequest *request = call->request;
-        DeleteRecordsResponse response = DeleteRecordsResponse_INIT;
-        bool any = false;
-        response.topics = call_array(call, DeleteRecordsResponseTopic, request->topics_count);
-        for (int32_t i = 0; response.topics && i < request->topics_count; i++) {
-                const DeleteRecordsRequestTopic *want = &request->topics[i];
-                DeleteRecordsResponseTopic *row = &response.topics[response.topics_count++];
-                row->name = want->name;
-                row->partitions = call_array(call, DeleteRecordsResponsePartition, want->partitions_count);
-                if (!row->partitions) {
-                        call_close(call);
-                        return;
-                }
-                row->partitions_count = want->partitions_count;
-                for (int32_t j = 0; j < want->partitions_count; j++) {
-                        delete_one(call, want->name, &want->partitions[j], &row->partitions[j]);
-                        any = any || row->partitions[j].error_code == 0;
-                }
+        int64_t count = 0;
+        for (int32_t i = 0; i < request->topics_count; i++)
+                count += request->topics[i].partitions_count;
+        if (!partition_names_init(ret_names, call, count))
+                return false;
+        for (int32_t i = 0; i < request->topics_count; i++) {
+                const DeleteRecordsRequestTopic *topic = &request->topics[i];
+                for (int32_t j = 0; j < topic->partitions_count; j++)
+                        partition_names_add(ret_names, topic->name, topic->partitions[j].partition_index, &topic->partitions[j]);
         }
-        if (!response.topics) {
-                call_close(call);
-                return;
+        partition_names_sort(ret_names);
+        return true;
+}
+
+static bool answer(Call *call, const PartitionNames *names, DeleteRecordsResponse *response) {
+        bool any = false;
+        response->topics = call_array(call, DeleteRecordsResponseTopic, partition_names_topics(names));
+        for (int32_t i = 0; response->topics && i < names->count;) {
+                int32_t count = partition_names_same_topic(names, i);
+                DeleteRecordsResponseTopic *topic = &response->topics[response->topics_count++];
+                topic->name = names->rows[i].topic;
+                topic->partitions = call_array(call, DeleteRecordsResponsePartition, count);
+                if (!topic->partitions)
+                        return false;
+                topic->partitions_count = count;
+                for (int32_t j = 0; j < count; j++, i++) {
+                        delete_one(call, &names->rows[i], &topic->partitions[j]);
+                        any |= topic->partitions[j].error_code == 0;
+                }
         }
         if (any)
-                checkpoint(call, &response);
-        call_reply(call, &response);
+                checkpoint(call, response);
+        return response->topics != NULL;
+}
+
+void api_delete_records(Call *call) {
+        DeleteRecordsResponse response = DeleteRecordsResponse_INIT;
+        PartitionNames names;
+        if (collect(call, &names) && answer(call, &names, &response))
+                call_reply(call, &response);
+        else
+                call_close(call);
 }

@@ -100,7 +100,7 @@ void api_delete_topics(Call *call) {
         if (ok && !config_bool(call->state->config, "delete.topic.enable"))
                 refuse_all(call, call_version(call) < 3 ? KAFKA_INVALID_REQUEST : KAFKA_TOPIC_DELETION_DISABLED,
                            STR("Topic deletion is disabled."), &response);
-        else if (ok && request->timeout_ms <= 0) /* Kafka's controller takes it for one that came too late */
+        else if (ok && request->timeout_ms <= 0 && names_any_once(&names)) /* Kafka's controller takes it for one that came too late */
                 refuse_all(call, KAFKA_REQUEST_TIMED_OUT, STR_NULL, &response);
         else
                 for (int32_t i = 0; ok && i < wanted_count(call); i++)

@@ -20,7 +20,7 @@ static int64_t count_partitions(const Call *call) {
 static void add(Call *call, PartitionNames *names, Str topic, int32_t index) {
         Partition *partition = partition_find(call->state, topic, index);
         if (partition && partition->log)
-                partition_names_add(names, topic, index, STR_NULL);
+                partition_names_add(names, topic, index, NULL);
 }
 
 static bool collect(Call *call, PartitionNames *ret_names) {

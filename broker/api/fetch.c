@@ -43,6 +43,21 @@ static bool check_epoch(const Partition *partition, int32_t current_leader_epoch
         return *ret_code == 0;
 }
 
+/* Whether a broker asks, as which it would follow this one. */
+static bool is_of_replica(const Call *call) {
+        const FetchRequest *request = call->request;
+        return request->replica_id >= 0 || request->replica_state.replica_id >= 0;
+}
+
+/* No other broker has a replica of anything; v16 says who leads. */
+static int16_t refuse_replica(const Partition *partition, const Call *call, FetchResponsePartition *row) {
+        if (call_version(call) >= 16) {
+                row->current_leader.leader_id = call->state->node_id;
+                row->current_leader.leader_epoch = partition->leader_epoch;
+        }
+        return KAFKA_NOT_LEADER_OR_FOLLOWER;
+}
+
 /* A reader whose last epoch ended elsewhere has read records that are gone (KIP-595). */
 static bool find_divergence(const Partition *partition, const FetchWant *want, FetchResponsePartition *row, int16_t *ret_code) {
         *ret_code = 0;
@@ -104,6 +119,8 @@ static int16_t read_partition(Call *call, Pass *pass, Topic *topic, const FetchW
                 return KAFKA_KAFKA_STORAGE_ERROR;
         if (!check_epoch(partition, want->current_leader_epoch, &code))
                 return code;
+        if (is_of_replica(call))
+                return refuse_replica(partition, call, row);
         row->high_watermark = partition_high_watermark(partition);
         row->last_stable_offset = partition_last_stable_offset(partition);
         row->log_start_offset = partition_start_offset(partition);
@@ -469,6 +486,19 @@ static void refuse_all(Call *call, int16_t code) {
         call_reply(call, &refusal);
 }
 
+/* Whether there is anything to read at an isolation level that there is not. */
+static bool is_unreadable(const Fetch *fetch) {
+        const FetchRequest *request = fetch->call->request;
+        if (request->isolation_level == 0 || request->isolation_level == 1)
+                return false;
+        for (int32_t i = 0; i < fetch->want_count; i++) {
+                Topic *topic = find_topic(fetch, &fetch->wants[i]);
+                if (topic && topic_partition(topic, fetch->wants[i].partition))
+                        return true;
+        }
+        return false;
+}
+
 void api_fetch(Call *call) {
         const FetchRequest *request = call->request;
         Fetch *fetch = arena_alloc(&call->arena, sizeof(*fetch));
@@ -477,14 +507,12 @@ void api_fetch(Call *call) {
                 call_close(call);
                 return;
         }
-        if (request->isolation_level != 0 && request->isolation_level != 1) {
-                refuse_all(call, KAFKA_UNKNOWN_SERVER_ERROR);
-                return;
-        }
         *fetch = (Fetch){ .timer = { .fire = on_timer }, .call = call };
         int r = begin(fetch);
         if (r > 0) {
                 refuse(call, (int16_t)r);
+        } else if (r == 0 && is_unreadable(fetch)) {
+                refuse_all(call, KAFKA_UNKNOWN_SERVER_ERROR);
         } else if (r < 0 || !run_first_pass(fetch, &pass)) {
                 call_close(call);
         } else if (pass.has_error || pass.bytes >= request->min_bytes || request->max_wait_ms <= 0 || fetch->want_count == 0) {

@@ -93,6 +93,22 @@ static int new_value(Call *call, const Want *want, const ConfigMap *map, const C
         return str_is_null(*ret_value) ? -ENOMEM : 0;
 }
 
+/* What is wrong with an operation on a list comes before what is wrong with the resource, whose code is else kept. */
+static int check_operations(Call *call, const Want *want, int code, Str *ret_message) {
+        ConfigMap none = CONFIG_MAP_INIT;
+        Str value, message = STR_NULL;
+        bool is_named = want->resource_type == CONFIG_RESOURCE_TOPIC || want->resource_type == CONFIG_RESOURCE_GROUP ||
+                        want->resource_type == CONFIG_RESOURCE_CLIENT_METRICS;
+        for (int32_t i = 0; is_named && i < want->configs_count; i++) {
+                int r = new_value(call, want, &none, &want->configs[i], &value, &message);
+                if (r) {
+                        *ret_message = message;
+                        return r;
+                }
+        }
+        return code;
+}
+
 static int check(Call *call, const Want *want, Str *ret_message) {
         ConfigChange *changes = arena_alloc_array(&call->arena, (size_t)want->configs_count, sizeof(*changes));
         if (!changes)
@@ -165,8 +181,10 @@ static int alter(Call *call, int32_t index, Str *ret_message) {
         int r = check(call, want, ret_message);
         if (!r && want->resource_type == CONFIG_RESOURCE_BROKER_LOGGER)
                 return alter_logger(call, want, request->validate_only, ret_message);
-        if (!r)
+        if (!r) {
                 r = config_change_begin(call, want->resource_type, want->resource_name, &map, ret_message);
+                r = r ? check_operations(call, want, r, ret_message) : 0;
+        }
         bool is_missing = r == KAFKA_UNKNOWN_TOPIC_OR_PARTITION; /* what is wrong with the configs is told first */
         Str missing = *ret_message;
         for (int32_t i = 0; (!r || is_missing) && i < want->configs_count; i++) {

@@ -1,9 +1,10 @@
 /* ListOffsets: v0-11
  * Offsets by time, and by the special times -1 latest, -2 earliest, -3 of the largest timestamp (v7), -4 earliest local (v8), -5 latest
  * tiered (v9), -6 earliest pending upload (v11). v0 answers a list of offsets; v2 adds the isolation level; v4 leader epochs; v6 is
- * flexible; v10 a timeout, which nothing here needs. Nothing is tiered, so -4 is -2, and -5 and -6 find nothing. */
+ * flexible; v10 a timeout, which nothing here needs. Nothing is tiered, so -4 is -2, and -5 and -6 find nothing.
+ * A partition named twice is refused, in a single row. */
 #include "broker/api/api.h"
-#include "storage/base/hashmap.h"
+#include "broker/api/partition_names.h"
 
 enum {
         TIME_LATEST = -1,
@@ -93,75 +94,47 @@ static int16_t answer_partition(Call *call, Partition *partition, const ListOffs
         return 0;
 }
 
-/* The partitions of the request: one named twice is refused, in a single row. */
-typedef struct Seen {
-        HashNode node;
-        int32_t times;
-        bool is_answered;
-} Seen;
-
-static Str seen_key(Call *call, Str topic, int32_t partition) {
-        return arena_printf(&call->arena, "%d:%.*s", partition, STR_ARG(topic));
-}
-
-static bool count_partitions(Call *call, HashMap *map, const ListOffsetsRequestTopic *topic) {
-        for (int32_t i = 0; i < topic->partitions_count; i++) {
-                Str key = seen_key(call, topic->name, topic->partitions[i].partition_index);
-                if (str_is_null(key))
-                        return false;
-                HashNode *node = hashmap_find(map, key);
-                if (node) {
-                        container_of(node, Seen, node)->times++;
-                        continue;
-                }
-                Seen *seen = arena_alloc(&call->arena, sizeof(*seen));
-                if (!seen || hashmap_insert(map, key, &seen->node) < 0)
-                        return false;
-                seen->times = 1;
-        }
-        return true;
-}
-
-static Seen *find_seen(Call *call, const HashMap *map, Str topic, int32_t partition) {
-        HashNode *node = hashmap_find(map, seen_key(call, topic, partition));
-        return node ? container_of(node, Seen, node) : NULL;
-}
-
-static bool answer_topic(Call *call, const HashMap *seen, const ListOffsetsRequestTopic *want,
-                         ListOffsetsResponseTopic *answer) {
-        answer->name = want->name;
-        answer->partitions = call_array(call, ListOffsetsResponsePartition, want->partitions_count);
-        if (!answer->partitions)
+static bool collect(Call *call, PartitionNames *ret_names) {
+        const ListOffsetsRequest *request = call->request;
+        int64_t count = 0;
+        for (int32_t i = 0; i < request->topics_count; i++)
+                count += request->topics[i].partitions_count;
+        if (!partition_names_init(ret_names, call, count))
                 return false;
-        for (int32_t i = 0; i < want->partitions_count; i++) {
-                const ListOffsetsRequestPartition *p = &want->partitions[i];
-                Seen *it = find_seen(call, seen, want->name, p->partition_index);
-                if (!it)
-                        return false;
-                if (it->is_answered)
-                        continue;
-                it->is_answered = true;
-                ListOffsetsResponsePartition *row = &answer->partitions[answer->partitions_count++];
-                Partition *partition = partition_find(call->state, want->name, p->partition_index);
-                row->partition_index = p->partition_index;
-                row->error_code = it->times > 1 ? KAFKA_INVALID_REQUEST : answer_partition(call, partition, p, row);
+        for (int32_t i = 0; i < request->topics_count; i++) {
+                const ListOffsetsRequestTopic *topic = &request->topics[i];
+                for (int32_t j = 0; j < topic->partitions_count; j++)
+                        partition_names_add(ret_names, topic->name, topic->partitions[j].partition_index, &topic->partitions[j]);
         }
+        partition_names_sort(ret_names);
         return true;
+}
+
+static bool answer(Call *call, const PartitionNames *names, ListOffsetsResponse *response) {
+        response->topics = call_array(call, ListOffsetsResponseTopic, partition_names_topics(names));
+        for (int32_t i = 0; response->topics && i < names->count;) {
+                int32_t count = partition_names_same_topic(names, i);
+                ListOffsetsResponseTopic *topic = &response->topics[response->topics_count++];
+                topic->name = names->rows[i].topic;
+                topic->partitions = call_array(call, ListOffsetsResponsePartition, count);
+                if (!topic->partitions)
+                        return false;
+                topic->partitions_count = count;
+                for (int32_t j = 0; j < count; j++, i++) {
+                        const PartitionName *name = &names->rows[i];
+                        ListOffsetsResponsePartition *row = &topic->partitions[j];
+                        row->partition_index = name->partition;
+                        row->error_code = name->is_repeated ? KAFKA_INVALID_REQUEST
+                                                            : answer_partition(call, partition_find(call->state, name->topic, name->partition), name->want, row);
+                }
+        }
+        return response->topics != NULL;
 }
 
 void api_list_offsets(Call *call) {
-        const ListOffsetsRequest *request = call->request;
         ListOffsetsResponse response = ListOffsetsResponse_INIT;
-        HashMap seen = HASHMAP_INIT;
-        response.topics = call_array(call, ListOffsetsResponseTopic, request->topics_count);
-        response.topics_count = request->topics_count;
-        bool ok = response.topics != NULL;
-        for (int32_t i = 0; ok && i < request->topics_count; i++)
-                ok = count_partitions(call, &seen, &request->topics[i]);
-        for (int32_t i = 0; ok && i < request->topics_count; i++)
-                ok = answer_topic(call, &seen, &request->topics[i], &response.topics[i]);
-        hashmap_deinit(&seen);
-        if (ok)
+        PartitionNames names;
+        if (collect(call, &names) && answer(call, &names, &response))
                 call_reply(call, &response);
         else
                 call_close(call);

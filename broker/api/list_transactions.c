@@ -1,6 +1,7 @@
 /* ListTransactions: v0-2
  * Transactional ids, by state, producer, and (v1) how long they have been open; v2 by a pattern of the id (KIP-664, KIP-994, KIP-1152). */
 #include "broker/api/api.h"
+#include "broker/api/names.h"
 #include "broker/state/regex.h"
 #include "broker/state/transactions/transactions.h"
 
@@ -44,15 +45,29 @@ static bool is_wanted(const Call *call, const Transaction *txn, Filter *filter) 
         return matches;
 }
 
-static bool fill(Call *call, Filter *filter, ListTransactionsResponse *response) {
+/* Each once, as often as it may be named. */
+static bool list_unknown(Call *call, ListTransactionsResponse *response) {
         const ListTransactionsRequest *request = call->request;
-        response->transaction_states = call_array(call, ListTransactionsResponseState, call->state->transactions->by_id.count);
+        Names seen;
+        names_init(&seen, call);
         response->unknown_state_filters = arena_alloc_array(&call->arena, (size_t)request->state_filters_count, sizeof(Str));
-        if (!response->transaction_states || !response->unknown_state_filters)
+        bool ok = response->unknown_state_filters != NULL;
+        for (int32_t i = 0; ok && i < request->state_filters_count; i++) {
+                Str name = request->state_filters[i];
+                ok = names_add(&seen, name);
+                if (ok && names_count(&seen, name) == 1 && !is_known(name))
+                        response->unknown_state_filters[response->unknown_state_filters_count++] = name;
+        }
+        names_deinit(&seen);
+        return ok;
+}
+
+static bool fill(Call *call, Filter *filter, ListTransactionsResponse *response) {
+        response->transaction_states = call_array(call, ListTransactionsResponseState, call->state->transactions->by_id.count);
+        if (!response->transaction_states)
                 return false;
-        for (int32_t i = 0; i < request->state_filters_count; i++)
-                if (!is_known(request->state_filters[i]))
-                        response->unknown_state_filters[response->unknown_state_filters_count++] = request->state_filters[i];
+        if (!list_unknown(call, response))
+                return false;
         HASHMAP_FOREACH(&call->state->transactions->by_id, node) {
                 const Transaction *txn = container_of(node, Transaction, node);
                 if (is_wanted(call, txn, filter))

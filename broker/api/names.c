@@ -35,6 +35,13 @@ bool names_take(Names *names, Str name) {
         return found->is_taken = true;
 }
 
+bool names_any_once(const Names *names) {
+        HASHMAP_FOREACH(&names->map, node)
+                if (container_of(node, Name, node)->count == 1)
+                        return true;
+        return false;
+}
+
 void names_deinit(Names *names) {
         hashmap_deinit(&names->map);
 }

@@ -18,4 +18,6 @@ bool names_add(Names *names, Str name);
 int32_t names_count(const Names *names, Str name);
 /* True the first time it is asked for a name that was added. */
 bool names_take(Names *names, Str name);
+/* Whether any name was added just once. */
+bool names_any_once(const Names *names);
 void names_deinit(Names *names);

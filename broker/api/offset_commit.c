@@ -70,11 +70,14 @@ static void add_partition(Commit *c, const Topic *topic, const OffsetCommitReque
         };
 }
 
-static bool add_topic(Commit *c, int16_t group_code, const OffsetCommitRequestTopic *want,
-                      OffsetCommitResponseTopic *answer) {
+/* A topic that there is but without partitions is not answered, as in Kafka. */
+static bool add_topic(Commit *c, int16_t group_code, const OffsetCommitRequestTopic *want) {
         Call *call = c->call;
         bool by_id = call_version(call) >= 10;
         Topic *topic = by_id ? topic_find_id(call->state, &want->topic_id) : topic_find(call->state, want->name);
+        if (topic && want->partitions_count == 0)
+                return true;
+        OffsetCommitResponseTopic *answer = &c->response.topics[c->response.topics_count++];
         answer->name = want->name;
         answer->topic_id = want->topic_id;
         answer->partitions = call_array(call, OffsetCommitResponsePartition, want->partitions_count);
@@ -143,7 +146,7 @@ static bool add_all(Commit *c) {
         int16_t code = check_group(call);
         bool ok = c->offsets && c->rows && c->response.topics;
         for (int32_t i = 0; ok && i < request->topics_count; i++)
-                ok = add_topic(c, code, &request->topics[i], &c->response.topics[c->response.topics_count++]);
+                ok = add_topic(c, code, &request->topics[i]);
         return ok;
 }
 

@@ -9,7 +9,7 @@ static int16_t answer_partition(Partition *partition, const OffsetForLeaderEpoch
                 return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
         if (!partition->log)
                 return KAFKA_KAFKA_STORAGE_ERROR;
-        if (want->current_leader_epoch >= 0 && want->current_leader_epoch != partition->leader_epoch)
+        if (want->current_leader_epoch != -1 && want->current_leader_epoch != partition->leader_epoch)
                 return want->current_leader_epoch < partition->leader_epoch ? KAFKA_FENCED_LEADER_EPOCH
                                                                             : KAFKA_UNKNOWN_LEADER_EPOCH;
         if (want->leader_epoch == partition->leader_epoch) {

@@ -10,9 +10,9 @@ bool partition_names_init(PartitionNames *names, Call *call, int64_t capacity) {
         return names->rows != NULL;
 }
 
-void partition_names_add(PartitionNames *names, Str topic, int32_t partition, Str value) {
+void partition_names_add(PartitionNames *names, Str topic, int32_t partition, const void *want) {
         assert(names->count < names->capacity);
-        names->rows[names->count] = (PartitionName){ .topic = topic, .partition = partition, .value = value,
+        names->rows[names->count] = (PartitionName){ .topic = topic, .partition = partition, .want = want,
                                                      .serial = names->count };
         names->count++;
 }
@@ -34,9 +34,10 @@ void partition_names_sort(PartitionNames *names) {
         int32_t kept = 0;
         qsort(names->rows, (size_t)names->count, sizeof(PartitionName), compare_rows);
         for (int32_t i = 0; i < names->count; i++) {
-                if (kept && compare(&names->rows[kept - 1], &names->rows[i]) == 0)
-                        kept--;
-                names->rows[kept++] = names->rows[i];
+                bool is_repeated = kept && compare(&names->rows[kept - 1], &names->rows[i]) == 0;
+                kept -= is_repeated;
+                names->rows[kept] = names->rows[i];
+                names->rows[kept++].is_repeated = is_repeated;
         }
         names->count = kept;
 }

@@ -6,8 +6,9 @@
 typedef struct PartitionName {
         Str topic;
         int32_t partition;
-        Str value;      /* what the request says of it */
-        int32_t serial; /* its place in the request */
+        const void *want;  /* what the request says of it */
+        int32_t serial;    /* its place in the request */
+        bool is_repeated;  /* the request names it more than once */
 } PartitionName;
 
 typedef struct PartitionNames {
@@ -17,7 +18,7 @@ typedef struct PartitionNames {
 
 /* Room for so many; false without memory. */
 bool partition_names_init(PartitionNames *names, Call *call, int64_t capacity);
-void partition_names_add(PartitionNames *names, Str topic, int32_t partition, Str value);
+void partition_names_add(PartitionNames *names, Str topic, int32_t partition, const void *want);
 /* Orders them by topic and partition; of those named twice the last one stays. */
 void partition_names_sort(PartitionNames *names);
 /* How many from row first on are of its topic. */

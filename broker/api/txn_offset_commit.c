@@ -116,8 +116,12 @@ static int16_t check_group(Call *call) {
                                                 request->group_instance_id, request->generation_id);
 }
 
-static bool add_topic(Commit *c, const TxnOffsetCommitRequestTopic *want, TxnOffsetCommitResponseTopic *answer) {
+/* A topic that there is but without partitions is not answered, as in Kafka. */
+static bool add_topic(Commit *c, const TxnOffsetCommitRequestTopic *want) {
         Topic *topic = topic_find(c->call->state, want->name);
+        if (topic && want->partitions_count == 0)
+                return true;
+        TxnOffsetCommitResponseTopic *answer = &c->response.topics[c->response.topics_count++];
         bool has_group = ((const TxnOffsetCommitRequest *)c->call->request)->group_id.len > 0;
         answer->name = want->name;
         answer->partitions = call_array(c->call, TxnOffsetCommitResponsePartition, want->partitions_count);
@@ -153,7 +157,7 @@ static bool add_all(Commit *c) {
         c->response.topics = call_array(call, TxnOffsetCommitResponseTopic, request->topics_count);
         bool ok = c->offsets && c->rows && c->response.topics;
         for (int32_t i = 0; ok && i < request->topics_count; i++)
-                ok = add_topic(c, &request->topics[i], &c->response.topics[c->response.topics_count++]);
+                ok = add_topic(c, &request->topics[i]);
         return ok;
 }
 

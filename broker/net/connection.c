@@ -95,7 +95,7 @@ static void handle_frame(Connection *c, uint8_t *frame, size_t size) {
 /* Whether the requests that wait keep the next one waiting, too: Produces that wait for a sync let others follow, so that those
  * join the next one. */
 static bool is_held_up(const Connection *c) {
-        return c->waiting > 0 && !(c->pipelines && c->waiting < CONNECTION_WAITING_MAX);
+        return c->waiting > 0 && !(c->pipelines && c->waiting < c->net->waiting_max);
 }
 
 /* A request is handled when none is outstanding, except a Produce behind Produces. */

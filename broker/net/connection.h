@@ -13,7 +13,6 @@
 #define CONNECTION_AHEAD_BYTES ((size_t)64 << 10)  /* read ahead while a request is parked or output is pending */
 #define CONNECTION_REPLY_BYTES ((size_t)1 << 20)   /* of finished replies: no further request is handled before some have left */
 #define CONNECTION_ROUND_CALLS 256                 /* requests of one connection in a round */
-#define CONNECTION_WAITING_MAX 256                 /* Produces of one connection that wait for a sync */
 #define CONNECTION_TAIL_BYTES ((size_t)4 << 10)    /* shorter remainders move to the area; longer ones grow where they are */
 
 struct InBlock {

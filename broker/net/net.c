@@ -20,7 +20,7 @@
 #define ACCEPTS_PER_TURN 256
 #define HEAP_BLOCK_BYTES_MAX (2 << 20)
 #define HEAP_SPARE_BYTES_MAX (4 << 20)
-#define ACCEPT_RETRY_SECONDS 0.1 /* when not even a refusal was possible */
+#define ACCEPT_RETRY_SECONDS 0.1 /* when there are as many as may be, or not even a refusal was possible */
 #define REFUSALS_LOG_MS 1000     /* one line in that time */
 
 static void set_clocks(State *state) {
@@ -253,8 +253,8 @@ static void on_connect(struct ev_loop *loop, ev_io *io, int events) {
         for (int i = 0; i < ACCEPTS_PER_TURN; i++) { /* those who are in have their turn, too */
                 struct sockaddr_storage peer;
                 socklen_t size = sizeof(peer);
-                if (net->connection_count >= net->connections_max) {
-                        pause_accepting(net);
+                if (net->connection_count >= config_int(net->state->config, "max.connections")) {
+                        pause_for_a_while(net); /* the limit may be raised, too */
                         return;
                 }
                 int one = 1, fd = accept4(io->fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -318,8 +318,8 @@ int net_new(State *state, const NetOptions *options, Net **ret_net) {
         keep_memory();
         net->state = state;
         net->timer_due_ms = net->idle_due_ms = net->refused_ms = -1;
-        net->connections_max = config_int(state->config, "max.connections");
         net->idle_ms_max = config_int(state->config, "connections.max.idle.ms");
+        net->waiting_max = config_int(state->config, "odradek.connection.max.waiting.produces");
         net->frame_bytes_max = config_int(state->config, "socket.request.max.bytes");
         net->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
         net->area = mmap(NULL, NET_AREA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -44,7 +44,7 @@ struct Net {
         int calls_count;
         InBlock *retired; /* freed at the end of the round */
         HashMap peers; /* of Peer: addresses with connections */
-        int64_t connection_count, connections_max, idle_ms_max, frame_bytes_max;
+        int64_t connection_count, waiting_max, idle_ms_max, frame_bytes_max;
         int64_t timer_due_ms; /* what timer is set for; -1: not set */
         int64_t idle_due_ms;
         int reserve_fd; /* given up to refuse a connection when descriptors run out */

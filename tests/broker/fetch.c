@@ -32,8 +32,8 @@ static Asked *wait_for_records(int32_t bytes_min) {
         FetchRequestPartition partition = FetchRequestPartition_INIT;
         partition.partition_max_bytes = 1 << 20;
         FetchRequestTopic topic = { .topic = STR("t"), .partitions = &partition, .partitions_count = 1 };
-        return ASK_START(fixture.state, Fetch, fetch, 12, .max_wait_ms = INT32_MAX, .min_bytes = bytes_min, .max_bytes = 1 << 20,
-                         .session_epoch = -1, .topics = &topic, .topics_count = 1);
+        return ASK_START(fixture.state, Fetch, fetch, 12, .replica_id = -1, .replica_state.replica_id = -1, .max_wait_ms = INT32_MAX,
+                         .min_bytes = bytes_min, .max_bytes = 1 << 20, .session_epoch = -1, .topics = &topic, .topics_count = 1);
 }
 
 Test(fetch, waiting_takes_no_memory_however_often_it_is_woken) {

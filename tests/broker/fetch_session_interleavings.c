@@ -100,8 +100,8 @@ static void name_forgotten(Request *request, const Want *want) {
 }
 
 static const FetchResponse *send(const Client *client, Request *request, int32_t session, int32_t epoch) {
-        return ASK(fixture.state, Fetch, fetch, client->version, .max_wait_ms = 0, .min_bytes = 0, .max_bytes = 100 << 20, .session_id = session,
-                   .session_epoch = epoch, .topics = request->topics, .topics_count = request->count,
+        return ASK(fixture.state, Fetch, fetch, client->version, .replica_id = -1, .replica_state.replica_id = -1, .max_wait_ms = 0,
+                   .min_bytes = 0, .max_bytes = 100 << 20, .session_id = session, .session_epoch = epoch, .topics = request->topics, .topics_count = request->count,
                    .forgotten_topics_data = request->forgotten, .forgotten_topics_data_count = request->forgotten_count);
 }
 

@@ -232,6 +232,24 @@ static TestClient connect_from_elsewhere(void) {
         return client;
 }
 
+Test(connections, the_most_connections_can_be_changed_while_it_runs) {
+        TestClient first = client_connect(&broker), second = client_connect(&broker);
+        expect_served(&second);
+        set_config(&first, "max.connections", "2");
+        TestClient third = client_connect(&broker); /* it waits */
+        ApiVersionsRequest request = ApiVersionsRequest_INIT;
+        ApiVersionsResponse response;
+        client_send(&third, &ApiVersionsRequest_message, 0, &request);
+        expect_served(&first);
+        cr_assert(client_is_silent(&third, 200));
+        set_config(&first, "max.connections", "3");
+        client_receive(&third, &ApiVersionsResponse_message, 0, third.correlation_id, &response);
+        cr_expect_eq(response.error_code, 0);
+        client_close(&first);
+        client_close(&second);
+        client_close(&third);
+}
+
 Test(connections, an_address_has_no_more_connections_than_allowed) {
         TestClient first = client_connect(&broker), second = client_connect(&broker);
         expect_served(&second);

@@ -1,4 +1,5 @@
 """What a careless or hostile client sends: everything twice, wrong or stale epochs, ids, sequences and sessions, and more than fits."""
+import dataclasses
 import uuid
 
 import records
@@ -32,6 +33,16 @@ def gathered(topics, partitions, index):
 PRODUCED = gathered('responses', 'partition_responses', 'index')
 FETCHED = gathered('responses', 'partitions', 'partition_index')
 TOLD = gathered('topics', 'partitions', 'partition_index')
+
+
+def as_told(topics, partitions):
+    """Topics and partitions in any order, but as many of them as were told."""
+    def shape(answer):
+        for topic in answer[topics]:
+            topic[partitions].sort(key=repr)
+        answer[topics].sort(key=repr)
+        return answer
+    return shape
 
 
 def by_code(answer):
@@ -114,8 +125,17 @@ def fetch_cases():
         yield request(f'wait {wait} for {least}', [(TOPIC, [row(offset=1)])], max_wait_ms=wait, min_bytes=least)
     for level in (0, 1, 2, -1):
         yield request(f'isolation {level}', [(TOPIC, [row()])], isolation_level=level)
-    for replica in (-1, -2, -3):
-        yield request(f'replica {replica}', [(TOPIC, [row()])], 11, replica_id=replica)
+    for replica in (-1, -2, -3, 0, 1, 2):
+        rows = [(TOPIC, [row(), row(1, offset=99), row(9)]), ('missing', [row()])]
+        yield request(f'replica {replica}', rows, 11, replica_id=replica)
+        yield request(f'replica {replica}, at once', [(TOPIC, [row(offset=2)])], 11, replica_id=replica, max_wait_ms=9000, min_bytes=1 << 20) \
+            if replica >= 0 else request(f'replica {replica} in an epoch', [(TOPIC, [row(current_leader_epoch=7)])], 11, replica_id=replica)
+        yield request(f'replica {replica}', [(TOPIC, [row()])], 18, replica_state={'replica_id': replica, 'replica_epoch': -1})
+    for version in (4, 11, 12, 13, 18):
+        for level in (2, -1):
+            yield request(f'unknown at isolation {level}', [('missing' if version < 13 else None, [row(), row(1)])], version, isolation_level=level)
+            yield request(f'known and unknown at isolation {level}', [(TOPIC, [row(9), row()])], version, isolation_level=level)
+            yield request(f'nothing at isolation {level}', [], version, isolation_level=level)
     yield request('a rack', [(TOPIC, [row()])], rack_id='somewhere')
     for session, epoch in ((0, 5), (5, 0), (5, 1), (5, -1), (-1, 0), (-1, 1), (0, -1), (0, -2), (5, -2), (2**31 - 100, 2**31 - 1)):
         yield request(f'session {session} epoch {epoch}', [(TOPIC, [row()])], session_id=session, session_epoch=epoch)
@@ -139,6 +159,9 @@ def offset_cases():
         if version >= 4:
             for epoch in (-1, 0, 1, -5):
                 yield request(f'leader epoch {epoch}', [(TOPIC, [row(current_leader_epoch=epoch)])])
+        yield dataclasses.replace(request('without partitions', [(TOPIC, []), ('missing', [])]), shape=as_told('topics', 'partitions'))
+        yield dataclasses.replace(request('in pieces', [(TOPIC, [row()]), ('missing', [row()]), (TOPIC, []), (TOPIC, [row(1), row()]), ('missing', [row(1)])]),
+                                  shape=as_told('topics', 'partitions'))
         for timestamp in (-8, -100, -2**63, 2**63 - 1):
             yield request(f'time {timestamp}', [(TOPIC, [row(timestamp=timestamp)])])
         for replica in (-1, -2, -3):
@@ -152,13 +175,16 @@ def offset_cases():
             return Case('OffsetForLeaderEpoch', version, {'topics': [{'topic': t, 'partitions': [
                 {'partition': p, 'current_leader_epoch': c, 'leader_epoch': e} for p, c, e in ps]} for t, ps in rows], **replica, **more}, note)
         yield epochs('twice', [(TOPIC, [(0, -1, 0), (0, -1, 0)]), (TOPIC, [(0, -1, 0)])])
-        yield epochs('of all kinds', [(TOPIC, [(0, 0, 0), (0, 1, 0), (0, -1, 5), (0, -1, -1), (0, -1, -2), (9, -1, 0), (-1, -1, 0)]), ('missing', [(0, -1, 0)])])
+        yield epochs('of all kinds', [(TOPIC, [(0, 0, 0), (0, 1, 0), (0, -1, 5), (0, -2, 0), (0, -1, -1), (0, -1, -2), (9, -1, 0), (-1, -1, 0)]), ('missing', [(0, -1, 0)])])
     for version in versions('DeleteRecords'):
         yield Case('DeleteRecords', version, {'timeout_ms': 9000, 'topics': [{'name': TOPIC, 'partitions': [
             {'partition_index': 0, 'offset': 1}, {'partition_index': 0, 'offset': 2}, {'partition_index': 9, 'offset': 0}]}]}, 'twice',
             shape=by_partition)
         yield Case('DeleteRecords', version, {'timeout_ms': 9000, 'topics': [{'name': 'a b', 'partitions': [{'partition_index': 0, 'offset': 1}]}, {
             'name': '__consumer_offsets', 'partitions': [{'partition_index': 0, 'offset': 0}]}]}, 'bad topics', shape=sorted_rows('name', 'topics'))
+        yield Case('DeleteRecords', version, {'timeout_ms': 9000, 'topics': [
+            {'name': t, 'partitions': [{'partition_index': i, 'offset': 0} for i in p]}
+            for t, p in ((TOPIC, []), ('missing', [0]), (TOPIC, [0, 1, 0]), ('missing', []), (TOPIC, [1]))]}, 'in pieces', shape=as_told('topics', 'partitions'))
 
 
 def commit_rows(version, side, rows, group='bad-input', **more):
@@ -175,6 +201,8 @@ def group_offset_cases():
 
         yield commit('twice', [(TOPIC, [(0, 1, 'a'), (0, 2, 'b')]), (TOPIC, [(1, 1, ''), (0, 3, 'c')])])
         yield commit('nothing', [])
+        yield commit('without partitions', [(TOPIC, []), (TOPIC, [(0, 1, 'a')])])
+        yield commit('unknown without partitions', [('missing' if version < 10 else None, []), (TOPIC, [])], shape=lambda a: [t['partitions'] for t in a['topics']])
         yield commit('of all kinds', [(TOPIC, [(0, 5, 'x' * 5000), (1, 6, None), (9, 1, ''), (-1, 1, '')]), ('missing' if version < 10 else None, [(0, 1, '')])],
                      shape=TOLD if version < 10 else by_code)
         for offset in (-1, -2, -2**63, 2**63 - 1):
@@ -338,6 +366,10 @@ def adding_cases():
         yield add('no partitions', [(TOPIC, [])])
         yield add('a partition twice', [(TOPIC, [0, 0])])
         yield add('known and unknown', [(TOPIC, [0, 9, -1]), ('missing', [0])])
+        yield add('known in pieces', [(TOPIC, [0]), (TOPIC, []), (TOPIC, [1, 0])])
+        yield add('known and unknown in pieces', [(TOPIC, [0]), ('missing', []), (TOPIC, [1, 0]), ('missing', [0]), (TOPIC, [])])
+        if version >= 4:
+            yield add('asked for in pieces', [(TOPIC, [0]), (TOPIC, []), (TOPIC, [1, 0])], verify_only=True)
         yield add('internal', [('__consumer_offsets', [0])])
         for pid, epoch in ((-1, -1), (0, 0), (2**62, 0)):
             yield add(f'producer {pid} {epoch}', [(TOPIC, [0])], producer_id=pid, producer_epoch=epoch)
@@ -357,6 +389,8 @@ def adding_offsets_cases():
         yield offsets('twice', [(TOPIC, [0, 0]), (TOPIC, [1])])
         yield offsets('unknown', [(TOPIC, [9, -1]), ('missing', [0])])
         yield offsets('nothing', [])
+        yield offsets('without partitions', [(TOPIC, []), (TOPIC, [0])])
+        yield offsets('unknown without partitions', [('missing', []), (TOPIC, [])])
         yield offsets('no group', group_id='')
         yield offsets('no id', transactional_id='')
         yield offsets('unknown id', transactional_id='nobody')

@@ -33,6 +33,15 @@ def config_cases():
     yield alter([('retention.ms', 1, None)], 'delete')
     yield alter([('retention.ms', 0, '1'), ('retention.ms', 0, '2')], 'twice')
     yield alter([('retention.ms', 0, '1')], 'unknown topic', topic='missing')
+    for topic in ('', 'a b', 'missing'):
+        for operation in (0, 1, 2, 3, 7):
+            for key in ('cleanup.policy', 'retention.ms', 'no.such'):
+                yield alter([(key, operation, 'compact')], f'operation {operation} on {key} of {topic!r}', topic=topic)
+        yield alter([('cleanup.policy', 3, None)], f'without a value, of {topic!r}', topic=topic)
+    for kind, key in ((16, 'metrics'), (32, 'share.auto.offset.reset'), (32, 'no.such'), (99, 'x')):
+        for operation in (0, 1, 2, 3, 7):
+            yield Case('IncrementalAlterConfigs', 1, {'resources': [{'resource_type': kind, 'resource_name': '', 'configs': [
+                {'name': key, 'config_operation': operation, 'value': 'x'}]}]}, f'operation {operation} on {key} of no name, type {kind}')
     yield alter([('retention.ms', 0, '77')], 'validate only', validate=True)
     yield describe(2, 'c1', 'after the changes', keys=['retention.ms', 'cleanup.policy'])
     for version in versions('AlterConfigs'):
@@ -47,9 +56,20 @@ def config_cases():
         yield Case('DescribeConfigs', 4, {'resources': [{'resource_type': 4, 'resource_name': '1', 'configuration_keys': ['log.retention.ms']}] * count},
                    f'the same {count} times', shape=keyed)
     yield from operation_cases()
+    yield from min_insync_replicas_cases()
     yield from named_cases()
     yield from custom_cases()
     yield from logger_cases()
+
+
+def min_insync_replicas_cases():
+    """Where eligible leader replicas are on, it is the same for all brokers."""
+    for name in ('', '1'):
+        for operation, value in ((1, None), (1, '1'), (0, '2'), (0, '1')):
+            yield alter(4, name, [('min.insync.replicas', value)], f'min.insync.replicas of {name!r}, operation {operation}', operation=operation, validate=True)
+        for values in ([], [('min.insync.replicas', '1')]):
+            yield Case('AlterConfigs', 2, {'resources': [{'resource_type': 4, 'resource_name': name, 'configs': [
+                {'name': k, 'value': v} for k, v in values]}], 'validate_only': True}, f'min.insync.replicas of {name!r}, replaced by {values}')
 
 
 def alter(kind, name, changes, note, version=1, validate=False, operation=0):

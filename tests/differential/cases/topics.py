@@ -94,14 +94,17 @@ def timeless_cases():
             if version >= 2:
                 yield Case('CreateTopics', version, {'topics': [new, other, new], 'timeout_ms': timeout}, f'timeout {timeout}')
                 yield Case('CreateTopics', version, {'topics': [new], 'timeout_ms': timeout, 'validate_only': True}, f'timeout {timeout}, validate')
+                yield Case('CreateTopics', version, {'topics': [new, new], 'timeout_ms': timeout, 'validate_only': True}, f'timeout {timeout}, twice')
         yield Case('CreateTopics', 5, {'topics': [], 'timeout_ms': timeout}, f'timeout {timeout}, nothing')
         for version in versions('CreatePartitions'):
             for validate in (False, True):
                 yield Case('CreatePartitions', version, {'topics': [{'name': 'created-3', 'count': 50}, {'name': 'missing', 'count': 1}],
                                                          'timeout_ms': timeout, 'validate_only': validate}, f'timeout {timeout}')
+            yield Case('CreatePartitions', version, {'topics': [{'name': 'created-3', 'count': 50}] * 2, 'timeout_ms': timeout}, f'timeout {timeout}, twice')
         for version in versions('DeleteTopics'):
             if 1 <= version < 6:
                 yield Case('DeleteTopics', version, {'topic_names': ['created-3', 'missing', 'missing'], 'timeout_ms': timeout}, f'timeout {timeout}')
+                yield Case('DeleteTopics', version, {'topic_names': ['missing', 'missing'], 'timeout_ms': timeout}, f'timeout {timeout}, twice')
         yield Case('DeleteTopics', 6, {'topics': [{'name': 'created-3'}, {'name': None, 'topic_id': uuid.UUID(int=77)}], 'timeout_ms': timeout},
                    f'timeout {timeout}', shape=lambda a: [r['error_code'] for r in a['responses']])
         for version in versions('ElectLeaders'):

@@ -231,7 +231,7 @@ def error_cases():
 
     for version in versions('ListTransactions'):
         yield Case('ListTransactions', version, {}, 'all', shape=ids, until=lambda a: 'Prepare' not in str(a))
-        yield Case('ListTransactions', version, {'state_filters': ['Empty', 'Nonsense']}, 'by state', shape=ids)
+        yield Case('ListTransactions', version, {'state_filters': ['Empty', 'Nonsense', 'Empty', 'Nonsense']}, 'by state', shape=ids)
         yield Case('ListTransactions', version, {'producer_id_filters': [987654]}, 'by producer', shape=ids)
         if version >= 1:
             yield Case('ListTransactions', version, {'duration_filter': 3600000}, 'by duration', shape=ids)
