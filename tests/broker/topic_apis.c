@@ -280,8 +280,8 @@ Test(topic_apis, cluster_is_one_broker) {
 }
 
 Test(topic_apis, records_are_deleted_up_to_an_offset) {
-        create("a", 1);
-        DeleteRecordsRequestPartition want[] = { { 0, -1 }, { 0, 7 }, { 1, 0 } };
+        create("a", 2);
+        DeleteRecordsRequestPartition want[] = { { 0, -1 }, { 1, 7 }, { 2, 0 } };
         DeleteRecordsRequestTopic topic = { .name = STR("a"), .partitions = want, .partitions_count = 3 };
         DeleteRecordsResponse *answer = ASK(fixture.state, DeleteRecords, delete_records, 2, .topics = &topic, .topics_count = 1);
         static const int16_t codes[] = { 0, KAFKA_OFFSET_OUT_OF_RANGE, KAFKA_UNKNOWN_TOPIC_OR_PARTITION };
