@@ -154,7 +154,7 @@ Test(admin_apis, so_many_keys_can_be_asked_for, .timeout = 120) {
 /* Not with the square of their lengths. */
 Test(admin_apis, long_lists_are_appended_to_and_subtracted_from, .timeout = 120) {
         enum { ITEMS = 3000, TOPICS = 100, OPERATION_APPEND = 2, OPERATION_SUBTRACT = 3 };
-        static char lists[2][ITEMS * 7 + 1], name[TOPICS][8]; /* the second begins in the middle of the first */
+        static char lists[2][ITEMS * 7 + 1], name[TOPICS][16]; /* the second begins in the middle of the first */
         static IncrementalAlterConfigsRequestResource wants[TOPICS];
         Str key = STR("leader.replication.throttled.replicas");
         for (int k = 0; k < 2; k++)
