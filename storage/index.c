@@ -88,12 +88,10 @@ int index_flush(Index *index, const char *path, uint32_t count) {
         if (count < from)
                 return 0;
         int fd = file_open(path, O_WRONLY | O_CREAT | (anew ? O_TRUNC : 0));
-        if (fd < 0)
-                return fd;
         size_t start = (size_t)from * index->kind, size = (size_t)(count - from) * index->kind;
-        int r = size ? file_write(fd, index->entries + start, size, (int64_t)start) : 0;
+        int r = fd < 0 ? fd : size ? file_write(fd, index->entries + start, size, (int64_t)start) : 0;
         file_close(fd);
-        index->cut = r != 0;
+        index->cut = false;
         if (r) { /* half an index would be taken for a whole one */
                 index->saved = 0;
                 (void)file_unlink(path);

@@ -108,7 +108,7 @@ void segment_unref(void *owner) {
         index_deinit(&segment->times);
         txn_index_deinit(&segment->txns);
         if (segment->reaper)
-                segment->reaper->take_segment(segment->reaper, remains);
+                segment->reaper->take(segment->reaper, remains);
         else
                 segment_remains_dispose(&remains);
         free(segment);
@@ -271,21 +271,17 @@ static void trim_file(const SegmentEnd *end, const char *path, int fd) {
 }
 
 void segment_end_run(SegmentEnd *end, const char *dir, int64_t base_offset, int fd) {
-        char path[SEGMENT_PATH_MAX], times_path[SEGMENT_PATH_MAX];
+        char path[SEGMENT_PATH_MAX];
         segment_path(dir, base_offset, "log", path);
         if (end->trims)
                 trim_file(end, path, fd);
-        segment_path(dir, base_offset, "index", path);
-        segment_path(dir, base_offset, "timeindex", times_path);
         bool kept = file_keep_space(true);
-        end->result = index_flush(&end->offsets, path, UINT32_MAX);
-        if (!end->result)
-                end->result = index_flush(&end->times, times_path, UINT32_MAX);
+        segment_path(dir, base_offset, "index", path);
+        int r = index_flush(&end->offsets, path, UINT32_MAX);
+        segment_path(dir, base_offset, "timeindex", path);
+        int r2 = index_flush(&end->times, path, UINT32_MAX);
         file_keep_space(kept);
-        if (end->result) { /* half an index would be taken for a whole one */
-                (void)file_unlink(path);
-                (void)file_unlink(times_path);
-        }
+        end->result = r ? r : r2;
 }
 
 void segment_end_finish(Segment *segment, const SegmentEnd *end) {
