@@ -54,16 +54,18 @@ int offsets_pending_open(State *state) {
         return 0;
 }
 
-/* The target goes with its last. */
+static void target_drop_if_empty(State *state, PendingTarget *target) {
+        if (!list_is_empty(&target->offsets))
+                return;
+        hashmap_remove(&state->pending_offsets->targets, &target->node);
+        free(target);
+}
+
 static void offset_drop(State *state, PendingOffset *offset) {
-        PendingTarget *target = offset->key.target;
         list_remove(&offset->node);
         list_remove(&offset->by_target);
         hashmap_remove(&state->pending_offsets->offsets, &offset->by_both);
-        if (list_is_empty(&target->offsets)) {
-                hashmap_remove(&state->pending_offsets->targets, &target->node);
-                free(target);
-        }
+        target_drop_if_empty(state, offset->key.target);
         free((char *)(uintptr_t)offset->metadata.data);
         free(offset);
 }
@@ -141,15 +143,6 @@ static PendingTarget *target_get(State *state, Str group, Str topic, int32_t par
         return target;
 }
 
-static void drop_if_empty(State *state, PendingProducer *producer, PendingTarget *target) {
-        if (target && list_is_empty(&target->offsets)) {
-                hashmap_remove(&state->pending_offsets->targets, &target->node);
-                free(target);
-        }
-        if (producer && list_is_empty(&producer->offsets))
-                producer_drop(state, producer);
-}
-
 /* The producer's commit for the target, made where there is none; NULL without memory. */
 static PendingOffset *offset_get(State *state, PendingProducer *producer, PendingTarget *target) {
         PendingOffset like = { .key = { producer, target } };
@@ -174,7 +167,10 @@ int offsets_pending_add(State *state, int32_t offsets_partition, int64_t produce
         PendingTarget *target = producer ? target_get(state, commit->group, commit->topic, commit->partition) : NULL;
         PendingOffset *offset = target ? offset_get(state, producer, target) : NULL;
         if (!offset) {
-                drop_if_empty(state, producer, target);
+                if (target)
+                        target_drop_if_empty(state, target);
+                if (producer && list_is_empty(&producer->offsets))
+                        producer_drop(state, producer);
                 free(metadata);
                 return -ENOMEM;
         }
