@@ -64,11 +64,10 @@ typedef struct SegmentRemains {
 /* Closes, unmaps, unlinks. On any thread. */
 void segment_remains_dispose(SegmentRemains *remains);
 
-/* Sees to that, and to a file that has to be unlinked, where it keeps nobody waiting. */
+/* Sees to that where it keeps nobody waiting. */
 typedef struct Reaper Reaper;
 struct Reaper {
-        void (*take)(Reaper *reaper, const char *path);
-        void (*take_segment)(Reaper *reaper, SegmentRemains remains);
+        void (*take)(Reaper *reaper, SegmentRemains remains);
 };
 
 typedef struct LogOpen {

@@ -114,7 +114,8 @@ int partition_open_log(State *state, Partition *partition, const LogConfig *conf
         if (!check_directory(partition, path, &is_named, &reason))
                 goto damaged;
         LogOpen how = { .path = path, .config = *config, .clean_shutdown = clean_shutdown, .now_ms = state->now_ms,
-                        .recovery_point = partition->recovery_point, .writes_again = state->writes_again, .spares_space = partition->topic->is_internal, .reaper = &state->reaper,
+                        .recovery_point = partition->recovery_point, .writes_again = state->writes_again,
+                        .spares_space = partition->topic->is_internal, .reaper = &state->reaper,
                         .log_start_offset = partition->checkpoint_start_offset, .compacted_offset = partition->cleaner_offset };
         r = log_open(&how, &partition->log);
         if (r == 0 && (!is_named || state->writes_again)) /* half a creation, or a power cut */

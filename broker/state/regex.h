@@ -2,7 +2,8 @@
  *
  * PCRE2 does the work: a library in C that Debian keeps. What it knows beyond RE2 (references back, looking around, atomic and
  * possessive parts, verbs) is refused before it sees the pattern, or what it reads otherwise than Java; and its backtracking is bounded;
- * where that is not enough, its matcher without backtracking decides. So no pattern costs more than a few milliseconds on the name of a topic; long texts cost more, and say so. */
+ * where that is not enough, its matcher without backtracking decides. So no pattern costs more than a few milliseconds on the name of a
+ * topic; long texts cost more, and say so. */
 #pragma once
 
 #include <stdbool.h>

@@ -123,42 +123,42 @@ static void run_retention(Timer *timer, State *state) {
         timer_set(state, timer, state->mono_ms + (is_over ? config_int(state->config, "log.retention.check.interval.ms") : 0));
 }
 
-typedef struct UnlinkJob {
+typedef struct RemovalJob {
         Job job;
         char *path;
-        bool is_directory;
-} UnlinkJob;
+        int (*remove)(const char *path);
+} RemovalJob;
 
-static int run_unlink(Job *base) {
-        UnlinkJob *job = container_of(base, UnlinkJob, job);
-        return job->is_directory ? log_remove_directory(job->path) : file_unlink(job->path);
+static int run_removal(Job *base) {
+        RemovalJob *job = container_of(base, RemovalJob, job);
+        return job->remove(job->path);
 }
 
-static void unlink_done(Job *base, State *state, int result) {
-        UnlinkJob *job = container_of(base, UnlinkJob, job);
+static void removal_done(Job *base, State *state, int result) {
+        RemovalJob *job = container_of(base, RemovalJob, job);
         if (result && result != -ECANCELED)
                 trace_warn("cannot remove '%s': %s", job->path, strerror(-result));
         free(job->path);
         free(job);
 }
 
-static void unlink_later(State *state, char *path, bool is_directory) {
-        UnlinkJob *job = path ? calloc(1, sizeof(*job)) : NULL;
+static void remove_later(State *state, char *path, int (*remove)(const char *path)) {
+        RemovalJob *job = path ? calloc(1, sizeof(*job)) : NULL;
         if (!job) {
                 trace_warn("out of memory: what was deleted takes its space until the next start");
                 free(path);
                 return;
         }
-        *job = (UnlinkJob){ .job = { .run = run_unlink, .done = unlink_done }, .path = path, .is_directory = is_directory };
+        *job = (RemovalJob){ .job = { .run = run_removal, .done = removal_done }, .path = path, .remove = remove };
         worker_submit(&state->worker, &job->job);
 }
 
 void state_remove_directory(State *state, char *path) {
-        unlink_later(state, path, true);
+        remove_later(state, path, log_remove_directory);
 }
 
-static void reap(Reaper *reaper, const char *path) {
-        unlink_later(container_of(reaper, State, reaper), strdup(path), false);
+void state_remove_file(State *state, char *path) {
+        remove_later(state, path, file_unlink);
 }
 
 typedef struct ReapJob {
@@ -178,7 +178,7 @@ static void reap_done(Job *base, State *state, int result) {
         free(job);
 }
 
-static void reap_segment(Reaper *reaper, SegmentRemains remains) {
+static void reap(Reaper *reaper, SegmentRemains remains) {
         ReapJob *job = calloc(1, sizeof(*job));
         if (!job) {
                 segment_remains_dispose(&remains);
@@ -220,7 +220,6 @@ static State *state_new(Config *config, int64_t now_ms, int64_t mono_ms) {
         list_init(&state->cleaner.pass);
         state->cleaner.timer.fire = cleaner_run_timer;
         state->reaper.take = reap;
-        state->reaper.take_segment = reap_segment;
         state->flush_timer.fire = flusher_run_timer;
         state->checkpoint_timer.fire = run_checkpoint;
         state->retention_timer.fire = run_retention;

@@ -162,8 +162,10 @@ int state_checkpoint_starts(State *state);
 /* Writes the checkpoint files within that time; or, after a deletion, at once, or as soon as older ones are written. */
 void state_checkpoint_soon(State *state, int64_t within_ms);
 void state_checkpoint_now(State *state);
-/* A job for the worker: removes a directory that log_doom_directory() renamed (the path is taken over), and warns when it cannot. */
+/* Jobs for the worker: remove a directory that log_doom_directory() renamed, or a file that was (the path is taken over), and warn when they
+ * cannot. */
 void state_remove_directory(State *state, char *path);
+void state_remove_file(State *state, char *path);
 
 /* What groups.c does for us: the replay of __consumer_offsets at start-up (after all topics are open; 0 or -errno),
  * its end, and forgetting the offsets committed for a topic (which is out of the maps already, its deletion on disk). */

@@ -346,7 +346,7 @@ static void reap(Reaper *reaper, SegmentRemains remains) {
 
 Test(compaction, replaced_files_go_to_the_reaper_with_their_last_reader) {
         LogOpen how = how_to_compact();
-        Reaper reaper = { .take_segment = reap };
+        Reaper reaper = { .take = reap };
         how.reaper = &reaper;
         Log *log = open_log(how);
         append_many(log, 100);

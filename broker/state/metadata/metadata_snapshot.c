@@ -263,7 +263,7 @@ static int drop_oldest(MetadataSnapshots *snapshots, State *state) {
         int r = file_rename(name, deleted);
         if (r)
                 return r;
-        state->reaper.take(&state->reaper, deleted);
+        state_remove_file(state, strdup(deleted));
         snapshots->count--;
         memmove(snapshots->rows, snapshots->rows + 1, (size_t)snapshots->count * sizeof(*snapshots->rows));
         return 0;
