@@ -2,6 +2,7 @@
  * Moves the start of partitions' logs forward; offset -1 is the high watermark. v2 is flexible. */
 #include "broker/api/api.h"
 #include "broker/api/partition_names.h"
+#include "broker/state/checkpoints.h"
 
 static void delete_one(Call *call, const PartitionName *name, DeleteRecordsResponsePartition *row) {
         const DeleteRecordsRequestPartition *want = name->want;
@@ -14,7 +15,7 @@ static void delete_one(Call *call, const PartitionName *name, DeleteRecordsRespo
 
 /* The new starts must outlast a crash before anybody is told of them. */
 static void checkpoint(Call *call, DeleteRecordsResponse *response) {
-        int16_t code = call_code(call, state_checkpoint_starts(call->state));
+        int16_t code = call_code(call, checkpoints_write_starts(call->state));
         for (int32_t i = 0; code && i < response->topics_count; i++)
                 for (int32_t j = 0; j < response->topics[i].partitions_count; j++)
                         if (response->topics[i].partitions[j].error_code == 0) {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "broker/commands/inspection.h"
+#include "broker/state/checkpoints.h"
 #include "broker/state/data_dir.h"
 #include "storage/base/file.h"
 #include "storage/base/time.h"
@@ -110,7 +111,7 @@ static int repair_log(Inspection *inspection, const char *path, Partition *parti
 static int write_points(Inspection *inspection) {
         const Repair *repair = inspection->data;
         bool malformed = inspection->counts[CHECK_DERIVED] > 0;
-        return repair->cut_count || malformed ? data_dir_write_checkpoints(inspection->state) : 0;
+        return repair->cut_count || malformed ? checkpoints_write(inspection->state) : 0;
 }
 
 /* The caller holds the lock. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/state/checkpoints.h"
 #include "broker/state/flusher.h"
 #include "storage/base/file.h"
 #include "storage/base/trace.h"
@@ -123,7 +124,7 @@ static void finish(State *state, Partition *partition, Compaction *compaction) {
         if (flusher_settle(state, partition))
                 partition_wake(state, partition);
         flusher_start(state);
-        state_checkpoint_soon(state, 0); /* the recovery point has moved */
+        checkpoints_soon(state, 0); /* the recovery point has moved */
         if (is_wanted(state, partition))
                 look_again(state, partition, is_further ? 0 : backoff_ms(state));
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "broker/state/adoption.h"
+#include "broker/state/checkpoints.h"
 #include "broker/state/deletion.h"
 #include "broker/state/last_stop.h"
 #include "broker/state/metadata/metadata.h"
@@ -22,10 +23,6 @@
 #include "storage/checkpoint.h"
 
 #define META_NAME "meta.properties"
-#define RECOVERY_NAME "recovery-point-offset-checkpoint"
-#define START_NAME "log-start-offset-checkpoint"
-#define CLEANER_NAME "cleaner-offset-checkpoint"
-#define REPLICATION_NAME "replication-offset-checkpoint"
 
 static int entry_path(const State *state, const char *name, char path[static PATH_MAX]) {
         return snprintf(path, PATH_MAX, "%s/%s", state->config->data_dir, name) < PATH_MAX ? 0 : -ENAMETOOLONG;
@@ -146,8 +143,8 @@ static int check_metadata_kinds(const State *state) {
 }
 
 static int check_kinds(const State *state) {
-        static const char *const names[] = { META_NAME, CLEAN_STOP_NAME, FAILED_SYNC_NAME, RECOVERY_NAME, START_NAME, CLEANER_NAME,
-                                             REPLICATION_NAME, ".lock" };
+        static const char *const names[] = { META_NAME, CLEAN_STOP_NAME, FAILED_SYNC_NAME, CHECKPOINT_RECOVERY_NAME, CHECKPOINT_START_NAME,
+                                             CHECKPOINT_CLEANER_NAME, CHECKPOINT_REPLICATION_NAME, ".lock" };
         int r = check_kind(state, TOPIC_NAME_METADATA "-0", S_IFDIR);
         for (size_t i = 0; r == 0 && i < sizeof(names) / sizeof(names[0]); i++)
                 r = check_kind(state, names[i], S_IFREG);
@@ -295,201 +292,6 @@ void data_dir_close(State *state) {
         ballast_close();
         file_close(state->lock_fd);
         state->lock_fd = -1;
-}
-
-static void note_metadata(const CheckpointRow *row, void *data) {
-        if (row->partition == 0 && row->offset >= 0 && strcmp(row->topic, TOPIC_NAME_METADATA) == 0)
-                *(int64_t *)data = row->offset;
-}
-
-/* A row of a topic that a crash kept in the files counts as that of a deletion. */
-static Partition *find_partition(State *state, const CheckpointRow *row) {
-        Partition *partition = partition_find(state, str_of(row->topic), row->partition);
-        if (!partition && strcmp(row->topic, TOPIC_NAME_METADATA) != 0)
-                state->deletion_number++;
-        return partition;
-}
-
-static void note_recovery(const CheckpointRow *row, void *data) {
-        Partition *partition = find_partition(data, row);
-        if (partition && row->offset >= 0)
-                partition->recovery_point = row->offset;
-}
-
-static void note_start(const CheckpointRow *row, void *data) {
-        Partition *partition = find_partition(data, row);
-        if (partition && row->offset >= 0)
-                partition->checkpoint_start_offset = row->offset;
-}
-
-static void note_cleaner(const CheckpointRow *row, void *data) {
-        Partition *partition = find_partition(data, row);
-        if (partition && row->offset >= 0)
-                partition->cleaner_offset = row->offset;
-}
-
-static int read_checkpoint(State *state, const char *name, void (*each)(const CheckpointRow *row, void *data), void *data) {
-        int r = checkpoint_read(state->config->data_dir, name, each, data);
-        if (r == -EUCLEAN)
-                trace_warn("'%s/%s' is malformed: passing over it", state->config->data_dir, name);
-        return r == -ENOENT || r == -EUCLEAN ? 0 : r;
-}
-
-int data_dir_read_metadata_checkpoint(State *state, int64_t *ret_recovery_point) {
-        *ret_recovery_point = 0;
-        return read_checkpoint(state, RECOVERY_NAME, note_metadata, ret_recovery_point);
-}
-
-int data_dir_read_checkpoints(State *state) {
-        int r = read_checkpoint(state, RECOVERY_NAME, note_recovery, state);
-        if (r == 0)
-                r = read_checkpoint(state, START_NAME, note_start, state);
-        return r ? r : read_checkpoint(state, CLEANER_NAME, note_cleaner, state);
-}
-
-/* Offsets of a partition that is not served stay what they were. */
-static int64_t recovery_offset(const Partition *partition) {
-        return partition->log ? log_recovery_point(partition->log) : partition->recovery_point;
-}
-
-static int64_t start_offset(const Partition *partition) {
-        return partition->log ? log_start_offset(partition->log) : partition->checkpoint_start_offset;
-}
-
-static int64_t cleaner_offset(const Partition *partition) {
-        return partition->cleaner_offset;
-}
-
-static int64_t end_offset(const Partition *partition) {
-        return partition->log ? partition_high_watermark(partition) : partition->recovery_point;
-}
-
-typedef int64_t OffsetOf(const Partition *partition);
-
-static int32_t add_rows(const Topic *topic, OffsetOf *offset_of, int64_t offset_min, CheckpointRow *rows) {
-        int32_t count = 0;
-        for (int32_t i = 0; i < topic->partition_count; i++) {
-                int64_t offset = offset_of(topic->partitions[i]);
-                if (offset >= offset_min)
-                        rows[count++] = (CheckpointRow){ topic->name, i, offset };
-        }
-        return count;
-}
-
-static size_t count_partitions(const State *state) {
-        size_t count = 0;
-        HASHMAP_FOREACH(&state->topics, node)
-                count += (size_t)container_of(node, Topic, by_name)->partition_count;
-        HASHMAP_FOREACH(&state->deletions, node)
-                if (deletion_keeps_rows(node))
-                        count += (size_t)deletion_keeps_rows(node)->partition_count;
-        return count;
-}
-
-/* One file: a row for every partition whose offset is at least offset_min; with the metadata log's own row if asked. */
-static void format(State *state, OffsetOf *offset_of, int64_t offset_min, bool with_metadata, Buffer *out) {
-        CheckpointRow *rows = malloc((count_partitions(state) + 1) * sizeof(*rows));
-        if (!rows) {
-                out->failed = true;
-                return;
-        }
-        int32_t count = 0;
-        if (with_metadata)
-                rows[count++] = (CheckpointRow){ TOPIC_NAME_METADATA, 0,
-                                                 state->metadata ? metadata_recovery_point(state) : state->metadata_recovery_point };
-        HASHMAP_FOREACH(&state->topics, node)
-                count += add_rows(container_of(node, Topic, by_name), offset_of, offset_min, rows + count);
-        HASHMAP_FOREACH(&state->deletions, node)
-                if (deletion_keeps_rows(node))
-                        count += add_rows(deletion_keeps_rows(node), offset_of, offset_min, rows + count);
-        checkpoint_format(rows, count, out);
-        free(rows);
-}
-
-static int write_file(const char *dir, const char *name, const Buffer *text) {
-        return text->size ? checkpoint_write_text(dir, name, (Str){ (const char *)text->data, text->size }) : 0;
-}
-
-static Checkpoints new_checkpoints(State *state) {
-        return (Checkpoints){ .gate = &state->checkpoint_gate, .start_gate = &state->start_gate,
-                              .generation = ++state->checkpoint_generation, .deletion_number = state->deletion_number,
-                              .dir = state->config->data_dir, .recovery = BUFFER_INIT, .replication = BUFFER_INIT,
-                              .cleaner = BUFFER_INIT, .starts = BUFFER_INIT };
-}
-
-int data_dir_write_start_checkpoint(State *state) {
-        Checkpoints files = new_checkpoints(state);
-        format(state, start_offset, 1, false, &files.starts);
-        int r = files.starts.failed ? -ENOMEM : checkpoints_write(&files);
-        checkpoints_deinit(&files);
-        return r;
-}
-
-int data_dir_checkpoints(State *state, bool with_starts, Checkpoints *ret_files) {
-        *ret_files = new_checkpoints(state);
-        if (with_starts)
-                format(state, start_offset, 1, false, &ret_files->starts);
-        format(state, recovery_offset, 0, true, &ret_files->recovery);
-        format(state, end_offset, 0, false, &ret_files->replication);
-        format(state, cleaner_offset, 0, false, &ret_files->cleaner);
-        if (!ret_files->starts.failed && !ret_files->recovery.failed && !ret_files->replication.failed && !ret_files->cleaner.failed)
-                return 0;
-        checkpoints_deinit(ret_files);
-        return -ENOMEM;
-}
-
-static int write_starts(const Checkpoints *files) {
-        return write_file(files->dir, START_NAME, &files->starts);
-}
-
-static int write_others(const Checkpoints *files) {
-        int r = write_file(files->dir, RECOVERY_NAME, &files->recovery);
-        if (r == 0)
-                r = write_file(files->dir, REPLICATION_NAME, &files->replication);
-        return r ? r : write_file(files->dir, CLEANER_NAME, &files->cleaner);
-}
-
-/* Unless newer ones passed it meanwhile. */
-static int pass(CheckpointGate *gate, const Checkpoints *files, int (*write)(const Checkpoints *files)) {
-        int r = 0;
-        pthread_mutex_lock(&gate->lock);
-        if (gate->written < files->generation)
-                r = write(files);
-        if (r == 0 && gate->written < files->generation)
-                gate->written = files->generation;
-        pthread_mutex_unlock(&gate->lock);
-        return r;
-}
-
-int checkpoints_write(const Checkpoints *files) {
-        int r = files->starts.size ? pass(files->start_gate, files, write_starts) : 0;
-        return r || !files->recovery.size ? r : pass(files->gate, files, write_others);
-}
-
-void checkpoints_deinit(Checkpoints *files) {
-        buffer_deinit(&files->recovery);
-        buffer_deinit(&files->replication);
-        buffer_deinit(&files->cleaner);
-        buffer_deinit(&files->starts);
-}
-
-int data_dir_write_checkpoints(State *state) {
-        Checkpoints files;
-        int r = data_dir_checkpoints(state, true, &files);
-        if (r)
-                return r;
-        r = checkpoints_write(&files);
-        if (r == 0)
-                state->checkpointed_deletion = files.deletion_number;
-        checkpoints_deinit(&files);
-        return r;
-}
-
-int data_dir_drop_stale_rows(State *state) {
-        int r = state->deletion_number == state->checkpointed_deletion ? 0 : data_dir_write_checkpoints(state);
-        if (r)
-                trace_error("cannot write the checkpoint files in '%s': %s; %s", state->config->data_dir, strerror(-r), data_dir_remedy(r));
-        return r;
 }
 
 static bool is_directory(const State *state, const char *name, unsigned char type) {

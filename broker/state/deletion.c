@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/state/checkpoints.h"
 #include "broker/state/flusher.h"
 #include "broker/state/metadata/metadata.h"
 #include "storage/base/file.h"
@@ -106,14 +107,14 @@ static void files_done(Job *job, State *state, int result) {
                 trace_error("cannot sync '%s', the name of the deleted topic %s is not free before the next start: %s",
                             state->config->data_dir, deletion->name, strerror(-result));
         if (!result && deletion->is_waited_for && deletion->number > state->checkpointed_deletion)
-                state_checkpoint_now(state); /* before the worker unlinks, which may take long */
+                checkpoints_now(state); /* before the worker unlinks, which may take long */
         for (int32_t i = 0; i < deletion->topic->partition_count; i++) {
                 if (deletion->doomed[i])
                         state_remove_directory(state, deletion->doomed[i]);
                 deletion->doomed[i] = NULL;
         }
         drop_topic(state, deletion);
-        state_checkpoint_soon(state, config_int(state->config, "log.flush.offset.checkpoint.interval.ms"));
+        checkpoints_soon(state, config_int(state->config, "log.flush.offset.checkpoint.interval.ms"));
         deletion_checkpointed(state, 0);
 }
 
@@ -154,7 +155,7 @@ bool deletion_holds_name(State *state, Str name) {
                 return false;
         deletion->is_waited_for = true;
         if (deletion->step == STEP_ROWS)
-                state_checkpoint_now(state);
+                checkpoints_now(state);
         return true;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "broker/state/checkpoints.h"
 #include "broker/state/last_stop.h"
 #include "broker/state/metadata/metadata.h"
 #include "storage/base/trace.h"
@@ -212,7 +213,7 @@ static void finish_round(Job *job, State *state, int result) {
                 for (ListNode *node; (node = list_pop(&grown));)
                         partition_wake(state, container_of(node, Partition, grown));
                 if (round->in_background)
-                        state_checkpoint_soon(state, CHECKPOINT_SOON_MS);
+                        checkpoints_soon(state, CHECKPOINT_SOON_MS);
                 flusher_start(state);
         }
         while (list_pop(&grown))

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "broker/protocol/messages.h"
+#include "broker/state/checkpoints.h"
 #include "broker/state/cleaner.h"
 #include "broker/state/data_dir.h"
 #include "broker/state/deletion.h"
@@ -23,69 +24,6 @@
 #include "storage/base/trace.h"
 
 #define RETENTIONS_PER_TURN 64
-#define CHECKPOINT_RETRY_MS 5000
-
-typedef struct CheckpointJob {
-        Job job;
-        Checkpoints files;
-} CheckpointJob;
-
-static int write_checkpoints(Job *job) {
-        return checkpoints_write(&container_of(job, CheckpointJob, job)->files);
-}
-
-static void checkpoints_written(Job *base, State *state, int result) {
-        CheckpointJob *job = container_of(base, CheckpointJob, job);
-        if (result && result != -ECANCELED)
-                trace_warn("cannot write the checkpoint files: %s", strerror(-result));
-        state->checkpoint_is_running = false;
-        if (result == 0 && job->files.deletion_number > state->checkpointed_deletion)
-                state->checkpointed_deletion = job->files.deletion_number;
-        checkpoints_deinit(&job->files);
-        free(job);
-        if (state->checkpoint_is_wanted && result != -ECANCELED)
-                state_checkpoint_now(state);
-        deletion_checkpointed(state, result);
-}
-
-static void run_checkpoint(Timer *timer, State *state) {
-        if (state->failed)
-                return;
-        state->checkpoint_is_wanted = state->checkpoint_is_running;
-        if (state->checkpoint_is_wanted)
-                return;
-        CheckpointJob *job = calloc(1, sizeof(*job));
-        int r = job ? data_dir_checkpoints(state, state->deletion_number != state->checkpointed_deletion, &job->files) : -ENOMEM;
-        if (r) {
-                free(job);
-                state_checkpoint_soon(state, CHECKPOINT_RETRY_MS);
-                return;
-        }
-        job->job.run = write_checkpoints;
-        job->job.done = checkpoints_written;
-        state->checkpoint_is_running = true;
-        state->checkpointing_deletion = job->files.deletion_number;
-        worker_submit(&state->worker, &job->job);
-}
-
-void state_checkpoint_now(State *state) {
-        if (state->checkpoint_is_running && state->checkpointing_deletion == state->deletion_number)
-                return;
-        timer_stop(state, &state->checkpoint_timer);
-        run_checkpoint(&state->checkpoint_timer, state);
-}
-
-void state_checkpoint_soon(State *state, int64_t within_ms) {
-        int64_t due_ms = state->mono_ms + within_ms;
-        if (!timer_is_set(&state->checkpoint_timer) || state->checkpoint_timer.node.key > due_ms)
-                timer_set(state, &state->checkpoint_timer, due_ms);
-}
-
-static void checkpoint_later(State *state) {
-        if (!timer_is_set(&state->checkpoint_timer))
-                timer_set(state, &state->checkpoint_timer,
-                          state->mono_ms + config_int(state->config, "log.flush.offset.checkpoint.interval.ms"));
-}
 
 static void queue_retention(State *state) {
         HASHMAP_FOREACH(&state->topics, node) {
@@ -117,7 +55,7 @@ static void run_retention(Timer *timer, State *state) {
         for (int i = 0; i < RETENTIONS_PER_TURN && !changed && !list_is_empty(&state->retention_queue) && !state->failed; i++)
                 changed = retain(state, container_of(list_pop(&state->retention_queue), Partition, retain));
         if (changed)
-                checkpoint_later(state);
+                checkpoints_later(state);
         flusher_start(state); /* it may have rolled some */
         bool is_over = state->failed || list_is_empty(&state->retention_queue);
         timer_set(state, timer, state->mono_ms + (is_over ? config_int(state->config, "log.retention.check.interval.ms") : 0));
@@ -210,8 +148,7 @@ static State *state_new(Config *config, int64_t now_ms, int64_t mono_ms) {
         list_init(&state->flush_deadlines);
         list_init(&state->sync_waits);
         list_init(&state->retention_queue);
-        pthread_mutex_init(&state->checkpoint_gate.lock, NULL);
-        pthread_mutex_init(&state->start_gate.lock, NULL);
+        checkpoints_init(state);
         worker_init(&state->flusher, state);
         worker_init(&state->checker, state);
         worker_init(&state->worker, state);
@@ -221,7 +158,6 @@ static State *state_new(Config *config, int64_t now_ms, int64_t mono_ms) {
         state->cleaner.timer.fire = cleaner_run_timer;
         state->reaper.take = reap;
         state->flush_timer.fire = flusher_run_timer;
-        state->checkpoint_timer.fire = run_checkpoint;
         state->retention_timer.fire = run_retention;
         return state;
 }
@@ -257,13 +193,11 @@ static void state_free(State *state) {
         deletions_close(state);
         deletion_forget_replayed(state);
         data_dir_close(state);
-        timer_stop(state, &state->checkpoint_timer);
         timer_stop(state, &state->retention_timer);
         timer_stop(state, &state->flush_timer);
         timer_stop(state, &state->cleaner.timer);
+        checkpoints_deinit(state);
         heap_deinit(&state->timers);
-        pthread_mutex_destroy(&state->checkpoint_gate.lock);
-        pthread_mutex_destroy(&state->start_gate.lock);
         hashmap_deinit(&state->topics);
         hashmap_deinit(&state->topics_by_id);
         hashmap_deinit(&state->topics_by_collision);
@@ -276,7 +210,7 @@ static int open_logs(State *state) {
         int64_t recovery_point = 0;
         int r = last_stop_take(state, &clean);
         if (r == 0)
-                r = data_dir_read_metadata_checkpoint(state, &recovery_point);
+                r = checkpoints_read_metadata(state, &recovery_point);
         if (r) {
                 trace_error("cannot read data directory '%s': %s; %s", state->config->data_dir, strerror(-r), data_dir_remedy(r));
                 return r;
@@ -285,13 +219,13 @@ static int open_logs(State *state) {
         if (r)
                 return r;
         state->topics_created_version = metadata_end_offset(state);
-        r = data_dir_read_checkpoints(state);
+        r = checkpoints_read(state);
         if (r == 0)
                 r = partition_open_all(state, clean);
         if (r == 0)
                 data_dir_check_strays(state);
         deletion_forget_replayed(state);
-        return r ? r : data_dir_drop_stale_rows(state);
+        return r ? r : checkpoints_drop_stale_rows(state);
 }
 
 /* What replays the internal topics. Transactions whose end was decided are carried out at once. */
@@ -361,9 +295,9 @@ int state_inspect(Config *config, int64_t now_ms, State **ret_state, bool *ret_c
         if (r == 0)
                 r = replay_files(state, ret_damaged);
         if (r == 0)
-                r = data_dir_read_metadata_checkpoint(state, &state->metadata_recovery_point);
+                r = checkpoints_read_metadata(state, &state->metadata_recovery_point);
         if (r == 0)
-                r = data_dir_read_checkpoints(state);
+                r = checkpoints_read(state);
         if (r) {
                 if (r < 0)
                         trace_error("cannot read data directory '%s': %s", config->data_dir, strerror(-r));
@@ -428,7 +362,7 @@ int state_close(State *state) {
         bool sound = is_sound(state);
         int r = state->failed ? -EIO : sync_partitions(state);
         if (r == 0)
-                r = data_dir_write_checkpoints(state);
+                r = checkpoints_write(state);
         if (r == 0)
                 r = close_logs(state);
         if (r == 0 && sound)
@@ -519,7 +453,7 @@ void state_commit(State *state) {
                 commit_once(state);
         flusher_start(state);
         if (any)
-                checkpoint_later(state);
+                checkpoints_later(state);
 }
 
 void state_set_wake(State *state, void (*wake)(void *data), void *data) {
@@ -587,8 +521,4 @@ int state_set_broker_config(State *state, bool cluster_default, const ConfigMap 
         HASHMAP_FOREACH(&state->topics, topic)
                 topic_apply_config(state, container_of(topic, Topic, by_name));
         return 0;
-}
-
-int state_checkpoint_starts(State *state) {
-        return state->failed ? -EIO : data_dir_write_start_checkpoint(state);
 }

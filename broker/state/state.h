@@ -156,12 +156,6 @@ int64_t state_next_timer_ms(const State *state);
  * caller's. Written to the metadata log, applied to all logs. 0 or -errno. */
 int state_set_broker_config(State *state, bool cluster_default, const ConfigMap *config);
 
-/* Makes the logs' start offsets durable: once after a DeleteRecords. 0 or -errno. */
-int state_checkpoint_starts(State *state);
-
-/* Writes the checkpoint files within that time; or, after a deletion, at once, or as soon as older ones are written. */
-void state_checkpoint_soon(State *state, int64_t within_ms);
-void state_checkpoint_now(State *state);
 /* Jobs for the worker: remove a directory that log_doom_directory() renamed, or a file that was (the path is taken over), and warn when they
  * cannot. */
 void state_remove_directory(State *state, char *path);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "broker/state/checkpoints.h"
 #include "storage/batch.h"
 #include "tests/lib/state_fixture.h"
 
@@ -93,12 +94,12 @@ Test(deletion, the_checkpoint_files_keep_a_topic_until_its_deletion_is_on_disk) 
                 append();
         cr_assert_eq(partition_delete_records(fixture.state, partition, 2), 0);
         cr_assert_eq(topic_delete(fixture.state, partition->topic), 0);
-        state_checkpoint_now(fixture.state);
+        checkpoints_now(fixture.state);
         worker_drain(&fixture.state->worker);
-        cr_assert_eq(state_checkpoint_starts(fixture.state), 0);
+        cr_assert_eq(checkpoints_write_starts(fixture.state), 0);
         cr_assert(is_in_file("recovery-point-offset-checkpoint", "a 0 3") && is_in_file("log-start-offset-checkpoint", "a 0 2"));
         state_drain(fixture.state);
-        state_checkpoint_now(fixture.state);
+        checkpoints_now(fixture.state);
         state_drain(fixture.state);
         cr_assert_not(is_in_file("recovery-point-offset-checkpoint", "a ") || is_in_file("log-start-offset-checkpoint", "a "));
         cr_assert_eq(fixture.state->deletions.count, 0);
@@ -110,8 +111,8 @@ Test(deletion, a_new_topic_inherits_no_checkpoint_of_a_deleted_one) {
         for (int i = 0; i < 5; i++)
                 append();
         cr_assert_eq(partition_delete_records(fixture.state, partition, 3), 0);
-        cr_assert_eq(state_checkpoint_starts(fixture.state), 0);
-        state_checkpoint_soon(fixture.state, 0);
+        cr_assert_eq(checkpoints_write_starts(fixture.state), 0);
+        checkpoints_soon(fixture.state, 0);
         state_run_timers(fixture.state);
         state_drain(fixture.state);
         cr_assert_eq(topic_delete(fixture.state, partition->topic), 0);
@@ -130,8 +131,8 @@ Test(deletion, a_new_topic_inherits_no_checkpoint_of_one_that_was_deleted_before
         for (int i = 0; i < 5; i++)
                 append();
         cr_assert_eq(partition_delete_records(fixture.state, partition, 3), 0);
-        cr_assert_eq(state_checkpoint_starts(fixture.state), 0);
-        state_checkpoint_now(fixture.state);
+        cr_assert_eq(checkpoints_write_starts(fixture.state), 0);
+        checkpoints_now(fixture.state);
         state_drain(fixture.state);
         cr_assert_eq(topic_delete(fixture.state, partition->topic), 0);
         state_drain(fixture.state);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "broker/state/checkpoints.h"
 #include "broker/state/groups/groups.h"
 #include "broker/state/groups/offsets_write.h"
 #include "storage/base/error.h"
@@ -142,8 +143,8 @@ static void delete_topic(World *world, int topic, bool checkpoints) {
         int r = topic_delete(world->state, found);
         cr_assert(is_honest(r), "delete: %d", r);
         if (checkpoints) {
-                state_checkpoint_now(world->state);
-                (void)state_checkpoint_starts(world->state);
+                checkpoints_now(world->state);
+                (void)checkpoints_write_starts(world->state);
                 worker_drain(&world->state->worker);
         }
         if (is_told(world) && r == 0) {
@@ -259,7 +260,7 @@ void world_delete_records(World *world, int topic, int partition, int64_t offset
         bool is_beyond = offset > partition_high_watermark(found->partitions[partition]);
         int r = partition_delete_records(world->state, found->partitions[partition], offset);
         if (r == 0)
-                r = state_checkpoint_starts(world->state);
+                r = checkpoints_write_starts(world->state);
         cr_assert(is_honest(r) || (r == KAFKA_OFFSET_OUT_OF_RANGE && is_beyond), "delete records: %d", r);
         if (r == 0) {
                 model->start_acknowledged = offset;
