@@ -1,5 +1,4 @@
-#include <dirent.h>
-
+/* What a sync does beside a log that goes on, and what it leaves for the next roll to do. */
 #include "storage/log_internal.h"
 #include "tests/storage/support.h"
 
@@ -77,14 +76,18 @@ static void fill_half(Log *log) {
 }
 
 Test(log_sync, roll_leaves_all_it_can_to_the_sync_that_follows) {
-        Log *log = open_log(how_to_roll());
-        fill_half(log);
+        LogOpen how = how_to_roll();
+        how.config.segment_bytes = 100000;
+        Log *log = open_log(how);
+        append(log, TEST_BATCH(.value_bytes = 90000));
+        cr_assert(log_wants_sync(log));
         cr_assert_eq(log_active_offset(log), 0);
         sync_in_background(log);
         cr_assert(!log_wants_sync(log));
         cr_assert(exists(LOG_NEXT_NAME));
         count_operations();
         fill(log, 0);
+        cr_assert_gt(log->segments[0]->reserved_end, log->segments[0]->size, "there is something to cut off");
         cr_assert_eq(creations, 0);
         cr_assert_eq(syncs, 0);
         cr_assert_eq(renames, 1, "that of the file that was prepared");
