@@ -61,18 +61,21 @@ static void sync_in_background(Log *log) {
         assert_ok(r);
 }
 
+static void append_next(Log *log) {
+        append(log, TEST_BATCH(.timestamp_ms = NOW + log_end_offset(log), .value_bytes = 100, .producer_id = 7, .producer_epoch = 0,
+                               .base_sequence = (int32_t)log_end_offset(log)));
+}
+
 /* Until the segment at base_offset is no longer the active one. */
 static void fill(Log *log, int64_t base_offset) {
         for (int i = 0; i < 1000 && log_active_offset(log) == base_offset; i++)
-                append(log, TEST_BATCH(.timestamp_ms = NOW + log_end_offset(log), .value_bytes = 100, .producer_id = 7, .producer_epoch = 0,
-                                       .base_sequence = (int32_t)log_end_offset(log)));
+                append_next(log);
         cr_assert_gt(log_active_offset(log), base_offset);
 }
 
 static void fill_half(Log *log) {
         while (!log_wants_sync(log))
-                append(log, TEST_BATCH(.timestamp_ms = NOW + log_end_offset(log), .value_bytes = 100, .producer_id = 7, .producer_epoch = 0,
-                                       .base_sequence = (int32_t)log_end_offset(log)));
+                append_next(log);
 }
 
 Test(log_sync, roll_leaves_all_it_can_to_the_sync_that_follows) {
@@ -114,6 +117,16 @@ static void check_reads(Log *log) {
         }
 }
 
+/* After a clean stop. */
+static void check_reads_later(Log *log) {
+        assert_ok(log_close(log, NOW));
+        LogOpen how = how_to_roll();
+        how.clean_shutdown = true;
+        log = open_log(how);
+        check_reads(log);
+        log_abandon(log);
+}
+
 Test(log_sync, segments_that_ended_are_read_before_during_and_after_their_sync) {
         Log *log = open_log(how_to_roll());
         fill(log, 0);
@@ -130,12 +143,7 @@ Test(log_sync, segments_that_ended_are_read_before_during_and_after_their_sync) 
         cr_assert(!log->segments[0]->indexes_loaded || log->segments[0]->offsets.mapped, "the file serves");
         sync_in_background(log);
         check_reads(log);
-        assert_ok(log_close(log, NOW));
-        LogOpen how = how_to_roll();
-        how.clean_shutdown = true;
-        log = open_log(how);
-        check_reads(log);
-        log_abandon(log);
+        check_reads_later(log);
 }
 
 static int no_index(const char *path, int flags, mode_t mode) {
@@ -151,12 +159,7 @@ Test(log_sync, index_that_cannot_be_written_does_not_fail_it) {
         file_ops = FILE_OPS_SYSTEM;
         cr_assert_eq(log_recovery_point(log), log_active_offset(log));
         check_reads(log);
-        assert_ok(log_close(log, NOW));
-        LogOpen how = how_to_roll();
-        how.clean_shutdown = true;
-        log = open_log(how);
-        check_reads(log);
-        log_abandon(log);
+        check_reads_later(log);
 }
 
 Test(log_sync, segments_in_its_hands_are_dropped_later) {
@@ -277,11 +280,8 @@ Test(log_sync, roll_manages_without_the_file_that_was_prepared) {
 static int directory_syncs, description_syncs;
 
 static int note_sync(int fd) {
-        char link[64], path[256] = "";
-        snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-        cr_assert_gt(readlink(link, path, sizeof(path) - 1), 0);
-        directory_syncs += strcmp(path, test_dir) == 0;
-        description_syncs += strstr(path, "partition.metadata") != NULL;
+        directory_syncs += strcmp(path_of(fd), test_dir) == 0;
+        description_syncs += ends_with(path_of(fd), "partition.metadata");
         return fsync(fd);
 }
 

@@ -151,6 +151,22 @@ __attribute__((unused)) static int64_t size_of(const char *path) {
         return stat(path, &st) < 0 ? -1 : st.st_size;
 }
 
+/* Of the file that a descriptor is for. */
+__attribute__((unused)) static const char *path_of(int fd) {
+        static char path[256];
+        char link[64];
+        snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+        ssize_t size = readlink(link, path, sizeof(path) - 1);
+        cr_assert_gt(size, 0);
+        path[size] = '\0';
+        return path;
+}
+
+__attribute__((unused)) static bool ends_with(const char *text, const char *end) {
+        size_t len = strlen(text), end_len = strlen(end);
+        return len >= end_len && strcmp(text + len - end_len, end) == 0;
+}
+
 /* Changes one byte; negative positions count from the end. */
 __attribute__((unused)) static void flip_byte(const char *path, int64_t position) {
         uint8_t byte;
