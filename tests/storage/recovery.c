@@ -103,6 +103,23 @@ Test(recovery, torn_tail_after_a_clean_stop_is_damage) {
         cr_assert_eq(log_open(&how, &log), -EUCLEAN);
 }
 
+/* A start after a clean stop looks at no checksum, which would have told. */
+Test(recovery, a_batch_that_goes_back_is_damage_after_a_clean_stop) {
+        enum { LAST_OFFSET_DELTA_AT = 23 };
+        for (int count = 1; count <= 3; count++) {
+                LogOpen how = how_to_open();
+                Log *log = open_log(how);
+                append_many(log, count);
+                assert_ok(log_close(log, NOW));
+                int fd = open(log_file(0, "log"), O_WRONLY);
+                cr_assert_eq(pwrite(fd, (uint8_t[]){ 0xff, 0xff, 0xff, 0xfd }, 4, LAST_OFFSET_DELTA_AT), 4);
+                close(fd);
+                how.clean_shutdown = true;
+                cr_assert_eq(log_open(&how, &log), -EUCLEAN, "the first of %d", count);
+                assert_ok(log_delete_directory(test_log_path));
+        }
+}
+
 Test(recovery, missing_derived_files_are_built_again) {
         LogOpen how = how_to_open();
         how.config.segment_bytes = 30000;

@@ -135,6 +135,35 @@ static ssize_t failing_pwritev(int fd, const struct iovec *parts, int n, off_t p
         return -1;
 }
 
+/* The snapshot of a stop spares the recovery the rotten batch, but not the search for what transactions there were. */
+Test(txn_index, a_torn_tail_stays_where_damage_keeps_the_log_from_being_served) {
+        LogOpen how = how_to_open();
+        how.config.segment_bytes = 1000;
+        Log *log = open_log(how);
+        append_many(log, 8);
+        assert_ok(log_close(log, NOW));
+        how.clean_shutdown = true;
+        log = open_log(how);
+        append(log, TXN_BATCH(7, 0, 0));
+        assert_ok(try_end(log, 7, 0, false, 0, LOG_ORIGIN_BROKER));
+        append_many(log, 1);
+        int64_t base_offset = log_active_offset(log);
+        log_abandon(log);
+        cr_assert(base_offset > 0 && base_offset < 8);
+        char command[256];
+        snprintf(command, sizeof(command), "cd %s && rm -f $(ls *.snapshot | grep -v 08.snapshot) && ls *08.snapshot >/dev/null", test_log_path);
+        cr_assert_eq(system(command), 0);
+        flip_byte(log_file(0, "log"), 16);
+        int64_t size = size_of(log_file(base_offset, "log")) - 1;
+        cr_assert_eq(truncate(log_file(base_offset, "log"), size), 0);
+        how.clean_shutdown = false;
+        how.recovery_point = 8;
+        cr_assert_eq(log_open(&how, &log), -EUCLEAN);
+        cr_assert_eq(size_of(log_file(base_offset, "log")), size);
+        snprintf(command, sizeof(command), "! ls %s | grep -q torn", test_log_path);
+        cr_assert_eq(system(command), 0);
+}
+
 Test(txn_index, marker_that_is_not_written_ends_nothing) {
         Log *log = open_log(how_to_open());
         append(log, TXN_BATCH(7, 3, 0));
