@@ -377,22 +377,6 @@ Test(durable, after_a_failed_sync_nothing_is_acknowledged) {
         }
 }
 
-Test(durable, a_failed_sync_leaves_no_marker) {
-        config.durable = true;
-        open_state();
-        make_topic(NULL, NULL);
-        failing_sync = 1;
-        Ack ack;
-        append_to(partition, &ack);
-        state_drain(state);
-        cr_assert(state->failed && !ack.count);
-        cr_assert_lt(state_close(state), 0);
-        state = NULL;
-        char path[128];
-        snprintf(path, sizeof(path), "%s/.kafka_cleanshutdown", data_dir);
-        cr_assert_neq(access(path, F_OK), 0);
-}
-
 Test(durable, deleting_a_topic_ends_the_wait) {
         config.durable = true;
         open_state();
@@ -556,35 +540,6 @@ Test(durable, sealed_segments_are_synced_in_the_background) {
         open_state();
         cr_assert_eq(partition->recovery_point, recovery_point);
         cr_assert_eq(log_end_offset(partition->log), 9);
-}
-
-Test(durable, dropped_segments_are_renamed_now_and_unlinked_later) {
-        open_state();
-        make_topic(NULL, NULL);
-        LogConfig small = *log_config(partition->log);
-        small.segment_bytes = 200;
-        small.retention_bytes = 200;
-        log_set_config(partition->log, &small);
-        Ack ack;
-        for (int i = 0; i < 9; i++)
-                append_to(partition, &ack), state_commit(state);
-        state_drain(state);
-        FileSpan span;
-        cr_assert_eq(partition_read(partition, 0, false, 1000, true, &span), 0);
-        cr_assert_gt(log_retain(partition->log, NOW), 0);
-        char path[192];
-        snprintf(path, sizeof(path), "%s/a-0/00000000000000000000.log", data_dir);
-        cr_assert_neq(access(path, F_OK), 0);
-        strcat(path, ".deleted");
-        cr_assert_eq(access(path, F_OK), 0);
-        state_drain(state);
-        cr_assert_eq(access(path, F_OK), 0, "a reader still has it");
-        Buffer copy = BUFFER_INIT;
-        cr_assert_eq(file_span_copy(&span, &copy), 0);
-        buffer_deinit(&copy);
-        file_span_release(&span);
-        state_drain(state);
-        cr_assert_neq(access(path, F_OK), 0);
 }
 
 Test(durable, what_a_crash_left_unsynced_is_synced_before_it_is_served) {

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "storage/base/file.h"
+#include "storage/batch.h"
 #include "tests/lib/state_fixture.h"
 
 static StateFixture fixture;
@@ -43,6 +44,11 @@ static void fail_syncs(bool fail) {
         file_ops.fdatasync = fail ? failing_sync : fdatasync;
 }
 
+static int sync_that_fails_once(int fd) {
+        file_ops.fdatasync = fdatasync;
+        return failing_sync(fd);
+}
+
 static int try_open(void) {
         fixture.state = NULL;
         return state_open(&fixture.config, FIXTURE_NOW, 1000, &fixture.state);
@@ -71,6 +77,50 @@ Test(last_stop, a_failed_sync_is_known_until_a_clean_stop) {
         cr_assert(exists(CLEAN_STOP_NAME) && !exists(FAILED_SYNC_NAME));
         cr_assert_eq(try_open(), 0);
         cr_assert(!fixture.state->writes_again);
+}
+
+/* As Produce waits. */
+typedef struct Ack {
+        CommitWait wait;
+        Partition *partition;
+        int64_t end_offset;
+        int count;
+} Ack;
+
+static void on_sync(CommitWait *wait, State *state) {
+        Ack *ack = container_of(wait, Ack, wait);
+        if (partition_is_settled(ack->partition, ack->end_offset))
+                ack->count++;
+        else
+                state_wait_sync(state, wait, on_sync);
+}
+
+static void append_to(Partition *partition, Ack *ack) {
+        BatchBuilder builder;
+        LogAppend result;
+        batch_builder_init(&builder, 0, -1, -1, -1);
+        batch_builder_add(&builder, FIXTURE_NOW, STR_NULL, STR("v"), NULL, 0);
+        cr_assert_eq(batch_builder_finish(&builder, 0), 0);
+        cr_assert_eq(partition_append_owned(fixture.state, partition, &builder.out, LOG_ORIGIN_BROKER, &result), 0);
+        *ack = (Ack){ .partition = partition, .end_offset = result.last_offset + 1 };
+        state_wait_commit(fixture.state, &ack->wait, on_sync);
+}
+
+/* Nor is what it was for acknowledged; only it fails. */
+Test(last_stop, a_failed_sync_leaves_no_marker) {
+        fixture.config.durable = true;
+        state_fixture_reopen(&fixture);
+        Topic *topic;
+        cr_assert_eq(topic_create(fixture.state, STR("a"), 2, &CONFIG_MAP_INIT, &topic), 0);
+        state_drain(fixture.state);
+        file_ops.fdatasync = sync_that_fails_once;
+        Ack ack;
+        append_to(topic->partitions[0], &ack);
+        state_drain(fixture.state);
+        cr_assert(fixture.state->failed && !ack.count);
+        cr_assert_lt(state_close(fixture.state), 0);
+        cr_assert(!exists(CLEAN_STOP_NAME));
+        cr_assert_eq(try_open(), 0);
 }
 
 Test(last_stop, a_sync_that_fails_at_a_start_is_known_too) {

@@ -203,6 +203,30 @@ Test(topics, deleted_records_stay_deleted) {
         cr_assert_eq(partition_start_offset(partition_find(fixture.state, STR("a"), 0)), 3);
 }
 
+Test(topics, dropped_segments_are_renamed_now_and_unlinked_later) {
+        Partition *partition = create("a", 2)->partitions[0];
+        LogConfig small = *log_config(partition->log);
+        small.segment_bytes = 200;
+        small.retention_bytes = 200;
+        log_set_config(partition->log, &small);
+        for (int i = 0; i < 9; i++)
+                append(partition, "v"), state_commit(fixture.state);
+        state_drain(fixture.state);
+        FileSpan span;
+        cr_assert_eq(partition_read(partition, 0, false, 1000, true, &span), 0);
+        cr_assert_gt(log_retain(partition->log, FIXTURE_NOW), 0);
+        cr_assert(!exists("a-0/00000000000000000000.log"));
+        cr_assert(exists("a-0/00000000000000000000.log.deleted"));
+        state_drain(fixture.state);
+        cr_assert(exists("a-0/00000000000000000000.log.deleted"), "a reader still has it");
+        Buffer copy = BUFFER_INIT;
+        cr_assert_eq(file_span_copy(&span, &copy), 0);
+        buffer_deinit(&copy);
+        file_span_release(&span);
+        state_drain(fixture.state);
+        cr_assert(!exists("a-0/00000000000000000000.log.deleted"));
+}
+
 Test(topics, internal_topics_are_compacted) {
         Topic *topic = NULL;
         cr_assert_eq(topic_auto_create(fixture.state, STR(TOPIC_NAME_OFFSETS), &topic), 0);
