@@ -50,6 +50,23 @@ static void append(void) {
         state_drain(fixture.state);
 }
 
+/* With such records, of which those before the start were deleted; the checkpoint files do not say so yet. */
+static void make_durable_topic(int count, int64_t start_offset) {
+        make_durable();
+        make_topic();
+        for (int i = 0; i < count; i++)
+                append();
+        cr_assert_eq(partition_delete_records(fixture.state, partition, start_offset), 0);
+}
+
+/* Nothing is left of the topic that had its name before, also after a crash. */
+static void assert_holds_one_record(void) {
+        crash();
+        cr_assert_not_null(partition->log);
+        cr_assert_eq(partition_start_offset(partition), 0);
+        cr_assert_eq(log_end_offset(partition->log), 1);
+}
+
 static int count_entries(const char *pattern) {
         char command[256];
         snprintf(command, sizeof(command), "ls -d %s/%s 2>/dev/null | wc -l", fixture.dir, pattern);
@@ -88,11 +105,7 @@ static bool is_in_file(const char *file, const char *line) {
 
 /* Until then a power cut would bring it back, and it would not know what of its log is sound, nor which records were deleted. */
 Test(deletion, the_checkpoint_files_keep_a_topic_until_its_deletion_is_on_disk) {
-        make_durable();
-        make_topic();
-        for (int i = 0; i < 3; i++)
-                append();
-        cr_assert_eq(partition_delete_records(fixture.state, partition, 2), 0);
+        make_durable_topic(3, 2);
         cr_assert_eq(topic_delete(fixture.state, partition->topic), 0);
         checkpoints_now(fixture.state);
         worker_drain(&fixture.state->worker);
@@ -106,11 +119,7 @@ Test(deletion, the_checkpoint_files_keep_a_topic_until_its_deletion_is_on_disk) 
 }
 
 Test(deletion, a_new_topic_inherits_no_checkpoint_of_a_deleted_one) {
-        make_durable();
-        make_topic();
-        for (int i = 0; i < 5; i++)
-                append();
-        cr_assert_eq(partition_delete_records(fixture.state, partition, 3), 0);
+        make_durable_topic(5, 3);
         cr_assert_eq(checkpoints_write_starts(fixture.state), 0);
         checkpoints_soon(fixture.state, 0);
         state_run_timers(fixture.state);
@@ -118,19 +127,12 @@ Test(deletion, a_new_topic_inherits_no_checkpoint_of_a_deleted_one) {
         cr_assert_eq(topic_delete(fixture.state, partition->topic), 0);
         make_topic(); /* has to wait */
         append();
-        crash();
-        cr_assert_not_null(partition->log);
-        cr_assert_eq(partition_start_offset(partition), 0);
-        cr_assert_eq(log_end_offset(partition->log), 1);
+        assert_holds_one_record();
 }
 
 /* Not even when the broker died before it could write new ones. */
 Test(deletion, a_new_topic_inherits_no_checkpoint_of_one_that_was_deleted_before_a_crash) {
-        make_durable();
-        make_topic();
-        for (int i = 0; i < 5; i++)
-                append();
-        cr_assert_eq(partition_delete_records(fixture.state, partition, 3), 0);
+        make_durable_topic(5, 3);
         cr_assert_eq(checkpoints_write_starts(fixture.state), 0);
         checkpoints_now(fixture.state);
         state_drain(fixture.state);
@@ -139,8 +141,5 @@ Test(deletion, a_new_topic_inherits_no_checkpoint_of_one_that_was_deleted_before
         crash();
         make_topic();
         append();
-        crash();
-        cr_assert_not_null(partition->log);
-        cr_assert_eq(partition_start_offset(partition), 0);
-        cr_assert_eq(log_end_offset(partition->log), 1);
+        assert_holds_one_record();
 }
