@@ -53,12 +53,7 @@ static ConfigMap compacted(const char *name, const char *value) {
 static Partition *create(const char *topic_name, const char *name, const char *value) {
         ConfigMap map = compacted(name, value);
         Topic *topic;
-        int r = topic_create(fixture.state, str_of(topic_name), 1, &map, &topic);
-        if (r == -EBUSY) {
-                state_drain(fixture.state);
-                r = topic_create(fixture.state, str_of(topic_name), 1, &map, &topic);
-        }
-        cr_assert_eq(r, 0);
+        cr_assert_eq(state_create_patiently(fixture.state, str_of(topic_name), 1, &map, &topic), 0);
         config_map_deinit(&map);
         return topic->partitions[0];
 }

@@ -13,9 +13,9 @@
 #include "broker/protocol/messages.h"
 #include "broker/state/metadata/metadata.h"
 #include "broker/state/metadata/metadata_image.h"
-#include "broker/state/producer_ids.h"
 #include "storage/base/error.h"
 #include "storage/base/trace.h"
+#include "tests/lib/state_fixture.h"
 
 #define NOW 1700000000000
 
@@ -62,12 +62,7 @@ static void create(const char *name, int32_t partitions) {
         ConfigMap map = CONFIG_MAP_INIT;
         cr_assert_eq(config_map_set(&map, config_find_key(CONFIG_RESOURCE_TOPIC, STR("retention.ms")), STR("12345"),
                                     CONFIG_SOURCE_TOPIC), 0);
-        int r = topic_create(state, str_of(name), partitions, &map, NULL);
-        if (r == -EBUSY) {
-                state_drain(state);
-                r = topic_create(state, str_of(name), partitions, &map, NULL);
-        }
-        cr_assert_eq(r, 0);
+        cr_assert_eq(state_create_patiently(state, str_of(name), partitions, &map, NULL), 0);
         config_map_deinit(&map);
 }
 
@@ -145,18 +140,6 @@ Test(metadata_snapshot, so_many_bytes_make_one) {
         }
 }
 
-/* Waits for a block of ids, as InitProducerId does. */
-static int64_t take_producer_id(void) {
-        int64_t producer_id;
-        int r = producer_ids_take(state, &producer_id);
-        if (r == -EAGAIN) {
-                state_drain(state);
-                r = producer_ids_take(state, &producer_id);
-        }
-        cr_assert_eq(r, 0);
-        return producer_id;
-}
-
 static void expect_state(const Uuid *id, int64_t producer_id_min) {
         Topic *topic = topic_find(state, STR("a"));
         ConfigSource source;
@@ -167,14 +150,14 @@ static void expect_state(const Uuid *id, int64_t producer_id_min) {
         cr_assert_eq(source, CONFIG_SOURCE_TOPIC);
         cr_assert_null(topic_find(state, STR("gone")));
         cr_assert_not_null(topic_find(state, STR("tail")));
-        cr_assert_geq(take_producer_id(), producer_id_min);
+        cr_assert_geq(state_take_producer_id(state), producer_id_min);
 }
 
 Test(metadata_snapshot, a_start_reads_the_snapshot_and_the_tail) {
         open_state();
         create("a", 2);
         create("gone", 3);
-        int64_t producer_id = take_producer_id();
+        int64_t producer_id = state_take_producer_id(state);
         ConfigMap map = CONFIG_MAP_INIT;
         cr_assert_eq(config_map_set(&map, config_find_key(CONFIG_RESOURCE_TOPIC, STR("retention.ms")), STR("777"),
                                     CONFIG_SOURCE_TOPIC), 0);

@@ -14,6 +14,7 @@
 #include "storage/base/file.h"
 #include "storage/base/trace.h"
 #include "storage/batch.h"
+#include "tests/lib/state_fixture.h"
 
 #define NOW 1700000000000
 
@@ -89,25 +90,13 @@ Test(state, foreign_directory_is_left_alone) {
         cr_assert(!exists(".lock") && !exists("meta.properties"));
 }
 
-/* Waits for a block of ids, as InitProducerId does. */
-static int64_t take_producer_id(void) {
-        int64_t producer_id;
-        int r = producer_ids_take(state, &producer_id);
-        if (r == -EAGAIN) {
-                state_drain(state);
-                r = producer_ids_take(state, &producer_id);
-        }
-        cr_assert_eq(r, 0);
-        return producer_id;
-}
-
 Test(state, producer_ids_are_never_given_twice) {
         cr_assert_eq(open_state(), 0);
-        int64_t first = take_producer_id();
-        cr_assert_eq(take_producer_id(), first + 1);
+        int64_t first = state_take_producer_id(state);
+        cr_assert_eq(state_take_producer_id(state), first + 1);
         state_abandon(state);
         cr_assert_eq(open_state(), 0);
-        cr_assert_eq(take_producer_id(), first + 1000);
+        cr_assert_eq(state_take_producer_id(state), first + 1000);
 }
 
 Test(state, producer_ids_are_given_when_they_are_on_disk) {

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "broker/state/producer_ids.h"
 #include "storage/base/file.h"
 #include "storage/base/trace.h"
 
@@ -46,11 +47,26 @@ void state_fixture_crash(StateFixture *fixture) {
 }
 
 int state_fixture_create(StateFixture *fixture, Str name, int32_t partition_count, Topic **ret_topic) {
-        int r = topic_create(fixture->state, name, partition_count, &CONFIG_MAP_INIT, ret_topic);
+        return state_create_patiently(fixture->state, name, partition_count, &CONFIG_MAP_INIT, ret_topic);
+}
+
+int state_create_patiently(State *state, Str name, int32_t partition_count, const ConfigMap *config, Topic **ret_topic) {
+        int r = topic_create(state, name, partition_count, config, ret_topic);
         if (r != -EBUSY)
                 return r;
-        state_drain(fixture->state);
-        return topic_create(fixture->state, name, partition_count, &CONFIG_MAP_INIT, ret_topic);
+        state_drain(state);
+        return topic_create(state, name, partition_count, config, ret_topic);
+}
+
+int64_t state_take_producer_id(State *state) {
+        int64_t producer_id;
+        int r = producer_ids_take(state, &producer_id);
+        if (r == -EAGAIN) {
+                state_drain(state);
+                r = producer_ids_take(state, &producer_id);
+        }
+        cr_assert_eq(r, 0);
+        return producer_id;
 }
 
 void state_fixture_set(StateFixture *fixture, const char *name, const char *value) {

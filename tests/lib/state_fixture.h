@@ -25,6 +25,10 @@ void state_fixture_crash(StateFixture *fixture);
 
 /* As CreateTopics: waits until the topic that had the name before is gone. */
 int state_fixture_create(StateFixture *fixture, Str name, int32_t partition_count, Topic **ret_topic);
+/* The same in any state, with configs. */
+int state_create_patiently(State *state, Str name, int32_t partition_count, const ConfigMap *config, Topic **ret_topic);
+/* As InitProducerId: waits for a block of ids. */
+int64_t state_take_producer_id(State *state);
 
 /* Sets a broker config by name. */
 void state_fixture_set(StateFixture *fixture, const char *name, const char *value);
