@@ -194,7 +194,6 @@ Test(durable, deleting_the_topic_answers_who_waits) {
         cr_assert(client_is_silent(&producer, 100));
         Str name = STR("t");
         DeleteTopicsRequest request = DeleteTopicsRequest_INIT;
-        request.timeout_ms = 9000;
         DeleteTopicsResponse response;
         request.topic_names = &name;
         request.topic_names_count = 1;
@@ -331,10 +330,8 @@ Test(durable, a_topic_that_was_deleted_can_be_made_again_at_once) {
         }
 }
 
-Test(durable, a_failed_sync_of_the_metadata_ends_the_broker_without_an_answer) {
-        trace_level = TRACE_ERROR;
-        is_failing = true;
-        send_create(&client, "new");
+/* The broker ends of its own accord. */
+static void expect_end_without_an_answer(void) {
         pthread_join(broker.thread, NULL);
         BrokerExit code = broker_free(broker.broker);
         broker.broker = NULL;
@@ -343,16 +340,18 @@ Test(durable, a_failed_sync_of_the_metadata_ends_the_broker_without_an_answer) {
         cr_assert(client_is_closed(&client));
 }
 
+Test(durable, a_failed_sync_of_the_metadata_ends_the_broker_without_an_answer) {
+        trace_level = TRACE_ERROR;
+        is_failing = true;
+        send_create(&client, "new");
+        expect_end_without_an_answer();
+}
+
 Test(durable, a_failed_sync_ends_the_broker_without_an_answer) {
         trace_level = TRACE_ERROR;
         is_failing = true;
         send_produce(&client, 1, 1000);
-        pthread_join(broker.thread, NULL);
-        BrokerExit code = broker_free(broker.broker);
-        broker.broker = NULL;
-        config_deinit(&broker.config);
-        cr_assert_eq(code, BROKER_EXIT_FATAL);
-        cr_assert(client_is_closed(&client));
+        expect_end_without_an_answer();
 }
 
 Test(durable, a_stop_while_a_sync_is_under_way_is_clean) {
