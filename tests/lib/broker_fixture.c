@@ -18,7 +18,7 @@
 #include "storage/base/endian.h"
 #include "storage/base/trace.h"
 
-#define WAIT_MS 10000
+#define WAIT_MS 30000
 #define ARGUMENTS_MAX 32
 
 static void *run(void *broker) {
@@ -65,10 +65,18 @@ void fixture_remove(BrokerFixture *fixture) {
 }
 
 TestClient client_connect(const BrokerFixture *fixture) {
+        return client_connect_from(fixture, "127.0.0.1");
+}
+
+TestClient client_connect_from(const BrokerFixture *fixture, const char *host) {
         TestClient client = { .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), .arena = ARENA_INIT(0) };
         struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)fixture->port) };
         struct timeval limit = { .tv_sec = WAIT_MS / 1000 };
+        struct sockaddr_in from = { .sin_family = AF_INET };
         int one = 1;
+        cr_assert_eq(inet_pton(AF_INET, host, &from.sin_addr), 1);
+        setsockopt(client.fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
+        cr_assert_eq(bind(client.fd, (struct sockaddr *)&from, sizeof(from)), 0);
         address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         cr_assert_eq(connect(client.fd, (struct sockaddr *)&address, sizeof(address)), 0);
         setsockopt(client.fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));

@@ -31,8 +31,9 @@ typedef struct TestClient {
         Arena arena;            /* of everything received */
 } TestClient;
 
-/* Each fails the test on an error of the socket; nothing waits longer than ten seconds. */
+/* Each fails the test on an error of the socket; nothing waits longer than thirty seconds. */
 TestClient client_connect(const BrokerFixture *fixture);
+TestClient client_connect_from(const BrokerFixture *fixture, const char *host); /* an IPv4 address of this machine */
 void client_close(TestClient *client);
 
 /* The frame of a request, length included; the buffer is the caller's. */
@@ -49,7 +50,7 @@ void client_receive(TestClient *client, const MessageSchema *response, int16_t v
 void client_call(TestClient *client, const MessageSchema *request, const MessageSchema *response, int16_t version,
                  const void *value, void *ret_value);
 
-/* Whether the broker closes the connection, with nothing more to say, within ten seconds. */
+/* Whether the broker closes the connection, with nothing more to say, within thirty seconds. */
 bool client_is_closed(TestClient *client);
 /* Whether nothing comes, and the connection stays, for so long. */
 bool client_is_silent(TestClient *client, int wait_ms);

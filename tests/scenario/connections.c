@@ -1,6 +1,5 @@
 /* Framing and hostile bytes: what a client sends costs itself its connection, never another client theirs. */
 #include <criterion/criterion.h>
-#include <arpa/inet.h>
 #include <sys/socket.h>
 
 #include "storage/base/endian.h"
@@ -220,18 +219,6 @@ static void set_config(TestClient *client, const char *name, const char *value) 
         cr_assert_eq(response.responses[0].error_code, 0);
 }
 
-/* From 127.0.0.2. */
-static TestClient connect_from_elsewhere(void) {
-        TestClient client = { .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), .arena = ARENA_INIT(0) };
-        struct sockaddr_in from = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1) };
-        struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)broker.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-        struct timeval limit = { .tv_sec = 10 };
-        cr_assert_eq(bind(client.fd, (struct sockaddr *)&from, sizeof(from)), 0);
-        cr_assert_eq(connect(client.fd, (struct sockaddr *)&to, sizeof(to)), 0);
-        setsockopt(client.fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-        return client;
-}
-
 Test(connections, the_most_connections_can_be_changed_while_it_runs) {
         TestClient first = client_connect(&broker), second = client_connect(&broker);
         expect_served(&second);
@@ -256,7 +243,7 @@ Test(connections, an_address_has_no_more_connections_than_allowed) {
         set_config(&first, "max.connections.per.ip", "2");
         TestClient third = client_connect(&broker);
         cr_assert(client_is_closed(&third));
-        TestClient other = connect_from_elsewhere();
+        TestClient other = client_connect_from(&broker, "127.0.0.2");
         expect_served(&other);
         client_close(&third);
         set_config(&first, "max.connections.per.ip.overrides", "127.0.0.9:1, 127.0.0.1:3,::1:0");
