@@ -6,7 +6,6 @@
 #include <stdlib.h>
 
 #include "broker/state/checkpoints.h"
-#include "storage/batch.h"
 #include "tests/lib/state_fixture.h"
 
 static StateFixture fixture;
@@ -41,12 +40,7 @@ static void crash(void) {
 }
 
 static void append(void) {
-        BatchBuilder builder;
-        LogAppend result;
-        batch_builder_init(&builder, 0, -1, -1, -1);
-        batch_builder_add(&builder, FIXTURE_NOW, STR_NULL, STR("v"), NULL, 0);
-        cr_assert_eq(batch_builder_finish(&builder, 0), 0);
-        cr_assert_eq(partition_append_owned(fixture.state, partition, &builder.out, LOG_ORIGIN_BROKER, &result), 0);
+        state_append_one(fixture.state, partition, STR("v"));
         state_drain(fixture.state);
 }
 

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "storage/base/file.h"
-#include "storage/batch.h"
 #include "tests/lib/state_fixture.h"
 
 static StateFixture fixture;
@@ -96,13 +95,7 @@ static void on_sync(CommitWait *wait, State *state) {
 }
 
 static void append_to(Partition *partition, Ack *ack) {
-        BatchBuilder builder;
-        LogAppend result;
-        batch_builder_init(&builder, 0, -1, -1, -1);
-        batch_builder_add(&builder, FIXTURE_NOW, STR_NULL, STR("v"), NULL, 0);
-        cr_assert_eq(batch_builder_finish(&builder, 0), 0);
-        cr_assert_eq(partition_append_owned(fixture.state, partition, &builder.out, LOG_ORIGIN_BROKER, &result), 0);
-        *ack = (Ack){ .partition = partition, .end_offset = result.last_offset + 1 };
+        *ack = (Ack){ .partition = partition, .end_offset = state_append_one(fixture.state, partition, STR("v")) };
         state_wait_commit(fixture.state, &ack->wait, on_sync);
 }
 

@@ -11,7 +11,6 @@
 #include "broker/state/producer_ids.h"
 #include "storage/base/file.h"
 #include "storage/base/trace.h"
-#include "storage/batch.h"
 #include "tests/lib/ask.h"
 #include "tests/lib/state_fixture.h"
 
@@ -235,15 +234,7 @@ Test(metadata_sync, a_client_may_leave_while_it_waits) {
 }
 
 static void append(Partition *partition) {
-        BatchBuilder builder;
-        LogAppend result;
-        batch_builder_init(&builder, 0, -1, -1, -1);
-        batch_builder_add(&builder, FIXTURE_NOW, STR_NULL, STR("v"), NULL, 0);
-        cr_assert_eq(batch_builder_finish(&builder, 0), 0);
-        Buffer bytes = builder.out;
-        builder.out = BUFFER_INIT;
-        batch_builder_deinit(&builder);
-        cr_assert_eq(partition_append_owned(state, partition, &bytes, LOG_ORIGIN_BROKER, &result), 0);
+        state_append_one(state, partition, STR("v"));
 }
 
 /* Though the records were queued before, and may rest on it. */

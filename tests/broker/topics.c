@@ -10,7 +10,6 @@
 #include "broker/state/state.h"
 #include "storage/base/error.h"
 #include "storage/base/trace.h"
-#include "storage/batch.h"
 
 #include "tests/lib/state_fixture.h"
 
@@ -47,15 +46,7 @@ static bool exists(const char *name) {
 }
 
 static void append(Partition *partition, const char *value) {
-        BatchBuilder builder;
-        LogAppend result;
-        batch_builder_init(&builder, 0, -1, -1, -1);
-        batch_builder_add(&builder, FIXTURE_NOW, STR_NULL, str_of(value), NULL, 0);
-        cr_assert_eq(batch_builder_finish(&builder, 0), 0);
-        Buffer bytes = builder.out;
-        builder.out = BUFFER_INIT;
-        batch_builder_deinit(&builder);
-        cr_assert_eq(partition_append_owned(fixture.state, partition, &bytes, LOG_ORIGIN_BROKER, &result), 0);
+        state_append_one(fixture.state, partition, str_of(value));
 }
 
 Test(topics, survive_a_clean_stop_and_a_crash) {

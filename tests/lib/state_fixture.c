@@ -9,6 +9,7 @@
 #include "broker/state/producer_ids.h"
 #include "storage/base/file.h"
 #include "storage/base/trace.h"
+#include "storage/batch.h"
 
 void state_fixture_start(StateFixture *fixture) {
         *fixture = (StateFixture){ .dir = "/tmp/odradek-state-XXXXXX" };
@@ -56,6 +57,16 @@ int state_create_patiently(State *state, Str name, int32_t partition_count, cons
                 return r;
         state_drain(state);
         return topic_create(state, name, partition_count, config, ret_topic);
+}
+
+int64_t state_append_one(State *state, Partition *partition, Str value) {
+        BatchBuilder builder;
+        LogAppend result;
+        batch_builder_init(&builder, 0, -1, -1, -1);
+        batch_builder_add(&builder, FIXTURE_NOW, STR_NULL, value, NULL, 0);
+        cr_assert_eq(batch_builder_finish(&builder, 0), 0);
+        cr_assert_eq(partition_append_owned(state, partition, &builder.out, LOG_ORIGIN_BROKER, &result), 0);
+        return result.last_offset + 1;
 }
 
 int64_t state_take_producer_id(State *state) {

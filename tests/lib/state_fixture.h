@@ -27,6 +27,8 @@ void state_fixture_crash(StateFixture *fixture);
 int state_fixture_create(StateFixture *fixture, Str name, int32_t partition_count, Topic **ret_topic);
 /* The same in any state, with configs. */
 int state_create_patiently(State *state, Str name, int32_t partition_count, const ConfigMap *config, Topic **ret_topic);
+/* Appends a record to be committed with the turn; returns the offset behind it. */
+int64_t state_append_one(State *state, Partition *partition, Str value);
 /* As InitProducerId: waits for a block of ids. */
 int64_t state_take_producer_id(State *state);
 
