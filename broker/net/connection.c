@@ -60,7 +60,8 @@ static void on_call_done(Call *call) {
         c->waiting--;
         if (!call->no_reply)
                 c->reply_bytes += reply_size(&call->reply);
-        activate(c);
+        if (!list_node_is_linked(&c->active)) /* it waited since an earlier turn: before those that this turn has read */
+                list_prepend(&c->net->active, &c->active);
 }
 
 static void handle_frame(Connection *c, uint8_t *frame, size_t size) {
