@@ -156,6 +156,8 @@ int log_append(Log *log, uint8_t *records, size_t size, LogOrigin origin, int32_
                LogAppend *ret_append);
 
 /* The same in two steps, the first of which needs no log and may take long: it inflates what is compressed. */
+#define LOG_AT_ONCE_WORK_MAX ((size_t)1 << 20) /* a millisecond or three, by codec */
+#define LOG_DEFLATE_WORK 64                    /* compressing a byte takes as long as inflating so many */
 typedef struct LogCheck {
         const LogConfig *config; /* the log's, or a copy for another thread */
         LogOrigin origin;
@@ -165,7 +167,7 @@ typedef struct LogCheck {
         bool at_once;            /* give up with -E2BIG, nothing changed, where it would take milliseconds */
         LogAppend *append;       /* filled in by both steps */
         int result;              /* of the first step */
-        size_t inflated_bytes;   /* what it has walked, out of its compression */
+        size_t work_bytes;       /* what it has walked, out of its compression, and LOG_DEFLATE_WORK times what it compressed anew */
         Buffer owned;            /* data, where it belongs to the check: the log takes it over when it is queued */
 } LogCheck;
 

@@ -6,8 +6,7 @@
 #include "storage/compress.h"
 #include "storage/log_internal.h"
 
-#define AT_ONCE_INFLATE_BYTES_MAX ((size_t)1 << 20) /* a millisecond or three, by codec */
-#define AT_ONCE_DEFLATE_BYTES_MAX ((size_t)64 << 10)
+#define AT_ONCE_DEFLATE_BYTES_MAX (LOG_AT_ONCE_WORK_MAX / LOG_DEFLATE_WORK)
 
 static int check_record(const LogConfig *config, const Record *record, LogOrigin origin, int64_t now_ms) {
         if (origin != LOG_ORIGIN_CLIENT)
@@ -40,7 +39,7 @@ static bool has_to_recompress(const LogCheck *check, const BatchHeader *header) 
 static size_t inflate_bytes_max(const LogCheck *check, const BatchHeader *header) {
         if (!check->at_once)
                 return LOG_INFLATE_BYTES_MAX;
-        return has_to_recompress(check, header) ? AT_ONCE_DEFLATE_BYTES_MAX : AT_ONCE_INFLATE_BYTES_MAX;
+        return has_to_recompress(check, header) ? AT_ONCE_DEFLATE_BYTES_MAX : LOG_AT_ONCE_WORK_MAX;
 }
 
 /* Whether no time that is near the batch's can be refused. */
@@ -64,7 +63,7 @@ static int check_records(LogCheck *check, const uint8_t *data, const BatchHeader
         if (r > 0)
                 r = r == KAFKA_MESSAGE_TOO_LARGE && check->at_once ? -E2BIG : -EBADMSG;
         else if (!r)
-                check->inflated_bytes += (size_t)(reader.end - reader.at);
+                check->work_bytes += (size_t)(reader.end - reader.at) * (has_to_recompress(check, header) ? LOG_DEFLATE_WORK : 1);
         while (!r && !(walks && batch_reader_walk(&reader, check->config->cleanup_compact, &max))) {
                 step = batch_reader_next(&reader, &record);
                 if (step != 1)

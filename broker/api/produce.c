@@ -391,7 +391,7 @@ static void park_whole(Produce *p) {
 static bool look(const ProduceRequestTopicData *topic_data, ProduceRequestPartitionData *data, void *context) {
         Produce *p = context;
         int32_t place = p->place++;
-        if (!batch_checks_concern(data->records.bytes))
+        if (!batch_checks_concern(p->call->state, data->records.bytes))
                 return true;
         Topic *topic = find_topic(p->call, topic_data);
         Partition *partition = topic && !topic->is_internal ? topic_partition(topic, data->index) : NULL;

@@ -6,19 +6,15 @@
 #include "broker/state/state.h"
 #include "storage/batch.h"
 
-#define AT_ONCE_BYTES_MAX ((size_t)1 << 20) /* that the batches of a request may inflate to; the last one may go beyond */
-#define GLANCE_BYTES ((size_t)64 << 10) /* uncompressed, so far as a log wants it compressed */
-
 struct BatchChecks {
         Job job;
         List rows; /* BatchCheck.node, by place */
         CheckWait *wait;
-        size_t inflated_bytes; /* of all that was checked at once */
         bool takes_long, is_running;
 };
 
-bool batch_checks_concern(Str records) {
-        return records.len > GLANCE_BYTES || batch_peek_compression((const uint8_t *)records.data, records.len) != 0;
+bool batch_checks_concern(const State *state, Str records) {
+        return state->compresses || batch_peek_compression((const uint8_t *)records.data, records.len) != 0;
 }
 
 static BatchChecks *checks_new(void) {
@@ -26,6 +22,14 @@ static BatchChecks *checks_new(void) {
         if (checks)
                 list_init(&checks->rows);
         return checks;
+}
+
+/* What was checked at once in this millisecond; the last check may have gone beyond what should be. */
+static size_t *work_now(State *state) {
+        if (state->checked_ms != state->mono_ms)
+                state->checked_work = 0;
+        state->checked_ms = state->mono_ms;
+        return &state->checked_work;
 }
 
 int batch_checks_add(BatchChecks **checks, State *state, const Partition *partition, int32_t place, Str records) {
@@ -42,11 +46,11 @@ int batch_checks_add(BatchChecks **checks, State *state, const Partition *partit
         row->config = *config;
         row->log = (LogCheck){ .config = &row->config, .origin = LOG_ORIGIN_CLIENT, .data = (uint8_t *)(uintptr_t)records.data,
                                .size = records.len, .now_ms = state->now_ms, .at_once = true, .append = &row->append };
-        if ((*checks)->takes_long || (*checks)->inflated_bytes >= AT_ONCE_BYTES_MAX)
+        if ((*checks)->takes_long || *work_now(state) >= LOG_AT_ONCE_WORK_MAX)
                 row->log.result = -E2BIG;
         else
                 log_check(&row->log);
-        (*checks)->inflated_bytes += row->log.inflated_bytes;
+        *work_now(state) += row->log.work_bytes;
         (*checks)->takes_long |= row->log.result == -E2BIG;
         list_append(&(*checks)->rows, &row->node);
         return 0;

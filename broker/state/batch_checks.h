@@ -1,5 +1,6 @@
-/* The batches of a request that have to be inflated, checked before any of them is appended: at once where that is quick, otherwise
- * on a thread of their own, while the loop serves others. A batch of 1 MiB may inflate to a thousand times that. */
+/* The batches of a request that have to be inflated, or compressed for the log, checked before any of them is appended: at once where
+ * that is quick, otherwise on a thread of their own, while the loop serves others. A batch of 1 MiB may inflate to a thousand times
+ * that, and the loop does no more of it in a millisecond than it can. */
 #pragma once
 
 #include "broker/state/worker.h"
@@ -23,8 +24,8 @@ typedef struct BatchCheck {
         LogAppend append;
 } BatchCheck;
 
-/* Whether a batch may need more than a glance: it is compressed, or so big that compressing it for the log would take long. */
-bool batch_checks_concern(Str records);
+/* Whether a batch may need more than a glance: it is compressed, or its log might want it so. */
+bool batch_checks_concern(const State *state, Str records);
 
 /* Looks at such a batch for the partition; places ascend. *checks is made with the first (NULL before). 0 or -ENOMEM. */
 int batch_checks_add(BatchChecks **checks, State *state, const Partition *partition, int32_t place, Str records);

@@ -65,6 +65,9 @@ struct State {
         Flush metadata_flush;  /* of the metadata log: the number of what was written last, or is queued now */
         bool flush_is_running, roll_is_running, checkpoint_is_running, checkpoint_is_wanted;
         Timer flush_timer;
+        int64_t checked_ms;    /* state/batch_checks.h: when the loop checked last, by mono_ms, and how much then */
+        size_t checked_work;
+        bool compresses;       /* some topic has, or had, a codec of its own, whatever its producers send */
         List kept_buffers;     /* batches of internal topics until they are written */
         Metadata *metadata;
         int64_t topics_created_version; /* metadata_end_offset() after the last topic was made, or at the start */

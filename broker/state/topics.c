@@ -312,6 +312,7 @@ void topic_apply_config(State *state, Topic *topic) {
                 topic->flush_ms = INT64_MAX;
         LogConfig config = LOG_CONFIG_INIT;
         config_topic_log(state->config, &topic->config, &config);
+        state->compresses = state->compresses || config.compression > 0;
         for (int32_t i = 0; i < topic->partition_count; i++) {
                 Partition *partition = topic->partitions[i];
                 if (!partition->log)

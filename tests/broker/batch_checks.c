@@ -28,12 +28,12 @@ static void teardown(void) {
 TestSuite(batch_checks, .init = setup, .fini = teardown);
 
 /* One record of so many zeros. */
-static Buffer zeros(size_t size) {
+static Buffer zeros(size_t size, int codec) {
         BatchBuilder builder;
         char *value = calloc(1, size);
         batch_builder_init(&builder, 0, -1, -1, -1);
         batch_builder_add(&builder, FIXTURE_NOW, STR("key"), (Str){ value, size }, NULL, 0);
-        cr_assert_eq(batch_builder_finish(&builder, CODEC_ZSTD), 0);
+        cr_assert_eq(batch_builder_finish(&builder, codec), 0);
         free(value);
         return builder.out;
 }
@@ -41,9 +41,14 @@ static Buffer zeros(size_t size) {
 static void add(const Buffer *batches, int32_t count) {
         for (int32_t i = 0; i < count; i++) {
                 Str records = { (const char *)batches[i].data, batches[i].size };
-                cr_assert(batch_checks_concern(records));
+                cr_assert(batch_checks_concern(fixture.state, records));
                 cr_assert_eq(batch_checks_add(&checks, fixture.state, partition, i, records), 0);
         }
+}
+
+static void forget(void) {
+        batch_checks_free(checks);
+        checks = NULL;
 }
 
 static void free_all(Buffer *batches, int32_t count) {
@@ -52,7 +57,7 @@ static void free_all(Buffer *batches, int32_t count) {
 }
 
 Test(batch_checks, the_check_of_a_batch_is_found_behind_ones_that_nobody_asked_for) {
-        Buffer batches[] = { zeros(100), zeros(200), zeros(300) };
+        Buffer batches[] = { zeros(100, CODEC_ZSTD), zeros(200, CODEC_ZSTD), zeros(300, CODEC_ZSTD) };
         add(batches, 3);
         cr_assert_not(batch_checks_take_long(checks));
         BatchCheck *check = batch_checks_take(checks, 2, (Str){ (const char *)batches[2].data, batches[2].size });
@@ -70,11 +75,11 @@ static void note_end(CheckWait *wait, State *state) {
 Test(batch_checks, many_small_batches_may_not_inflate_to_much_at_once) {
         Buffer batches[8];
         for (int32_t i = 0; i < 8; i++)
-                batches[i] = zeros(1000000);
+                batches[i] = zeros(1000000, CODEC_ZSTD);
         add(batches, 1);
         cr_expect_not(batch_checks_take_long(checks));
-        batch_checks_free(checks);
-        checks = NULL;
+        forget();
+        fixture.state->mono_ms++;
         add(batches, 8);
         cr_assert(batch_checks_take_long(checks));
         CheckWait wait;
@@ -88,4 +93,29 @@ Test(batch_checks, many_small_batches_may_not_inflate_to_much_at_once) {
                 batch_check_free(check);
         }
         free_all(batches, 8);
+}
+
+Test(batch_checks, what_comes_uncompressed_concerns_nobody_while_logs_take_it_as_it_comes) {
+        Buffer batch = zeros(100, CODEC_NONE);
+        cr_expect_not(batch_checks_concern(fixture.state, (Str){ (const char *)batch.data, batch.size }));
+        buffer_deinit(&batch);
+}
+
+/* In one request or in several: a millisecond's worth of compressing, and then no more of it. */
+Test(batch_checks, the_loop_compresses_no_more_in_a_millisecond_than_it_can) {
+        ConfigMap gzip = CONFIG_MAP_INIT;
+        cr_assert_eq(config_map_set(&gzip, config_find_key(CONFIG_RESOURCE_TOPIC, STR("compression.type")), STR("gzip"), CONFIG_SOURCE_TOPIC), 0);
+        cr_assert_eq(topic_set_config(fixture.state, partition->topic, &gzip), 0);
+        Buffer batch = zeros(1000, CODEC_NONE);
+        int32_t before = 0;
+        for (; before < 100 && !batch_checks_take_long(checks); before++) {
+                forget();
+                add(&batch, 1);
+        }
+        cr_expect(before > 10 && before < 20, "%d", before);
+        forget();
+        fixture.state->mono_ms++;
+        add(&batch, 1);
+        cr_expect_not(batch_checks_take_long(checks));
+        buffer_deinit(&batch);
 }
