@@ -101,8 +101,6 @@ struct Groups {
 int groups_open(State *state);
 /* Forgets everything; the logs have it. */
 void groups_close(State *state);
-/* Drops the offsets committed for a topic that is being deleted. */
-void groups_topic_deleted(State *state, const Topic *topic);
 
 /* Creates __consumer_offsets on first use. 0, a positive code, or -errno. */
 int groups_ensure_topic(State *state);
