@@ -62,6 +62,7 @@ struct Log {
         bool has_next;             /* it is there, see log_next_path() */
         bool is_seasoned;          /* retention met it with records whose segment's name is not on disk */
         bool description_unsynced; /* partition.metadata, leader-epoch-checkpoint, or the directory's name */
+        bool epochs_unsaved;     /* leader-epoch-checkpoint is older than epochs: the next sync writes it */
         bool spares_space;       /* as in LogOpen */
         bool markers_walked; /* recovery met transactions' markers */
         Epochs epochs;
@@ -168,3 +169,5 @@ void log_forget_compaction(Log *log);
 
 /* Writes leader-epoch-checkpoint, which the next sync takes along. 0 or -errno. */
 int log_write_epochs(Log *log);
+/* The next sync is to do both. Until then the recovery point lies before what changed, and a recovery finds it. */
+void log_note_epochs(Log *log);
