@@ -351,6 +351,11 @@ static void undo_commit(Log *log, int32_t segment_count, const SegmentMark *mark
         log->next_epoch = epochs_latest(&log->epochs);
 }
 
+void log_note_age(Log *log, int64_t now_ms) {
+        const Segment *active = log_active(log);
+        log->is_ageing = active->size && active->first_timestamp >= 0 && now_ms - active->first_timestamp > log->config.segment_ms / 2;
+}
+
 static int commit(Log *log, int64_t now_ms) {
         Segment *active = log_active(log);
         int r = log->failure ? log->failure : segment_cut_tail(active);
@@ -370,6 +375,7 @@ static int commit(Log *log, int64_t now_ms) {
                 log_end_segments(log, segment_count - 1);
                 producers_keep(&log->producers);
                 log_keep_transactions(log);
+                log_note_age(log, now_ms);
         }
         empty_queue(log);
         return r;

@@ -77,6 +77,7 @@ int log_retain(Log *log, int64_t now_ms) {
         int32_t count = r ? 0 : count_expired(log, now_ms);
         if (!r && (count == log->segment_count || should_roll(log, now_ms)))
                 r = roll(log, now_ms);
+        log_note_age(log, now_ms);
         if (!r && count) {
                 move_start(log, log->segments[count]->base_offset);
                 r = log_drop_segments(log, count);

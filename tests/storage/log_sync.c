@@ -106,6 +106,49 @@ Test(log_sync, roll_leaves_all_it_can_to_the_sync_that_follows) {
         assert_ok(log_close(log, NOW));
 }
 
+static void append_at(Log *log, int64_t now_ms) {
+        size_t size;
+        LogAppend result;
+        uint8_t *data = make_batch(TEST_BATCH(.timestamp_ms = now_ms), &size);
+        assert_ok(log_append(log, data, size, LOG_ORIGIN_CLIENT, 0, now_ms, &result));
+        assert_ok(log_commit(log, now_ms));
+        free(data);
+}
+
+/* By the next record, or by retention where none comes. */
+Test(log_sync, roll_by_time_leaves_as_much_to_it) {
+        for (int idle = 0; idle < 2; idle++) {
+                LogOpen how = how_to_open();
+                how.config.segment_ms = 1000;
+                Log *log = open_log(how);
+                int64_t begun = log_end_offset(log);
+                append_at(log, NOW);
+                cr_assert(!log_wants_sync(log));
+                if (idle)
+                        assert_ok(log_retain(log, NOW + 600));
+                else
+                        append_at(log, NOW + 600);
+                cr_assert(log_wants_sync(log));
+                sync_in_background(log);
+                cr_assert(exists(LOG_NEXT_NAME) && !log_wants_sync(log));
+                count_operations();
+                if (idle)
+                        assert_ok(log_retain(log, NOW + 1100));
+                else
+                        append_at(log, NOW + 1100);
+                cr_assert(creations == 0 && syncs == 0 && renames == 1);
+                file_ops = FILE_OPS_SYSTEM;
+                cr_assert_gt(log_active_offset(log), begun);
+                cr_assert(log_wants_sync(log), "what rolled");
+                sync_in_background(log);
+                cr_assert(!log_wants_sync(log), "the new segment is young");
+                assert_ok(log_close(log, NOW));
+                char command[160];
+                snprintf(command, sizeof(command), "rm -rf %s", test_log_path);
+                cr_assert_eq(system(command), 0);
+        }
+}
+
 static void check_reads(Log *log) {
         int64_t first, last;
         for (int64_t offset = 0; offset < log_end_offset(log); offset++) {
