@@ -126,6 +126,7 @@ void groups_close(State *state) {
         HASHMAP_FOREACH(&state->groups->by_id, node)
                 group_free(state, container_of(node, Group, node));
         hashmap_deinit(&state->groups->by_id);
+        hashmap_deinit(&state->groups->offset_topics);
         free(state->groups);
         state->groups = NULL;
 }

@@ -79,9 +79,18 @@ struct Group {
         bool is_ahead;          /* of the log: some of them were not even queued */
 };
 
+/* All that any group committed for one topic. */
+typedef struct OffsetTopic {
+        HashNode node; /* in groups->offset_topics, by name */
+        List offsets;  /* CommittedOffset.by_topic; never empty */
+} OffsetTopic;
+
 typedef struct CommittedOffset {
         HashNode node;
-        char *topic;
+        Group *group;
+        OffsetTopic *of;
+        ListNode by_topic;
+        char *topic; /* of's name */
         int32_t partition;
         int64_t offset;
         int32_t leader_epoch; /* -1: unknown */
@@ -92,6 +101,7 @@ typedef struct CommittedOffset {
 
 struct Groups {
         HashMap by_id;
+        HashMap offset_topics;
         Timer expiry;
         List unsettled;
         CommitWait settle;

@@ -30,8 +30,32 @@ const CommittedOffset *offset_find(const Group *group, Str topic, int32_t partit
         return find(group, topic, partition);
 }
 
+static OffsetTopic *offset_topic_get(Groups *groups, Str name) {
+        HashNode *node = hashmap_find(&groups->offset_topics, name);
+        if (node)
+                return container_of(node, OffsetTopic, node);
+        OffsetTopic *of = calloc(1, sizeof(*of));
+        char *owned_name = of ? str_dup(name) : NULL;
+        if (!owned_name || hashmap_insert(&groups->offset_topics, (Str){ owned_name, name.len }, &of->node) < 0) {
+                free(owned_name);
+                free(of);
+                return NULL;
+        }
+        list_init(&of->offsets);
+        return of;
+}
+
+static void offset_topic_drop_if_empty(Groups *groups, OffsetTopic *of) {
+        if (!list_is_empty(&of->offsets))
+                return;
+        hashmap_remove(&groups->offset_topics, &of->node);
+        free((char *)(uintptr_t)of->node.key.data);
+        free(of);
+}
+
 void offset_free(CommittedOffset *offset) {
-        free(offset->topic);
+        list_remove(&offset->by_topic);
+        offset_topic_drop_if_empty(offset->group->state_owner->groups, offset->of);
         free((char *)(uintptr_t)offset->metadata.data);
         free((char *)(uintptr_t)offset->node.key.data);
         free(offset);
@@ -48,17 +72,22 @@ void offset_forget(Group *group, Str topic, int32_t partition) {
 static CommittedOffset *add(Group *group, Str topic, int32_t partition) {
         char buffer[KEY_BYTES_MAX];
         Str key = key_of(topic, partition, buffer);
-        CommittedOffset *offset = calloc(1, sizeof(*offset));
-        char *owned_key = str_dup(key);
-        if (!offset || !owned_key || !(offset->topic = str_dup(topic)) ||
-            hashmap_insert(&group->offsets, (Str){ owned_key, key.len }, &offset->node) < 0) {
-                if (offset)
-                        free(offset->topic);
+        Groups *groups = group->state_owner->groups;
+        OffsetTopic *of = offset_topic_get(groups, topic);
+        CommittedOffset *offset = of ? calloc(1, sizeof(*offset)) : NULL;
+        char *owned_key = offset ? str_dup(key) : NULL;
+        if (!owned_key || hashmap_insert(&group->offsets, (Str){ owned_key, key.len }, &offset->node) < 0) {
+                if (of)
+                        offset_topic_drop_if_empty(groups, of);
                 free(owned_key);
                 free(offset);
                 return NULL;
         }
+        offset->group = group;
+        offset->of = of;
+        offset->topic = (char *)(uintptr_t)of->node.key.data;
         offset->partition = partition;
+        list_append(&of->offsets, &offset->by_topic);
         return offset;
 }
 

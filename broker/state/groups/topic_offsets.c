@@ -20,24 +20,27 @@ static int append(State *state, Journal *journal, Str group) {
         return r > 0 ? -EIO : r;
 }
 
-static int end_offsets(State *state, Group *group, Str topic) {
+static OffsetTopic *find(const State *state, Str topic) {
+        HashNode *node = hashmap_find(&state->groups->offset_topics, topic);
+        return node ? container_of(node, OffsetTopic, node) : NULL;
+}
+
+static CommittedOffset *next_of(OffsetTopic *of, const ListNode *node) {
+        ListNode *next = node ? node->next : of->offsets.head.next;
+        return next == &of->offsets.head ? NULL : container_of(next, CommittedOffset, by_topic);
+}
+
+/* Tombstones for the group of *offset, as many as follow each other and fit a batch; *offset is the next one then. */
+static int end_run(State *state, OffsetTopic *of, CommittedOffset **offset) {
+        const Group *group = (*offset)->group;
         Journal journal;
-        int r = 0;
         journal_begin(&journal, state->now_ms);
-        HASHMAP_FOREACH(&group->offsets, node) {
-                const CommittedOffset *offset = container_of(node, CommittedOffset, node);
-                if (r || !str_equal(str_of(offset->topic), topic))
-                        continue;
-                journal_add_offset_tombstone(&journal, str_of(group->id), topic, offset->partition);
-                if (journal.batch.out.size < BATCH_BYTES_MAX)
-                        continue;
-                r = append(state, &journal, str_of(group->id));
-                journal_begin(&journal, state->now_ms);
-        }
-        if (r == 0 && journal_count(&journal))
+        for (; *offset && (*offset)->group == group && journal.batch.out.size < BATCH_BYTES_MAX; *offset = next_of(of, &(*offset)->by_topic))
+                journal_add_offset_tombstone(&journal, str_of(group->id), str_of((*offset)->topic), (*offset)->partition);
+        if (journal_partition(state, str_of(group->id)))
                 return append(state, &journal, str_of(group->id));
         batch_builder_deinit(&journal.batch);
-        return r;
+        return 0;
 }
 
 /* Or the end of a transaction would bring the offset back. */
@@ -55,11 +58,9 @@ int topic_offsets_end(State *state, Str topic) {
         int r = 0;
         if (str_equal(topic, STR(TOPIC_NAME_OFFSETS)))
                 return 0;
-        HASHMAP_FOREACH(&state->groups->by_id, node) {
-                Group *group = container_of(node, Group, node);
-                if (r == 0 && group->offsets.count && journal_partition(state, str_of(group->id)))
-                        r = end_offsets(state, group, topic);
-        }
+        OffsetTopic *of = find(state, topic);
+        for (CommittedOffset *offset = of ? next_of(of, NULL) : NULL; offset && r == 0;)
+                r = end_run(state, of, &offset);
         offsets_pending_each(state, STR_NULL, topic, end_pending, &r);
         return r;
 }
@@ -74,20 +75,16 @@ static void forget_pending(State *state, Str group, Str topic, int32_t partition
 
 int topic_offsets_forget(State *state, Str topic) {
         int r = 0;
-        HASHMAP_FOREACH(&state->groups->by_id, group_node) {
-                Group *group = container_of(group_node, Group, node);
-                const Partition *journal = group->offsets.count ? journal_partition(state, str_of(group->id)) : NULL;
-                HASHMAP_FOREACH(&group->offsets, node) {
-                        CommittedOffset *offset = container_of(node, CommittedOffset, node);
-                        if (!str_equal(str_of(offset->topic), topic))
-                                continue;
-                        if (journal && journal->commit_error) {
-                                r = journal->commit_error;
-                                break;
-                        }
-                        hashmap_remove(&group->offsets, node);
-                        offset_free(offset);
+        OffsetTopic *of = find(state, topic);
+        for (CommittedOffset *offset = of ? next_of(of, NULL) : NULL, *next; offset; offset = next) {
+                next = next_of(of, &offset->by_topic);
+                const Partition *journal = journal_partition(state, str_of(offset->group->id));
+                if (journal && journal->commit_error) {
+                        r = journal->commit_error;
+                        continue;
                 }
+                hashmap_remove(&offset->group->offsets, &offset->node);
+                offset_free(offset);
         }
         offsets_pending_each(state, STR_NULL, topic, forget_pending, &r);
         return r;
@@ -100,12 +97,8 @@ static void note_pending(State *state, Str group, Str topic, int32_t partition, 
 }
 
 void topic_offsets_each_orphan(State *state, void (*each)(State *state, Str topic)) {
-        HASHMAP_FOREACH(&state->groups->by_id, group_node) {
-                HASHMAP_FOREACH(&container_of(group_node, Group, node)->offsets, node) {
-                        const char *topic = container_of(node, CommittedOffset, node)->topic;
-                        if (!topic_find(state, str_of(topic)))
-                                each(state, str_of(topic));
-                }
-        }
+        HASHMAP_FOREACH(&state->groups->offset_topics, node)
+                if (!topic_find(state, node->key))
+                        each(state, node->key);
         offsets_pending_each(state, STR_NULL, STR_NULL, note_pending, &each);
 }
