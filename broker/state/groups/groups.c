@@ -58,6 +58,7 @@ Group *group_get(State *state, Str id) {
 
 void group_free(State *state, Group *group) {
         list_remove(&group->unsettled);
+        list_remove(&group->expiring);
         consumer_free(state, group->consumer);
         group_clear_members(group);
         timer_stop(state, &group->join);
@@ -110,6 +111,7 @@ int groups_open(State *state) {
         if (!state->groups)
                 return -ENOMEM;
         list_init(&state->groups->unsettled);
+        list_init(&state->groups->expiring);
         int r = journal_replay(state);
         if (r < 0)
                 return r;

@@ -75,6 +75,7 @@ struct Group {
         int32_t initial_left_ms;
         struct ConsumerGroup *consumer; /* a group of the consumer protocol (state/groups/consumer.h), or NULL: a classic one */
         HashMap offsets;        /* of CommittedOffset, by "topic\0partition" */
+        ListNode expiring;      /* in groups->expiring */
         ListNode unsettled;     /* in groups->unsettled, while records of the consumer protocol are not known to be written */
         bool is_ahead;          /* of the log: some of them were not even queued */
 };
@@ -103,6 +104,7 @@ struct Groups {
         HashMap by_id;
         HashMap offset_topics;
         Timer expiry;
+        List expiring; /* what is left of the look at all groups that is under way */
         List unsettled;
         CommitWait settle;
 };

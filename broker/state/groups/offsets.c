@@ -13,6 +13,8 @@
 #include "storage/base/trace.h"
 
 #define KEY_BYTES_MAX 300
+#define OFFSETS_PER_TURN 2000 /* that are looked at for their expiry */
+#define OFFSETS_A_WRITE 50    /* as many take as long as to write a group's tombstones */
 
 /* Topic and partition in one key; the topic's characters never include '/'. */
 static Str key_of(Str topic, int32_t partition, char buffer[static KEY_BYTES_MAX]) {
@@ -207,8 +209,9 @@ static bool is_expired(const State *state, const Group *group, const CommittedOf
                                                  : state->now_ms - since >= retention_ms;
 }
 
-/* An offset stays until its tombstone is written; a group without any, and without members, goes, too. */
-static void expire_group(State *state, Group *group, int64_t retention_ms) {
+/* An offset stays until its tombstone is written; a group without any, and without members, goes, too. Whether there was anything to
+ * write. */
+static bool expire_group(State *state, Group *group, int64_t retention_ms) {
         Journal journal;
         size_t count = 0;
         journal_begin(&journal, state->now_ms);
@@ -224,11 +227,11 @@ static void expire_group(State *state, Group *group, int64_t retention_ms) {
                 journal_add_group_end(&journal, group);
         if (!count && !goes) {
                 batch_builder_deinit(&journal.batch);
-                return;
+                return false;
         }
         if (journal_write(state, &journal, str_of(group->id))) {
                 trace_error("expired offsets could not be dropped");
-                return;
+                return true;
         }
         HASHMAP_FOREACH(&group->offsets, node)
                 if (is_expired(state, group, container_of(node, CommittedOffset, node), retention_ms)) {
@@ -237,14 +240,27 @@ static void expire_group(State *state, Group *group, int64_t retention_ms) {
                 }
         if (goes)
                 group_free(state, group);
+        return true;
 }
 
+/* A few groups a turn. */
 static void on_expiry(Timer *timer, State *state) {
+        Groups *groups = state->groups;
         int64_t retention_ms = config_int(state->config, "offsets.retention.minutes") * 60000;
+        size_t cost = 0;
         state_commit(state);
-        HASHMAP_FOREACH(&state->groups->by_id, node)
-                expire_group(state, container_of(node, Group, node), retention_ms);
-        offsets_watch(state);
+        if (list_is_empty(&groups->expiring))
+                HASHMAP_FOREACH(&groups->by_id, node)
+                        list_append(&groups->expiring, &container_of(node, Group, node)->expiring);
+        for (ListNode *node; cost < OFFSETS_PER_TURN && (node = list_pop(&groups->expiring));) {
+                Group *group = container_of(node, Group, expiring);
+                cost += 1 + group->offsets.count;
+                cost += expire_group(state, group, retention_ms) ? OFFSETS_A_WRITE : 0;
+        }
+        if (list_is_empty(&groups->expiring))
+                offsets_watch(state);
+        else if (timer_set(state, timer, state->mono_ms) < 0)
+                trace_error("out of memory");
 }
 
 void offsets_watch(State *state) {
