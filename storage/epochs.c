@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "storage/base/buffer.h"
+#include "storage/base/file.h"
 #include "storage/checkpoint.h"
 
 #define FILE_NAME "leader-epoch-checkpoint"
@@ -80,15 +82,29 @@ void epochs_end(const Epochs *epochs, int32_t epoch, int64_t log_end_offset, int
         }
 }
 
-int epochs_write(const Epochs *epochs, const char *dir) {
+Buffer epochs_encode(const Epochs *epochs) {
         Buffer out = BUFFER_INIT;
         buffer_printf(&out, "0\n%" PRId32 "\n", epochs->count);
         for (int32_t i = 0; i < epochs->count; i++)
                 buffer_printf(&out, "%" PRId32 " %" PRId64 "\n", epochs->rows[i].epoch, epochs->rows[i].start_offset);
-        int r = out.failed ? -ENOMEM
-                           : checkpoint_write_unsynced(dir, FILE_NAME, (Str){ (const char *)out.data, out.size });
-        buffer_deinit(&out);
+        return out;
+}
+
+int epochs_save(const Buffer *text, const char *dir) {
+        return checkpoint_write_unsynced(dir, FILE_NAME, (Str){ (const char *)text->data, text->size });
+}
+
+int epochs_write(const Epochs *epochs, const char *dir) {
+        Buffer text = epochs_encode(epochs);
+        int r = text.failed ? -ENOMEM : epochs_save(&text, dir);
+        buffer_deinit(&text);
         return r;
+}
+
+int epochs_remove(const char *dir) {
+        char path[PATH_MAX];
+        int n = snprintf(path, sizeof(path), "%s/" FILE_NAME, dir);
+        return n < (int)sizeof(path) ? file_unlink(path) : -ENAMETOOLONG;
 }
 
 static int read_row(Str line, void *data) {

@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "storage/base/buffer.h"
+
 typedef struct Epoch {
         int32_t epoch;
         int64_t start_offset;
@@ -33,7 +35,13 @@ bool epochs_cut_start(Epochs *epochs, int64_t start_offset);
 void epochs_end(const Epochs *epochs, int32_t epoch, int64_t log_end_offset, int32_t *ret_epoch,
                 int64_t *ret_end_offset);
 
+/* The file's content; without memory the buffer has failed. */
+Buffer epochs_encode(const Epochs *epochs);
 /* Syncing is left to others. 0 or -errno. */
+int epochs_save(const Buffer *text, const char *dir);
+/* Both. */
 int epochs_write(const Epochs *epochs, const char *dir);
+/* No file is better than one that has not all epochs: without, a recovery finds them all. 0 or -errno. */
+int epochs_remove(const char *dir);
 /* 0; -ENOENT; -EUCLEAN (no rows are kept); -errno. */
 int epochs_read(Epochs *epochs, const char *dir);

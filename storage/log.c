@@ -267,7 +267,12 @@ static int write_run(Log *log, uint32_t first, int64_t now_ms) {
 
 int log_write_epochs(Log *log) {
         log->description_unsynced = true;
+        log->epochs_unsaved = false;
         return epochs_write(&log->epochs, log->path);
+}
+
+void log_note_epochs(Log *log) {
+        log->epochs_unsaved = log->description_unsynced = true;
 }
 
 int log_write_partition_metadata(Log *log, const Uuid *topic_id) {
@@ -275,15 +280,14 @@ int log_write_partition_metadata(Log *log, const Uuid *topic_id) {
         return checkpoint_write_partition_metadata(log->path, topic_id, false);
 }
 
-/* Begins the epochs of queued batches. 0 or -errno. */
-static int begin_epochs(Log *log) {
-        bool changed = false;
+/* Of queued batches. */
+static void begin_epochs(Log *log) {
         for (uint32_t i = 0; i < log->queue_count; i++) {
                 const BatchHeader *header = &log->queue[i].header;
-                if (header->partition_leader_epoch > epochs_latest(&log->epochs))
-                        changed |= epochs_begin(&log->epochs, header->partition_leader_epoch, header->base_offset);
+                if (header->partition_leader_epoch > epochs_latest(&log->epochs) &&
+                    epochs_begin(&log->epochs, header->partition_leader_epoch, header->base_offset))
+                        log_note_epochs(log);
         }
-        return changed ? log_write_epochs(log) : 0;
 }
 
 static int write_queue(Log *log, int64_t now_ms) {
@@ -342,10 +346,14 @@ static int write_all(Log *log, int32_t segment_count, const SegmentMark *mark, i
 static void undo_commit(Log *log, int32_t segment_count, const SegmentMark *mark, int64_t size_bytes) {
         undo_write(log, segment_count, mark, size_bytes);
         producers_revert(&log->producers, 0);
-        if (epochs_cut_end(&log->epochs, log->end_offset))
-                log_write_epochs(log); /* an epoch too many in the file is dropped at open */
+        epochs_cut_end(&log->epochs, log->end_offset); /* no sync has seen them */
         log->next_offset = log->end_offset;
         log->next_epoch = epochs_latest(&log->epochs);
+}
+
+void log_note_age(Log *log, int64_t now_ms) {
+        const Segment *active = log_active(log);
+        log->is_ageing = active->size && active->first_timestamp >= 0 && now_ms - active->first_timestamp > log->config.segment_ms / 2;
 }
 
 static int commit(Log *log, int64_t now_ms) {
@@ -357,8 +365,7 @@ static int commit(Log *log, int64_t now_ms) {
         int32_t segment_count = log->segment_count;
         int64_t size_bytes = log->size_bytes;
         SegmentMark mark = segment_mark(active);
-        if (!r)
-                r = begin_epochs(log);
+        begin_epochs(log);
         if (!r)
                 r = write_all(log, segment_count, &mark, size_bytes, now_ms);
         if (r) {
@@ -368,6 +375,7 @@ static int commit(Log *log, int64_t now_ms) {
                 log_end_segments(log, segment_count - 1);
                 producers_keep(&log->producers);
                 log_keep_transactions(log);
+                log_note_age(log, now_ms);
         }
         empty_queue(log);
         return r;

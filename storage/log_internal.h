@@ -60,8 +60,10 @@ struct Log {
         uint32_t aborted_count, aborted_capacity;
         int64_t next_asked_offset; /* of the active segment for which a sync was asked to make the next one's file; or -1 */
         bool has_next;             /* it is there, see log_next_path() */
+        bool is_ageing;            /* half of segment.ms is over for the active segment */
         bool is_seasoned;          /* retention met it with records whose segment's name is not on disk */
         bool description_unsynced; /* partition.metadata, leader-epoch-checkpoint, or the directory's name */
+        bool epochs_unsaved;     /* leader-epoch-checkpoint is older than epochs: the next sync writes it */
         bool spares_space;       /* as in LogOpen */
         bool markers_walked; /* recovery met transactions' markers */
         Epochs epochs;
@@ -87,10 +89,12 @@ void log_free_owned(Log *log);
 /* The name of a file that becomes the next segment: any open would remove it. */
 #define LOG_NEXT_NAME "next.log.deleted"
 
-/* Whether the active segment is so full that what can be done before the next roll should be. */
+/* Whether the active segment is so full or so old that what can be done before the next roll should be. */
 static inline bool log_is_near_roll(const Log *log) {
-        return log_active(log)->size > log->config.segment_bytes / 2;
+        return log_active(log)->size > log->config.segment_bytes / 2 || log->is_ageing;
 }
+/* To be asked for whenever time may have passed. */
+void log_note_age(Log *log, int64_t now_ms);
 
 /* Whether the first segment's name has to reach the disk before the roll that is to be expected. */
 static inline bool log_wants_names(const Log *log) {
@@ -168,3 +172,5 @@ void log_forget_compaction(Log *log);
 
 /* Writes leader-epoch-checkpoint, which the next sync takes along. 0 or -errno. */
 int log_write_epochs(Log *log);
+/* The next sync is to do both. Until then the recovery point lies before what changed, and a recovery finds it. */
+void log_note_epochs(Log *log);

@@ -49,6 +49,7 @@ static bool offsets_contain(const Offsets *offsets, int64_t value) {
 /* What the directory holds. */
 typedef struct Listing {
         Offsets logs, snapshots, indexes;
+        Offsets unsound; /* snapshots that say nothing: they go */
         bool compacting; /* files of a compaction that was cut short */
 } Listing;
 
@@ -56,6 +57,7 @@ static void listing_deinit(Listing *listing) {
         free(listing->logs.values);
         free(listing->snapshots.values);
         free(listing->indexes.values);
+        free(listing->unsound.values);
         *listing = (Listing){ 0 };
 }
 
@@ -165,25 +167,33 @@ static int settle_start(Log *log, const LogOpen *how) {
 
 /* The producers as they were at offset or later, up to offset_max: from the newest sound snapshot, and the batches from there
  * on. *ret_offset is where they stand. */
-static int load_producers(Log *log, const Listing *listing, int64_t offset, int64_t offset_max, int64_t *ret_offset) {
+static int load_producers(Log *log, Listing *listing, int64_t offset, int64_t offset_max, int64_t *ret_offset) {
         int64_t from = log->segments[0]->base_offset;
+        if (offset_max < from)
+                offset_max = from; /* what lay before is gone */
         for (int32_t i = listing->snapshots.count; i-- > 0 && log->snapshot_offset < 0;) {
                 int64_t at = listing->snapshots.values[i];
+                if (at < from || at > offset_max)
+                        continue;
                 char path[SEGMENT_PATH_MAX];
                 segment_path(log->path, at, "snapshot", path);
-                if (at >= from && at <= offset_max && producers_read_snapshot(&log->producers, path) == 0)
+                int r = producers_read_snapshot(&log->producers, path);
+                if (r == 0)
                         log->snapshot_offset = log->recall_offset = from = at;
+                else if (r == -EUCLEAN && (r = offsets_add(&listing->unsound, at)))
+                        return r;
         }
+        offsets_sort(&listing->unsound);
         *ret_offset = from > offset ? from : offset;
         return from < offset ? log_replay_producers(log, &log->producers, from, offset, NULL, NULL) : 0;
 }
 
-/* Snapshots outside the log, and those of earlier closes: only the newest, and one at the start of each segment, are kept. */
+/* Snapshots outside the log, unsound ones, and those of earlier closes: only the newest, and one at the start of each segment, are kept. */
 static void remove_snapshots(const Log *log, const Listing *listing) {
         for (int32_t i = 0; i < listing->snapshots.count; i++) {
                 int64_t offset = listing->snapshots.values[i];
                 bool inside = offset >= log->segments[0]->base_offset && offset <= log->end_offset;
-                if (inside && (offset == log->snapshot_offset ||
+                if (inside && !offsets_contain(&listing->unsound, offset) && (offset == log->snapshot_offset ||
                                log->segments[log_segment_index(log, offset)]->base_offset == offset))
                         continue;
                 char path[SEGMENT_PATH_MAX];
@@ -200,7 +210,7 @@ static bool has_txns(const Segment *segment) {
         return file_stat(path, &size, NULL) == 0 && size > 0;
 }
 
-static int recover(Log *log, const LogOpen *how, const Listing *listing, bool epochs_known) {
+static int recover(Log *log, const LogOpen *how, Listing *listing, bool epochs_known) {
         LogRecovery recovery;
         int r = log_recover_start(log, how->recovery_point, epochs_known, &recovery);
         if (!r)
@@ -217,7 +227,7 @@ static int recover(Log *log, const LogOpen *how, const Listing *listing, bool ep
         return 0;
 }
 
-static int trust(Log *log, const Listing *listing) {
+static int trust(Log *log, Listing *listing) {
         int r = log_find_end(log, offsets_contain(&listing->indexes, log_active(log)->base_offset));
         int64_t end_offset = log->end_offset;
         if (!r)
@@ -246,7 +256,7 @@ static bool lacks_segments(const Log *log, const LogOpen *how, const Listing *li
         return true;
 }
 
-static int load_listed(Log *log, const LogOpen *how, const Listing *listing) {
+static int load_listed(Log *log, const LogOpen *how, Listing *listing) {
         int r = 0;
         bool epochs_known = true;
         if (lacks_segments(log, how, listing))

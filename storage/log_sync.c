@@ -29,7 +29,8 @@ struct LogSync {
         bool with_next;        /* the next segment's file is to be made */
         bool has_next;         /* it is there */
         SnapshotQueue snapshots;   /* to be saved */
-        int snapshot_result;
+        Buffer epochs;             /* leader-epoch-checkpoint, where it is to be written */
+        int snapshot_result, epochs_result;
         bool derived_saved; /* of what was rolled; log_sync_run() may be tried again */
         int32_t count;
         SyncItem items[];
@@ -70,6 +71,7 @@ static void free_sync(LogSync *sync) {
                 txn_index_deinit(&sync->items[i].txns);
         }
         snapshot_queue_deinit(&sync->snapshots);
+        buffer_deinit(&sync->epochs);
         free(sync->path);
         free(sync);
 }
@@ -86,6 +88,11 @@ int log_sync_begin(Log *log, bool sealed_only, LogSync **ret_sync) {
         LogSync *sync = calloc(1, sizeof(*sync) + (size_t)count * sizeof(SyncItem));
         if (!sync || !(sync->path = strdup(log->path))) {
                 free(sync);
+                return -ENOMEM;
+        }
+        sync->epochs = log->epochs_unsaved ? epochs_encode(&log->epochs) : BUFFER_INIT;
+        if (sync->epochs.failed) {
+                free_sync(sync);
                 return -ENOMEM;
         }
         sync->end_offset = end_offset;
@@ -111,7 +118,7 @@ int log_sync_begin(Log *log, bool sealed_only, LogSync **ret_sync) {
         if (with_next)
                 log->next_asked_offset = log_active(log)->base_offset;
         sync->with_description = log->description_unsynced;
-        log->description_unsynced = false;
+        log->description_unsynced = log->epochs_unsaved = false;
         *ret_sync = sync;
         return 0;
 }
@@ -165,6 +172,8 @@ static void save_derived(LogSync *sync) {
                 segment_path(sync->path, sync->snapshots.items[i].offset, "snapshot", path);
                 sync->snapshot_result = producers_save_snapshot(&sync->snapshots.items[i].bytes, path);
         }
+        if (sync->epochs.size && (sync->epochs_result = epochs_save(&sync->epochs, sync->path)))
+                (void)epochs_remove(sync->path);
         sync->derived_saved = true;
 }
 
@@ -216,6 +225,8 @@ static void finish_derived(Log *log, LogSync *sync) {
         }
         if (log && sync->derived_saved && !sync->snapshot_result && sync->snapshots.count)
                 log->snapshot_offset = sync->snapshots.items[sync->snapshots.count - 1].offset;
+        if (log && sync->epochs.size && (!sync->derived_saved || sync->epochs_result))
+                log_note_epochs(log);
         if (log && sync->derived_saved && failed)
                 trace_warn("%s: indexes of segments before offset %" PRId64 " were not saved: %s", log->path, log_active(log)->base_offset,
                            strerror(-failed));

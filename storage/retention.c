@@ -63,10 +63,11 @@ static bool should_roll(const Log *log, int64_t now_ms) {
         return now_ms - (first >= 0 ? first : active->created_ms) > log->config.segment_ms;
 }
 
-static int move_start(Log *log, int64_t offset) {
+static void move_start(Log *log, int64_t offset) {
         if (offset > log->start_offset)
                 log->start_offset = offset;
-        return epochs_cut_start(&log->epochs, log->start_offset) ? log_write_epochs(log) : 0;
+        if (epochs_cut_start(&log->epochs, log->start_offset))
+                log_note_epochs(log); /* a load does the same again */
 }
 
 int log_retain(Log *log, int64_t now_ms) {
@@ -76,10 +77,11 @@ int log_retain(Log *log, int64_t now_ms) {
         int32_t count = r ? 0 : count_expired(log, now_ms);
         if (!r && (count == log->segment_count || should_roll(log, now_ms)))
                 r = roll(log, now_ms);
-        if (!r && count)
-                r = move_start(log, log->segments[count]->base_offset);
-        if (!r && count)
+        log_note_age(log, now_ms);
+        if (!r && count) {
+                move_start(log, log->segments[count]->base_offset);
                 r = log_drop_segments(log, count);
+        }
         return r ? r : count;
 }
 
@@ -92,8 +94,8 @@ int log_advance_start(Log *log, int64_t offset, int64_t now_ms) {
         while (count + 1 < log->segment_count && log->segments[count + 1]->base_offset <= offset && !log->segments[count]->busy &&
                !log->compaction)
                 count++; /* what is in other hands goes with log_retain() */
-        int r = move_start(log, offset);
-        return r || !count ? r : log_drop_segments(log, count);
+        move_start(log, offset);
+        return count ? log_drop_segments(log, count) : 0;
 }
 
 typedef struct Removal {

@@ -8,12 +8,14 @@
 
 #include "broker/state/checkpoints.h"
 #include "broker/state/flusher.h"
+#include "broker/state/groups/topic_offsets.h"
 #include "broker/state/metadata/metadata.h"
 #include "storage/base/file.h"
 #include "storage/base/trace.h"
 
 typedef enum Step {
         STEP_RECORD, /* is on its way to the disk */
+        STEP_OFFSETS, /* likewise: the tombstones of what groups committed */
         STEP_USERS,  /* of the files: a sync, a compaction */
         STEP_FILES,  /* the job is under way */
         STEP_STUCK,  /* the new names may not be durable: nothing takes the old ones before the next start */
@@ -23,13 +25,16 @@ typedef enum Step {
 struct Deletion {
         HashNode by_name; /* in state->deletions */
         char *name;
-        Topic *topic;     /* owned from deletion_start() on, until the directories are done with */
+        Topic *topic;     /* owned from deletion_start() on, until the directories are done with; NULL: they are */
         const Config *config;
         CommitWait wait;
         Job job;
         Step step;
         int64_t end_offset; /* of the metadata log behind the record */
         int64_t number;     /* the files that are as new as this one hold no rows any more */
+        int64_t sync_mark;  /* of the tombstones */
+        int offsets_result; /* of queueing them */
+        bool has_offsets;   /* some could not be written: tried again with each checkpoint */
         bool is_waited_for;
         int error;          /* for who waits */
         char **doomed;      /* of each partition: the directory's new name, or NULL */
@@ -53,12 +58,12 @@ static void deletion_free(State *state, Deletion *deletion) {
         free(deletion);
 }
 
-int deletion_new(State *state, Topic *topic, Deletion **ret_deletion) {
+static int new_deletion(State *state, Str name, int32_t partition_count, Deletion **ret_deletion) {
         Deletion *deletion = calloc(1, sizeof(*deletion));
         if (!deletion)
                 return -ENOMEM;
-        deletion->name = str_dup(str_of(topic->name));
-        deletion->doomed = calloc((size_t)topic->partition_count + 1, sizeof(deletion->doomed[0]));
+        deletion->name = str_dup(name);
+        deletion->doomed = calloc((size_t)partition_count + 1, sizeof(deletion->doomed[0]));
         int r = deletion->name && deletion->doomed ? hashmap_insert(&state->deletions, str_of(deletion->name), &deletion->by_name) : -ENOMEM;
         if (r) {
                 free(deletion->doomed);
@@ -66,8 +71,17 @@ int deletion_new(State *state, Topic *topic, Deletion **ret_deletion) {
                 free(deletion);
                 return r;
         }
-        deletion->topic = topic;
         deletion->config = state->config;
+        *ret_deletion = deletion;
+        return 0;
+}
+
+int deletion_new(State *state, Topic *topic, Deletion **ret_deletion) {
+        Deletion *deletion;
+        int r = new_deletion(state, str_of(topic->name), topic->partition_count, &deletion);
+        if (r)
+                return r;
+        deletion->topic = topic;
         *ret_deletion = deletion;
         return 0;
 }
@@ -80,6 +94,15 @@ void deletion_cancel(State *state, Deletion *deletion) {
 static Deletion *find(const State *state, Str name) {
         HashNode *node = hashmap_find(&state->deletions, name);
         return node ? container_of(node, Deletion, by_name) : NULL;
+}
+
+static void free_done(State *state) {
+        HASHMAP_FOREACH(&state->deletions, node) {
+                Deletion *deletion = container_of(node, Deletion, by_name);
+                if (deletion->step == STEP_ROWS && !deletion->has_offsets && deletion->number <= state->checkpointed_deletion)
+                        deletion_free(state, deletion);
+        }
+        flusher_release(state);
 }
 
 /* On a thread: what it reads of the topic is nobody else's any more. */
@@ -106,7 +129,7 @@ static void files_done(Job *job, State *state, int result) {
         if (result && result != -ECANCELED)
                 trace_error("cannot sync '%s', the name of the deleted topic %s is not free before the next start: %s",
                             state->config->data_dir, deletion->name, strerror(-result));
-        if (!result && deletion->is_waited_for && deletion->number > state->checkpointed_deletion)
+        if (!result && deletion->is_waited_for && (deletion->has_offsets || deletion->number > state->checkpointed_deletion))
                 checkpoints_now(state); /* before the worker unlinks, which may take long */
         for (int32_t i = 0; i < deletion->topic->partition_count; i++) {
                 if (deletion->doomed[i])
@@ -115,7 +138,7 @@ static void files_done(Job *job, State *state, int result) {
         }
         drop_topic(state, deletion);
         checkpoints_soon(state, config_int(state->config, "log.flush.offset.checkpoint.interval.ms"));
-        deletion_checkpointed(state, 0);
+        free_done(state);
 }
 
 static bool is_in_use(const State *state, const Topic *topic) {
@@ -125,28 +148,74 @@ static bool is_in_use(const State *state, const Topic *topic) {
         return false;
 }
 
+/* When the tombstones are on disk, or could not be written: the space of the files may be what is missing. */
 static void proceed(CommitWait *wait, State *state) {
         Deletion *deletion = container_of(wait, Deletion, wait);
-        if (deletion->step == STEP_RECORD && !state->failed && metadata_recovery_point(state) >= deletion->end_offset) {
-                deletion->step = STEP_USERS;
-                deletion->number = ++state->deletion_number;
-                if (state->groups)
-                        groups_topic_deleted(state, deletion->topic);
-        }
-        if (deletion->step == STEP_RECORD || is_in_use(state, deletion->topic)) {
+        if (!state_sync_is_past(state, deletion->sync_mark) || (deletion->topic && is_in_use(state, deletion->topic))) {
                 state_wait_sync(state, wait, proceed);
                 return;
         }
-        deletion->step = STEP_FILES;
+        deletion->step = deletion->topic ? STEP_FILES : STEP_ROWS;
+        if (!deletion->topic) {
+                free_done(state);
+                return;
+        }
         deletion->job = (Job){ .run = run_files, .done = files_done };
         worker_submit(&state->worker, &deletion->job);
+}
+
+static void offsets_committed(CommitWait *wait, State *state) {
+        Deletion *deletion = container_of(wait, Deletion, wait);
+        int r = deletion->offsets_result;
+        if (r == 0 && state->groups)
+                r = topic_offsets_forget(state, str_of(deletion->name));
+        deletion->has_offsets = r != 0;
+        if (r && !state->failed)
+                trace_error("the offsets of the deleted topic %s cannot be dropped, nothing can take its name: %s", deletion->name,
+                            strerror(-r));
+        if (r && !deletion->topic && deletion->is_waited_for)
+                deletion->error = r;
+        deletion->sync_mark = state_sync_mark(state);
+        deletion->step = STEP_USERS;
+        proceed(wait, state);
+}
+
+static void drop_offsets(State *state, Deletion *deletion) {
+        deletion->step = STEP_OFFSETS;
+        deletion->offsets_result = state->groups ? topic_offsets_end(state, str_of(deletion->name)) : 0;
+        state_wait_commit(state, &deletion->wait, offsets_committed);
+}
+
+static void await_record(CommitWait *wait, State *state) {
+        Deletion *deletion = container_of(wait, Deletion, wait);
+        if (state->failed || metadata_recovery_point(state) < deletion->end_offset) {
+                state_wait_sync(state, wait, await_record);
+                return;
+        }
+        deletion->number = ++state->deletion_number;
+        drop_offsets(state, deletion);
 }
 
 void deletion_start(State *state, Deletion *deletion) {
         deletion->end_offset = metadata_end_offset(state);
         for (int32_t i = 0; i < deletion->topic->partition_count; i++)
                 partition_close_log(state, deletion->topic->partitions[i]);
-        state_wait_sync(state, &deletion->wait, proceed);
+        state_wait_sync(state, &deletion->wait, await_record);
+}
+
+static void resume(State *state, Str name) {
+        Deletion *deletion;
+        if (find(state, name))
+                return;
+        if (new_deletion(state, name, 0, &deletion)) {
+                trace_error("out of memory: the offsets of the deleted topic %.*s are still there", STR_ARG(name));
+                return;
+        }
+        drop_offsets(state, deletion);
+}
+
+void deletions_resume(State *state) {
+        topic_offsets_each_orphan(state, resume);
 }
 
 bool deletion_holds_name(State *state, Str name) {
@@ -181,12 +250,12 @@ void deletion_checkpointed(State *state, int result) {
                 Deletion *deletion = container_of(node, Deletion, by_name);
                 if (deletion->step != STEP_ROWS)
                         continue;
-                if (deletion->number <= state->checkpointed_deletion)
-                        deletion_free(state, deletion);
-                else if (result && deletion->is_waited_for)
+                if (deletion->number > state->checkpointed_deletion && result && deletion->is_waited_for)
                         deletion->error = result;
+                else if (deletion->has_offsets)
+                        drop_offsets(state, deletion);
         }
-        flusher_release(state);
+        free_done(state);
 }
 
 void deletions_close(State *state) {

@@ -1,7 +1,7 @@
 /* What follows the deletion of a topic, on other threads, while the broker goes on: nobody waits for the disk.
  *
  * First its record reaches the disk; until then everything stays as it is there, or a power cut would leave half of a topic that
- * nobody was told is gone. Then the groups' offsets of it are dropped; when no sync or compaction under way needs its files any
+ * nobody was told is gone. Then the groups' offsets of it are dropped; when their tombstones are as durable as offsets are, and no sync or compaction under way needs its files any
  * more the directories are renamed, durably, and unlinked; and with the next checkpoint the last rows about it go. Until then
  * nothing can take its name: what is left would be taken for the new topic's. */
 #pragma once
@@ -21,6 +21,9 @@ void deletion_start(State *state, Deletion *deletion);
 bool deletion_holds_name(State *state, Str name);
 /* What keeps a name from being taken: 0 nothing; -EBUSY as above; another -errno: what could not be cleared away. */
 int deletion_check_name(State *state, Str name);
+
+/* After the replay: drops the offsets of topics that are not there, where a crash came first. */
+void deletions_resume(State *state);
 
 /* The topic of a node of state->deletions, where the checkpoint files have to keep its rows; or NULL. */
 const Topic *deletion_keeps_rows(const HashNode *node);

@@ -233,8 +233,11 @@ static int open_coordinators(State *state) {
         int r = groups_open(state);
         if (r == 0)
                 r = transactions_open(state);
-        if (r == 0)
+        if (r == 0) {
                 state_commit(state);
+                deletions_resume(state);
+                state_commit(state);
+        }
         if (r) {
                 transactions_close(state);
                 groups_close(state);
@@ -447,11 +450,17 @@ static void commit_once(State *state) {
                 partition_wake(state, container_of(node, Partition, grown));
 }
 
+static bool has_to_commit(const State *state) {
+        return !list_is_empty(&state->dirty_partitions) || !list_is_empty(&state->commit_waits);
+}
+
 void state_commit(State *state) {
         bool any = false;
-        for (; !list_is_empty(&state->dirty_partitions) || !list_is_empty(&state->commit_waits); any = true)
-                commit_once(state);
-        flusher_start(state);
+        do {
+                for (; has_to_commit(state); any = true)
+                        commit_once(state);
+                flusher_start(state); /* may release somebody who writes */
+        } while (has_to_commit(state));
         if (any)
                 checkpoints_later(state);
 }
@@ -471,7 +480,7 @@ void state_collect(State *state) {
 }
 
 static bool is_busy(State *state) {
-        return !list_is_empty(&state->dirty_partitions) || !list_is_empty(&state->commit_waits) || state->flush_is_running ||
+        return has_to_commit(state) || state->flush_is_running ||
                state->roll_is_running || state->cleaner.busy || worker_has_jobs(&state->worker);
 }
 

@@ -165,7 +165,6 @@ void state_remove_directory(State *state, char *path);
 void state_remove_file(State *state, char *path);
 
 /* What groups.c does for us: the replay of __consumer_offsets at start-up (after all topics are open; 0 or -errno),
- * its end, and forgetting the offsets committed for a topic (which is out of the maps already, its deletion on disk). */
+ * and its end. */
 int groups_open(State *state);
 void groups_close(State *state);
-void groups_topic_deleted(State *state, const Topic *topic);

@@ -415,6 +415,28 @@ Test(offsets, whose_tombstones_cannot_be_written_stay) {
         cr_assert_null(group_find(fixture.state, STR("g")));
 }
 
+/* A turn looks at some, so that others have theirs. */
+Test(offsets, of_many_groups_expire_over_several_turns) {
+        set_retention("60");
+        for (int i = 0; i < 200; i++) {
+                char id[16];
+                snprintf(id, sizeof(id), "g%d", i);
+                commit_to(id, "t", 0, 1);
+        }
+        state_fixture_advance(&fixture, 60 * MINUTE_MS - 1);
+        cr_assert_eq(fixture.state->groups->by_id.count, 200);
+        size_t before = 200;
+        for (int turn = 0; turn < 100 && before; turn++) {
+                fixture.state->mono_ms++;
+                fixture.state->now_ms++;
+                state_run_timers(fixture.state);
+                size_t left = fixture.state->groups->by_id.count;
+                cr_assert(left < before && left + 100 > before);
+                before = left;
+        }
+        cr_assert_eq(before, 0);
+}
+
 Test(offsets, groups_without_any_are_forgotten) {
         set_retention("60");
         actors_stabilise((Actor *[]){ &a }, 1);

@@ -68,7 +68,7 @@ static Found walk(const uint8_t *data, const BatchHeader *header) {
 
 static void compare_walks(const uint8_t *data, BatchHeader *header) {
         Found careful = walk(data, header);
-        if (header->record_count - 1 != header->last_offset_delta || header->attributes & BATCH_TIMESTAMP_LOG_APPEND)
+        if ((int64_t)header->record_count - 1 != header->last_offset_delta || header->attributes & BATCH_TIMESTAMP_LOG_APPEND)
                 return; /* not for the quick one */
         Found quick = walk_quickly(data, header);
         FUZZ_CHECK(quick.r == careful.r && quick.count == careful.count);

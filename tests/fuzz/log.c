@@ -113,7 +113,7 @@ static void compact(Log *log) {
         FUZZ_CHECK(log_end_offset(log) == end);
 }
 
-/* Opens once more what was open. Rot that nobody has read yet may be found now, where the first start trusted what it saw. */
+/* Opens once more what was open. Rot that nobody has read yet may be found now: the first start trusted what it saw, or an index. */
 static bool open_again(const LogOpen *how, bool trusted, int64_t start, int64_t end, Log **ret_log) {
         int r = log_open(how, ret_log);
         FUZZ_CHECK(r == 0 || (trusted && r == -EUCLEAN));
@@ -122,10 +122,22 @@ static bool open_again(const LogOpen *how, bool trusted, int64_t start, int64_t 
         return r == 0;
 }
 
+static void on_found(const CheckFinding *finding, void *data) {
+        FUZZ_CHECK(finding->what[0] && finding->path[0]);
+}
+
+static int check(const LogOpen *how, CheckedLog *ret_checked) {
+        return check_log(&(CheckLog){ .path = how->path, .clean_shutdown = how->clean_shutdown, .recovery_point = how->recovery_point,
+                                      .log_start_offset = how->log_start_offset, .found = on_found,
+                                      .compacted_offset = how->config.cleanup_compact ? INT64_MAX : 0 }, ret_checked);
+}
+
 /* A second start finds what the first one left. */
 static void start_twice(LogOpen how) {
         Log *log = NULL;
+        CheckedLog checked;
         uint64_t before = files_digest(how.path, true);
+        bool trusted = how.clean_shutdown || check(&how, &checked) || checked.rot_count;
         int r = log_open(&how, &log);
         if (r == -EUCLEAN)
                 FUZZ_CHECK(files_digest(how.path, true) == before);
@@ -135,7 +147,6 @@ static void start_twice(LogOpen how) {
         look_up(log);
         int64_t start = log_start_offset(log), end = log_end_offset(log);
         log_abandon(log);
-        bool trusted = how.clean_shutdown;
         if (!open_again(&how, trusted, start, end, &log))
                 return;
         append(log, -1, 0);
@@ -157,27 +168,23 @@ static void start_twice(LogOpen how) {
         log_abandon(log);
 }
 
-static void on_found(const CheckFinding *finding, void *data) {
-        FUZZ_CHECK(finding->what[0] && finding->path[0]);
-}
-
 /* What was cut and made anew is sound. */
-static void check_and_repair(const LogOpen *how) {
+static void check_and_repair(LogOpen how) {
         CheckedLog checked;
-        CheckLog check = { .path = how->path, .clean_shutdown = how->clean_shutdown, .recovery_point = how->recovery_point,
-                           .log_start_offset = how->log_start_offset, .compacted_offset = how->config.cleanup_compact ? INT64_MAX : 0, .found = on_found };
-        uint64_t before = files_digest(how->path, false);
-        int r = check_log(&check, &checked);
-        FUZZ_CHECK(files_digest(how->path, false) == before);
+        uint64_t before = files_digest(how.path, false);
+        int r = check(&how, &checked);
+        FUZZ_CHECK(files_digest(how.path, false) == before);
         if (r || !checked.rot_count || checked.good_base < 0)
                 return;
         int64_t bytes;
-        FUZZ_CHECK(check_cut(how->path, &checked, &bytes) == 0);
-        check.recovery_point = checked.good_offset < check.recovery_point ? checked.good_offset : check.recovery_point;
-        check.log_start_offset = checked.good_offset < check.log_start_offset ? checked.good_offset : check.log_start_offset;
-        r = check_rebuild(how->path, check.log_start_offset, NOW);
+        FUZZ_CHECK(check_cut(how.path, &checked, &bytes) == 0);
+        if (how.recovery_point > checked.good_offset)
+                how.recovery_point = checked.good_offset;
+        if (how.log_start_offset > checked.good_offset)
+                how.log_start_offset = checked.good_offset;
+        r = check_rebuild(how.path, how.log_start_offset, NOW);
         if (r == 0)
-                FUZZ_CHECK(check_log(&check, &checked) == 0 && checked.good_base < 0);
+                FUZZ_CHECK(check(&how, &checked) == 0 && checked.good_base < 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -189,7 +196,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         mkdir(path, 0755);
         LogOpen how = how_to_open(data, path);
         files_unpack(path, data + SETTINGS_BYTES, size - SETTINGS_BYTES, data[0] & FLAG_SEAL);
-        check_and_repair(&how);
+        check_and_repair(how);
         files_unpack(path, data + SETTINGS_BYTES, size - SETTINGS_BYTES, data[0] & FLAG_SEAL);
         start_twice(how);
         return 0;

@@ -359,8 +359,7 @@ Test(durable, a_stop_while_a_sync_is_under_way_is_clean) {
         is_gated = true;
         send_produce(&producer, 1, 1000);
         cr_assert(client_is_silent(&producer, 100));
-        sem_post(&gate);
-        is_gated = false;
+        open_gate();
         cr_assert_eq(fixture_stop(&broker), BROKER_EXIT_CLEAN);
         client_close(&producer);
         client_close(&client);

@@ -521,6 +521,7 @@ Test(log, epochs_survive_a_restart) {
                 assert_ok(log_commit(log, NOW));
                 free(data);
         }
+        assert_ok(log_sync(log));
         log_abandon(log);
         cr_assert_eq(unlink(strcat(strcpy((char[128]){ 0 }, test_log_path), "/leader-epoch-checkpoint")), 0);
         log = open_log(how);

@@ -106,6 +106,49 @@ Test(log_sync, roll_leaves_all_it_can_to_the_sync_that_follows) {
         assert_ok(log_close(log, NOW));
 }
 
+static void append_at(Log *log, int64_t now_ms) {
+        size_t size;
+        LogAppend result;
+        uint8_t *data = make_batch(TEST_BATCH(.timestamp_ms = now_ms), &size);
+        assert_ok(log_append(log, data, size, LOG_ORIGIN_CLIENT, 0, now_ms, &result));
+        assert_ok(log_commit(log, now_ms));
+        free(data);
+}
+
+/* By the next record, or by retention where none comes. */
+Test(log_sync, roll_by_time_leaves_as_much_to_it) {
+        for (int idle = 0; idle < 2; idle++) {
+                LogOpen how = how_to_open();
+                how.config.segment_ms = 1000;
+                Log *log = open_log(how);
+                int64_t begun = log_end_offset(log);
+                append_at(log, NOW);
+                cr_assert(!log_wants_sync(log));
+                if (idle)
+                        assert_ok(log_retain(log, NOW + 600));
+                else
+                        append_at(log, NOW + 600);
+                cr_assert(log_wants_sync(log));
+                sync_in_background(log);
+                cr_assert(exists(LOG_NEXT_NAME) && !log_wants_sync(log));
+                count_operations();
+                if (idle)
+                        assert_ok(log_retain(log, NOW + 1100));
+                else
+                        append_at(log, NOW + 1100);
+                cr_assert(creations == 0 && syncs == 0 && renames == 1);
+                file_ops = FILE_OPS_SYSTEM;
+                cr_assert_gt(log_active_offset(log), begun);
+                cr_assert(log_wants_sync(log), "what rolled");
+                sync_in_background(log);
+                cr_assert(!log_wants_sync(log), "the new segment is young");
+                assert_ok(log_close(log, NOW));
+                char command[160];
+                snprintf(command, sizeof(command), "rm -rf %s", test_log_path);
+                cr_assert_eq(system(command), 0);
+        }
+}
+
 static void check_reads(Log *log) {
         int64_t first, last;
         for (int64_t offset = 0; offset < log_end_offset(log); offset++) {
@@ -304,4 +347,85 @@ Test(log_sync, directory_of_a_log_that_was_killed_before_is_synced_too) {
                 assert_ok(log_close(log, NOW));
                 assert_ok(log_delete_directory(test_log_path));
         }
+}
+
+/* ---- leader epochs ---- */
+
+#define EPOCHS_NAME "leader-epoch-checkpoint"
+
+static int fail_rename(const char *from, const char *to) {
+        return errno = ENOSPC, -1;
+}
+
+static void append_in_epoch(Log *log, int32_t epoch) {
+        size_t size;
+        LogAppend result;
+        uint8_t *data = make_batch(TEST_BATCH(.records = 5), &size);
+        assert_ok(log_append(log, data, size, LOG_ORIGIN_CLIENT, epoch, NOW, &result));
+        assert_ok(log_commit(log, NOW));
+        free(data);
+}
+
+static void assert_epoch_ends(Log *log, int32_t of, int64_t at) {
+        int32_t epoch;
+        int64_t end;
+        log_epoch_end(log, of, &epoch, &end);
+        cr_assert(epoch == of && end == at);
+}
+
+Test(log_sync, a_commit_leaves_the_file_of_epochs_to_the_next_sync) {
+        Log *log = open_log(how_to_open());
+        count_operations();
+        append_in_epoch(log, 0);
+        cr_assert(creations == 0 && renames == 0 && !exists(EPOCHS_NAME));
+        assert_ok(log_sync(log));
+        cr_assert(exists(EPOCHS_NAME));
+        log_abandon(log);
+}
+
+Test(log_sync, epochs_that_no_sync_has_written_are_found_by_a_recovery) {
+        LogOpen how = how_to_open();
+        Log *log = open_log(how);
+        append_in_epoch(log, 0);
+        assert_ok(log_sync(log));
+        how.recovery_point = log_recovery_point(log);
+        append_in_epoch(log, 3);
+        log_abandon(log);
+        log = open_log(how);
+        assert_epoch_ends(log, 0, 5);
+        assert_epoch_ends(log, 3, 10);
+        log_abandon(log);
+}
+
+/* The file that is there would hide them. */
+Test(log_sync, epochs_that_cannot_be_written_leave_no_file) {
+        LogOpen how = how_to_open();
+        Log *log = open_log(how);
+        append_in_epoch(log, 0);
+        assert_ok(log_sync(log));
+        append_in_epoch(log, 3);
+        file_ops.rename = fail_rename;
+        assert_ok(log_sync(log));
+        file_ops = FILE_OPS_SYSTEM;
+        cr_assert_not(exists(EPOCHS_NAME));
+        how.recovery_point = log_recovery_point(log);
+        log_abandon(log);
+        log = open_log(how);
+        assert_epoch_ends(log, 0, 5);
+        assert_epoch_ends(log, 3, 10);
+        assert_ok(log_sync(log));
+        cr_assert(exists(EPOCHS_NAME));
+        log_abandon(log);
+}
+
+Test(log_sync, epochs_that_could_not_be_written_are_tried_again) {
+        Log *log = open_log(how_to_open());
+        append_in_epoch(log, 0);
+        file_ops.rename = fail_rename;
+        assert_ok(log_sync(log));
+        file_ops = FILE_OPS_SYSTEM;
+        append_in_epoch(log, 0);
+        assert_ok(log_sync(log));
+        cr_assert(exists(EPOCHS_NAME));
+        log_abandon(log);
 }

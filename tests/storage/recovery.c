@@ -212,6 +212,30 @@ Test(recovery, snapshot_ahead_of_the_log_is_dropped) {
         assert_ok(log_close(log, NOW));
 }
 
+/* Or it would be found, and taken for damage, as soon as the recovery point is past it. */
+Test(recovery, unsound_snapshot_goes) {
+        for (int start = 0; start < 32; start += 16) {
+                for (int trusted = 0; trusted < 2; trusted++) {
+                        LogOpen how = how_to_open();
+                        how.log_start_offset = start;
+                        Log *log = open_log(how);
+                        append_many(log, 10);
+                        log_abandon(log);
+                        char path[160];
+                        snprintf(path, sizeof(path), "%s/%020d.snapshot", test_log_path, start);
+                        FILE *file = fopen(path, "w");
+                        fputs("no snapshot", file);
+                        fclose(file);
+                        how.clean_shutdown = trusted;
+                        log = open_log(how);
+                        cr_assert_eq(log_end_offset(log), start + 10);
+                        log_abandon(log);
+                        cr_assert_eq(access(path, F_OK), -1);
+                        assert_ok(log_delete_directory(test_log_path));
+                }
+        }
+}
+
 Test(recovery, log_that_ends_below_its_start_goes_on_there) {
         LogOpen how = how_to_open();
         Log *log = open_log(how);

@@ -58,6 +58,7 @@ Group *group_get(State *state, Str id) {
 
 void group_free(State *state, Group *group) {
         list_remove(&group->unsettled);
+        list_remove(&group->expiring);
         consumer_free(state, group->consumer);
         group_clear_members(group);
         timer_stop(state, &group->join);
@@ -110,6 +111,7 @@ int groups_open(State *state) {
         if (!state->groups)
                 return -ENOMEM;
         list_init(&state->groups->unsettled);
+        list_init(&state->groups->expiring);
         int r = journal_replay(state);
         if (r < 0)
                 return r;
@@ -126,43 +128,9 @@ void groups_close(State *state) {
         HASHMAP_FOREACH(&state->groups->by_id, node)
                 group_free(state, container_of(node, Group, node));
         hashmap_deinit(&state->groups->by_id);
+        hashmap_deinit(&state->groups->offset_topics);
         free(state->groups);
         state->groups = NULL;
-}
-
-static void drop_topic(State *state, Group *group, Str topic) {
-        Journal journal;
-        int32_t count = 0;
-        HASHMAP_FOREACH(&group->offsets, node) {
-                CommittedOffset *offset = container_of(node, CommittedOffset, node);
-                if (!str_equal(str_of(offset->topic), topic))
-                        continue;
-                if (count++ == 0)
-                        journal_begin(&journal, state->now_ms);
-                journal_add_offset_tombstone(&journal, str_of(group->id), topic, offset->partition);
-                hashmap_remove(&group->offsets, node);
-                offset_free(offset);
-        }
-        if (count && journal_append(state, &journal, str_of(group->id), NULL, NULL))
-                trace_error("the offsets of a deleted topic could not be dropped");
-}
-
-/* Or the end of a transaction would bring the offset back. */
-static void drop_pending(State *state, Str group, Str topic, int32_t partition, void *unused) {
-        Journal journal;
-        journal_begin(&journal, state->now_ms);
-        journal_add_offset_tombstone(&journal, group, topic, partition);
-        if (journal_append(state, &journal, group, NULL, NULL))
-                trace_error("the offsets of a deleted topic could not be dropped");
-        offsets_pending_forget(state, group, topic, partition);
-}
-
-void groups_topic_deleted(State *state, const Topic *topic) {
-        if (strcmp(topic->name, TOPIC_NAME_OFFSETS) == 0)
-                return;
-        HASHMAP_FOREACH(&state->groups->by_id, node)
-                drop_topic(state, container_of(node, Group, node), str_of(topic->name));
-        offsets_pending_each(state, STR_NULL, str_of(topic->name), drop_pending, NULL);
 }
 
 static void add_tombstone(State *state, Str group, Str topic, int32_t partition, void *data) {

@@ -75,13 +75,23 @@ struct Group {
         int32_t initial_left_ms;
         struct ConsumerGroup *consumer; /* a group of the consumer protocol (state/groups/consumer.h), or NULL: a classic one */
         HashMap offsets;        /* of CommittedOffset, by "topic\0partition" */
+        ListNode expiring;      /* in groups->expiring */
         ListNode unsettled;     /* in groups->unsettled, while records of the consumer protocol are not known to be written */
         bool is_ahead;          /* of the log: some of them were not even queued */
 };
 
+/* All that any group committed for one topic. */
+typedef struct OffsetTopic {
+        HashNode node; /* in groups->offset_topics, by name */
+        List offsets;  /* CommittedOffset.by_topic; never empty */
+} OffsetTopic;
+
 typedef struct CommittedOffset {
         HashNode node;
-        char *topic;
+        Group *group;
+        OffsetTopic *of;
+        ListNode by_topic;
+        char *topic; /* of's name */
         int32_t partition;
         int64_t offset;
         int32_t leader_epoch; /* -1: unknown */
@@ -92,7 +102,9 @@ typedef struct CommittedOffset {
 
 struct Groups {
         HashMap by_id;
+        HashMap offset_topics;
         Timer expiry;
+        List expiring; /* what is left of the look at all groups that is under way */
         List unsettled;
         CommitWait settle;
 };
@@ -101,8 +113,6 @@ struct Groups {
 int groups_open(State *state);
 /* Forgets everything; the logs have it. */
 void groups_close(State *state);
-/* Drops the offsets committed for a topic that is being deleted. */
-void groups_topic_deleted(State *state, const Topic *topic);
 
 /* Creates __consumer_offsets on first use. 0, a positive code, or -errno. */
 int groups_ensure_topic(State *state);

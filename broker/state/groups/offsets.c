@@ -13,6 +13,8 @@
 #include "storage/base/trace.h"
 
 #define KEY_BYTES_MAX 300
+#define OFFSETS_PER_TURN 2000 /* that are looked at for their expiry */
+#define OFFSETS_A_WRITE 50    /* as many take as long as to write a group's tombstones */
 
 /* Topic and partition in one key; the topic's characters never include '/'. */
 static Str key_of(Str topic, int32_t partition, char buffer[static KEY_BYTES_MAX]) {
@@ -30,8 +32,32 @@ const CommittedOffset *offset_find(const Group *group, Str topic, int32_t partit
         return find(group, topic, partition);
 }
 
+static OffsetTopic *offset_topic_get(Groups *groups, Str name) {
+        HashNode *node = hashmap_find(&groups->offset_topics, name);
+        if (node)
+                return container_of(node, OffsetTopic, node);
+        OffsetTopic *of = calloc(1, sizeof(*of));
+        char *owned_name = of ? str_dup(name) : NULL;
+        if (!owned_name || hashmap_insert(&groups->offset_topics, (Str){ owned_name, name.len }, &of->node) < 0) {
+                free(owned_name);
+                free(of);
+                return NULL;
+        }
+        list_init(&of->offsets);
+        return of;
+}
+
+static void offset_topic_drop_if_empty(Groups *groups, OffsetTopic *of) {
+        if (!list_is_empty(&of->offsets))
+                return;
+        hashmap_remove(&groups->offset_topics, &of->node);
+        free((char *)(uintptr_t)of->node.key.data);
+        free(of);
+}
+
 void offset_free(CommittedOffset *offset) {
-        free(offset->topic);
+        list_remove(&offset->by_topic);
+        offset_topic_drop_if_empty(offset->group->state_owner->groups, offset->of);
         free((char *)(uintptr_t)offset->metadata.data);
         free((char *)(uintptr_t)offset->node.key.data);
         free(offset);
@@ -48,17 +74,22 @@ void offset_forget(Group *group, Str topic, int32_t partition) {
 static CommittedOffset *add(Group *group, Str topic, int32_t partition) {
         char buffer[KEY_BYTES_MAX];
         Str key = key_of(topic, partition, buffer);
-        CommittedOffset *offset = calloc(1, sizeof(*offset));
-        char *owned_key = str_dup(key);
-        if (!offset || !owned_key || !(offset->topic = str_dup(topic)) ||
-            hashmap_insert(&group->offsets, (Str){ owned_key, key.len }, &offset->node) < 0) {
-                if (offset)
-                        free(offset->topic);
+        Groups *groups = group->state_owner->groups;
+        OffsetTopic *of = offset_topic_get(groups, topic);
+        CommittedOffset *offset = of ? calloc(1, sizeof(*offset)) : NULL;
+        char *owned_key = offset ? str_dup(key) : NULL;
+        if (!owned_key || hashmap_insert(&group->offsets, (Str){ owned_key, key.len }, &offset->node) < 0) {
+                if (of)
+                        offset_topic_drop_if_empty(groups, of);
                 free(owned_key);
                 free(offset);
                 return NULL;
         }
+        offset->group = group;
+        offset->of = of;
+        offset->topic = (char *)(uintptr_t)of->node.key.data;
         offset->partition = partition;
+        list_append(&of->offsets, &offset->by_topic);
         return offset;
 }
 
@@ -178,8 +209,9 @@ static bool is_expired(const State *state, const Group *group, const CommittedOf
                                                  : state->now_ms - since >= retention_ms;
 }
 
-/* An offset stays until its tombstone is written; a group without any, and without members, goes, too. */
-static void expire_group(State *state, Group *group, int64_t retention_ms) {
+/* An offset stays until its tombstone is written; a group without any, and without members, goes, too. Whether there was anything to
+ * write. */
+static bool expire_group(State *state, Group *group, int64_t retention_ms) {
         Journal journal;
         size_t count = 0;
         journal_begin(&journal, state->now_ms);
@@ -195,11 +227,11 @@ static void expire_group(State *state, Group *group, int64_t retention_ms) {
                 journal_add_group_end(&journal, group);
         if (!count && !goes) {
                 batch_builder_deinit(&journal.batch);
-                return;
+                return false;
         }
         if (journal_write(state, &journal, str_of(group->id))) {
                 trace_error("expired offsets could not be dropped");
-                return;
+                return true;
         }
         HASHMAP_FOREACH(&group->offsets, node)
                 if (is_expired(state, group, container_of(node, CommittedOffset, node), retention_ms)) {
@@ -208,14 +240,27 @@ static void expire_group(State *state, Group *group, int64_t retention_ms) {
                 }
         if (goes)
                 group_free(state, group);
+        return true;
 }
 
+/* A few groups a turn. */
 static void on_expiry(Timer *timer, State *state) {
+        Groups *groups = state->groups;
         int64_t retention_ms = config_int(state->config, "offsets.retention.minutes") * 60000;
+        size_t cost = 0;
         state_commit(state);
-        HASHMAP_FOREACH(&state->groups->by_id, node)
-                expire_group(state, container_of(node, Group, node), retention_ms);
-        offsets_watch(state);
+        if (list_is_empty(&groups->expiring))
+                HASHMAP_FOREACH(&groups->by_id, node)
+                        list_append(&groups->expiring, &container_of(node, Group, node)->expiring);
+        for (ListNode *node; cost < OFFSETS_PER_TURN && (node = list_pop(&groups->expiring));) {
+                Group *group = container_of(node, Group, expiring);
+                cost += 1 + group->offsets.count;
+                cost += expire_group(state, group, retention_ms) ? OFFSETS_A_WRITE : 0;
+        }
+        if (list_is_empty(&groups->expiring))
+                offsets_watch(state);
+        else if (timer_set(state, timer, state->mono_ms) < 0)
+                trace_error("out of memory");
 }
 
 void offsets_watch(State *state) {
