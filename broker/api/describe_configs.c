@@ -47,9 +47,9 @@ static void values_add(Values *values, const ConfigKey *key, const char *value, 
 }
 
 static void add_given(const Config *config, Values *values, const ConfigKey *key, ConfigSource source) {
-        for (int32_t i = 0; i < config->broker.count; i++)
-                if (config_same_key(config->broker.entries[i].key, key) && config->broker.entries[i].source == source)
-                        values_add(values, key, config->broker.entries[i].value, source);
+        const ConfigEntry *entry = config_map_find_source(&config->broker, key, source);
+        if (entry)
+                values_add(values, key, entry->value, source);
 }
 
 /* As Kafka tells them: all synonyms, source by source, from the first one that has the key's own name on. So what only
