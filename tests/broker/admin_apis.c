@@ -243,6 +243,36 @@ Test(admin_apis, so_many_configs_of_any_name_may_be_set) {
         cr_assert_eq(alter(CONFIG_RESOURCE_BROKER, STR("1"), (Str){ "d\0", 2 }, STR("1")), KAFKA_INVALID_REQUEST);
 }
 
+/* Neither with the square of what is set nor with its product with what is asked for. */
+Test(admin_apis, many_configs_of_any_name_are_described, .timeout = 120) {
+        enum { CONFIGS = 1000, KEYS = 60000, TIMES = 20 };
+        static Str keys[KEYS];
+        static char names[KEYS][16];
+        static DescribeConfigsRequestResource wants[TIMES];
+        static IncrementalAlterConfigsRequestConfig changes[CONFIGS];
+        IncrementalAlterConfigsRequestResource broker = { .resource_type = CONFIG_RESOURCE_BROKER, .resource_name = STR("1"),
+                                                          .configs = changes, .configs_count = CONFIGS };
+        state_fixture_set(&fixture, "odradek.max.custom.configs", "1000");
+        for (int32_t i = 0; i < KEYS; i++) {
+                snprintf(names[i], sizeof(names[i]), "key%06d", i);
+                keys[i] = str_of(names[i]);
+        }
+        for (int32_t i = 0; i < CONFIGS; i++)
+                changes[i] = (IncrementalAlterConfigsRequestConfig){ .name = keys[i * 7919 % KEYS], .value = STR("1") };
+        IncrementalAlterConfigsResponse *altered = ASK(fixture.state, IncrementalAlterConfigs, incremental_alter_configs, 1,
+                                                       .resources = &broker, .resources_count = 1);
+        cr_assert_eq(altered->responses[0].error_code, 0);
+        cr_assert_eq(describe_broker(STR("1"), TIMES)->results[TIMES - 1].configs_count,
+                     describe_broker(STR("1"), 1)->results[0].configs_count);
+        for (int32_t i = 0; i < TIMES; i++)
+                wants[i] = (DescribeConfigsRequestResource){ .resource_type = CONFIG_RESOURCE_BROKER, .resource_name = STR("1"),
+                                                             .configuration_keys = keys + 1, .configuration_keys_count = KEYS - 1 };
+        DescribeConfigsResponse *answer =
+                ASK(fixture.state, DescribeConfigs, describe_configs, 4, .resources = wants, .resources_count = TIMES);
+        for (int32_t i = 0; i < TIMES; i++)
+                cr_assert_eq(answer->results[i].configs_count, CONFIGS - 1); /* all but the first */
+}
+
 Test(admin_apis, a_level_is_told_as_it_was_set) {
         cr_assert_eq(alter(CONFIG_RESOURCE_BROKER_LOGGER, STR("1"), STR("root"), STR("TRACE")), 0);
         cr_assert_eq(trace_level, TRACE_DEBUG);
