@@ -213,6 +213,26 @@ Test(admin_apis, a_description_that_would_take_too_much_memory_says_so) {
                             STR("The answer takes more memory than odradek.request.max.memory.bytes allows.")));
 }
 
+/* The rows are small in memory, as their value is the one that is kept: together they would have 30 MB. */
+Test(admin_apis, an_answer_of_the_same_long_value_many_times_is_not_put_together) {
+        enum { TIMES = 1000, LENGTH = 30000 };
+        static char text[LENGTH];
+        static DescribeConfigsRequestResource wants[TIMES];
+        Str key = STR("metrics");
+        state_fixture_set(&fixture, "odradek.request.max.memory.bytes", "1048576");
+        restart();
+        memset(text, 'x', sizeof(text));
+        cr_assert_eq(alter(CONFIG_RESOURCE_CLIENT_METRICS, STR("m"), key, (Str){ text, LENGTH }), 0);
+        for (int32_t i = 0; i < TIMES; i++)
+                wants[i] = (DescribeConfigsRequestResource){ .resource_type = CONFIG_RESOURCE_CLIENT_METRICS, .resource_name = STR("m"),
+                                                             .configuration_keys = &key, .configuration_keys_count = 1 };
+        DescribeConfigsResponse *answer = ASK(fixture.state, DescribeConfigs, describe_configs, 4, .resources = wants, .resources_count = 10);
+        cr_assert_eq(answer->results[9].configs[0].value.len, LENGTH);
+        Asked *asked = ASK_START(fixture.state, DescribeConfigs, describe_configs, 4, .resources = wants, .resources_count = TIMES);
+        cr_assert(asked_is_closed(asked));
+        asked_drop(asked);
+}
+
 /* Kafka takes them for those of plugins, and tells nobody their values. */
 Test(admin_apis, configs_of_the_broker_may_have_any_name) {
         Str key = STR("no.such");
