@@ -328,6 +328,23 @@ Test(group_apis, groups_are_listed_by_state_and_type) {
         cr_assert(str_equal(answer->groups[0].group_state, STR("Stable")));
 }
 
+Test(group_apis, many_states_may_be_asked_for, .timeout = 120) {
+        enum { GROUPS = 20000, STATES = 1000000 };
+        static Str states[STATES];
+        char id[16];
+        for (int i = 0; i < GROUPS; i++) {
+                snprintf(id, sizeof(id), "g%d", i);
+                cr_assert(group_get(fixture.state, str_of(id)));
+        }
+        for (int i = 0; i < STATES; i++)
+                states[i] = STR("Emptz"); /* as long as the one that they have */
+        ListGroupsResponse *answer = ASK(fixture.state, ListGroups, list_groups, 5, .states_filter = states, .states_filter_count = STATES);
+        cr_assert_eq(answer->groups_count, 0);
+        states[STATES - 1] = STR("Empty");
+        answer = ASK(fixture.state, ListGroups, list_groups, 5, .states_filter = states, .states_filter_count = STATES);
+        cr_assert_eq(answer->groups_count, GROUPS);
+}
+
 /* FindCoordinator */
 
 Test(group_apis, this_broker_coordinates_every_group) {
