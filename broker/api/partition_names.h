@@ -1,4 +1,4 @@
-/* The partitions that a request names, once each and in order: where Kafka makes a map of them. */
+/* Partitions, once each and by topic: those that a request names, where Kafka makes a map of them. */
 #pragma once
 
 #include "broker/api/call.h"

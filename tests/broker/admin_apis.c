@@ -5,6 +5,7 @@
 
 #include "broker/api/api.h"
 #include "broker/state/metadata/resource_configs.h"
+#include "broker/state/transactions/transactions.h"
 #include "storage/base/trace.h"
 #include "tests/lib/ask.h"
 
@@ -291,6 +292,38 @@ Test(admin_apis, many_configs_of_any_name_are_described, .timeout = 120) {
                 ASK(fixture.state, DescribeConfigs, describe_configs, 4, .resources = wants, .resources_count = TIMES);
         for (int32_t i = 0; i < TIMES; i++)
                 cr_assert_eq(answer->results[i].configs_count, CONFIGS - 1); /* all but the first */
+}
+
+static void on_added(TransactionWait *wait, State *state, const TransactionResult *result) {
+        cr_assert_eq(result->code, 0);
+}
+
+/* Its description takes no memory by the square of their number. */
+Test(admin_apis, a_transaction_over_many_topics_is_described) {
+        enum { TOPICS = 1000 };
+        static char names[TOPICS][32];
+        static TransactionTarget targets[2 * TOPICS];
+        Str id = STR("id");
+        state_fixture_set(&fixture, "odradek.request.max.memory.bytes", "1048576");
+        restart();
+        InitProducerIdResponse *init = ASK(fixture.state, InitProducerId, init_producer_id, 4, .transactional_id = id,
+                                           .transaction_timeout_ms = 60000, .producer_id = -1, .producer_epoch = -1);
+        cr_assert_eq(init->error_code, 0);
+        for (int32_t i = 0; i < TOPICS; i++) {
+                snprintf(names[i], sizeof(names[i]), "topic%d", i);
+                targets[2 * i] = (TransactionTarget){ str_of(names[i]), 1 };
+                targets[2 * i + 1] = (TransactionTarget){ str_of(names[i]), 0 };
+        }
+        TransactionWait wait = { .done = on_added };
+        transaction_add(fixture.state, id, init->producer_id, init->producer_epoch, targets, 2 * TOPICS, 2, &wait);
+        state_commit(fixture.state);
+        DescribeTransactionsResponse *answer =
+                ASK(fixture.state, DescribeTransactions, describe_transactions, 0, .transactional_ids = &id, .transactional_ids_count = 1);
+        cr_assert_eq(answer->transaction_states[0].topics_count, TOPICS);
+        for (int32_t i = 0; i < TOPICS; i++) {
+                const DescribeTransactionsResponseTopic *topic = &answer->transaction_states[0].topics[i];
+                cr_assert(topic->partitions_count == 2 && topic->partitions[0] == 0 && topic->partitions[1] == 1);
+        }
 }
 
 Test(admin_apis, a_level_is_told_as_it_was_set) {
