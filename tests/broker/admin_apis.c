@@ -298,6 +298,31 @@ static void on_added(TransactionWait *wait, State *state, const TransactionResul
         cr_assert_eq(result->code, 0);
 }
 
+static int32_t count_transactions(Str state, int64_t one, int64_t other) {
+        Str states[] = { STR("Empty"), state };
+        int64_t ids[] = { one, other, one };
+        return ASK(fixture.state, ListTransactions, list_transactions, 2, .state_filters = states, .state_filters_count = 2,
+                   .producer_id_filters = ids, .producer_id_filters_count = 3, .duration_filter = -1,
+                   .transactional_id_pattern = STR_NULL)->transaction_states_count;
+}
+
+Test(admin_apis, transactions_are_listed_by_state_and_producer) {
+        int64_t ids[2];
+        for (int32_t i = 0; i < 2; i++) {
+                InitProducerIdResponse *init = ASK(fixture.state, InitProducerId, init_producer_id, 4, .transactional_id = i ? STR("b") : STR("a"),
+                                                   .transaction_timeout_ms = 60000, .producer_id = -1, .producer_epoch = -1);
+                cr_assert_eq(init->error_code, 0);
+                ids[i] = init->producer_id;
+        }
+        TransactionWait wait = { .done = on_added };
+        transaction_add(fixture.state, STR("b"), ids[1], 0, &(TransactionTarget){ STR("t"), 0 }, 1, 2, &wait);
+        state_commit(fixture.state);
+        cr_assert_eq(count_transactions(STR("Ongoing"), ids[1], ids[0]), 2);
+        cr_assert_eq(count_transactions(STR("Dead"), ids[1], ids[0]), 1);
+        cr_assert_eq(count_transactions(STR("Ongoing"), ids[1], 987654), 1);
+        cr_assert_eq(count_transactions(STR("Ongoing"), 987654, -1), 0);
+}
+
 /* Its description takes no memory by the square of their number. */
 Test(admin_apis, a_transaction_over_many_topics_is_described) {
         enum { TOPICS = 1000 };
