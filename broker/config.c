@@ -151,12 +151,21 @@ static bool entry_init(ConfigEntry *entry, const ConfigKey *key, Str value, Conf
 }
 
 /* Entries are ordered by key, then by source: the first one of a key counts. */
+static bool entry_precedes(const ConfigEntry *entry, const ConfigKey *key, ConfigSource source) {
+        return key_precedes(entry->key, key) || (config_same_key(entry->key, key) && entry->source < source);
+}
+
+/* The place of the first entry that does not precede these. */
 static int32_t entry_place(const ConfigMap *map, const ConfigKey *key, ConfigSource source) {
-        int32_t i = 0;
-        while (i < map->count && (key_precedes(map->entries[i].key, key) ||
-                                  (config_same_key(map->entries[i].key, key) && map->entries[i].source < source)))
-                i++;
-        return i;
+        int32_t low = 0, high = map->count;
+        while (low < high) {
+                int32_t middle = low + (high - low) / 2;
+                if (entry_precedes(&map->entries[middle], key, source))
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        return low;
 }
 
 static void entry_remove(ConfigMap *map, int32_t i) {
@@ -166,7 +175,7 @@ static void entry_remove(ConfigMap *map, int32_t i) {
 
 int config_map_set(ConfigMap *map, const ConfigKey *key, Str value, ConfigSource source) {
         int32_t i = entry_place(map, key, source);
-        bool exists = i < map->count && config_same_key(map->entries[i].key, key) && map->entries[i].source == source;
+        bool exists = config_map_find_source(map, key, source) != NULL;
         if (str_is_null(value)) {
                 if (exists)
                         entry_remove(map, i);
@@ -194,12 +203,14 @@ int config_map_set(ConfigMap *map, const ConfigKey *key, Str value, ConfigSource
 }
 
 const ConfigEntry *config_map_find(const ConfigMap *map, const ConfigKey *key) {
-        for (int32_t i = 0; i < map->count; i++)
-                if (config_same_key(map->entries[i].key, key))
-                        return &map->entries[i];
-                else if (map->entries[i].key->custom && !key->custom)
-                        break;
-        return NULL;
+        int32_t i = entry_place(map, key, 0);
+        return i < map->count && config_same_key(map->entries[i].key, key) ? &map->entries[i] : NULL;
+}
+
+const ConfigEntry *config_map_find_source(const ConfigMap *map, const ConfigKey *key, ConfigSource source) {
+        int32_t i = entry_place(map, key, source);
+        bool is_there = i < map->count && config_same_key(map->entries[i].key, key) && map->entries[i].source == source;
+        return is_there ? &map->entries[i] : NULL;
 }
 
 int config_map_copy(const ConfigMap *from, ConfigMap *ret_map) {

@@ -105,6 +105,8 @@ Str config_tidy(const ConfigKey *key, Str value);
 int config_map_set(ConfigMap *map, const ConfigKey *key, Str value, ConfigSource source);
 /* The value with the highest precedence (dynamic before static), or NULL. */
 const ConfigEntry *config_map_find(const ConfigMap *map, const ConfigKey *key);
+/* The value of that source, or NULL. */
+const ConfigEntry *config_map_find_source(const ConfigMap *map, const ConfigKey *key, ConfigSource source);
 int config_map_copy(const ConfigMap *from, ConfigMap *ret_map);
 void config_map_deinit(ConfigMap *map);
 

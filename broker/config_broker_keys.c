@@ -210,7 +210,7 @@ const ConfigKey broker_config_keys[] = {
         { "odradek.max.producers.per.partition", CONFIG_TYPE_INT, "100000", .min = 1, .max = INT32_MAX, .read_only = true, .internal = true, .documentation = "Most producers that a partition remembers; beyond, it forgets who is idle for longest." },
         { "odradek.max.telemetry.instances", CONFIG_TYPE_INT, "16384", .min = 1, .max = INT32_MAX, .read_only = true, .internal = true, .documentation = "Most clients whose subscription to metrics is remembered; beyond, it forgets who was silent for longest." },
         { "odradek.max.transactional.ids", CONFIG_TYPE_INT, "100000", .min = 1, .max = INT32_MAX, .read_only = true, .internal = true, .documentation = "Most transactional ids." },
-        { "odradek.request.max.memory.bytes", CONFIG_TYPE_INT, "268435456", .min = 1048576, .max = INT32_MAX, .read_only = true, .internal = true, .documentation = "Most memory that carrying out a request may take, beside what it holds itself; beyond, its connection is closed." },
+        { "odradek.request.max.memory.bytes", CONFIG_TYPE_INT, "268435456", .min = 1048576, .max = INT32_MAX, .read_only = true, .internal = true, .documentation = "Most memory that carrying out a request may take, beside what it holds itself, and its answer as much again; beyond, its connection is closed." },
         { "offset.metadata.max.bytes", CONFIG_TYPE_INT, "4096", .min = INT32_MIN, .max = INT32_MAX, .read_only = true, .documentation = "Longest text beside a committed offset." },
         { "offsets.commit.timeout.ms", CONFIG_TYPE_INT, "5000", .min = 1, .max = INT32_MAX, .read_only = true },
         { "offsets.load.buffer.size", CONFIG_TYPE_INT, "5242880", .min = 1, .max = INT32_MAX, .read_only = true },

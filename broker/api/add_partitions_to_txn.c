@@ -99,16 +99,11 @@ static int16_t verify(Call *call, const Want *want, Str topic, int32_t partition
 }
 
 static bool collect(Call *call, const Want *want, PartitionNames *ret_names) {
-        int64_t count = 0;
-        for (int32_t i = 0; i < want->topics_count; i++)
-                count += want->topics[i].partitions_count;
-        if (!partition_names_init(ret_names, call, count))
-                return false;
+        *ret_names = PARTITION_NAMES_INIT(call);
         for (int32_t i = 0; i < want->topics_count; i++)
                 for (int32_t j = 0; j < want->topics[i].partitions_count; j++)
                         partition_names_add(ret_names, want->topics[i].name, want->topics[i].partitions[j], NULL);
-        partition_names_sort(ret_names);
-        return true;
+        return partition_names_sort(ret_names);
 }
 
 /* Where partitions have codes of their own each is told of once; otherwise the request is echoed. As in Kafka. */

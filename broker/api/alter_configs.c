@@ -24,17 +24,9 @@ static int alter(Call *call, int32_t index, Str *ret_message) {
         if (!r)
                 r = config_change_begin(call, want->resource_type, want->resource_name, &current, ret_message);
         config_map_deinit(&current);
-        bool is_missing = r == KAFKA_UNKNOWN_TOPIC_OR_PARTITION; /* what is wrong with the configs is told first */
-        Str missing = *ret_message;
-        for (int32_t i = 0; (!r || is_missing) && i < want->configs_count; i++) {
+        for (int32_t i = 0; !r && i < want->configs_count; i++)
                 r = config_change_set(call, want->resource_type, &map, want->configs[i].name, want->configs[i].value,
                                       want->resource_name.len == 0, ret_message);
-                is_missing = is_missing && !r;
-        }
-        if (is_missing) {
-                r = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
-                *ret_message = missing;
-        }
         if (!r)
                 return config_change_commit(call, want->resource_type, want->resource_name, &map, request->validate_only, ret_message);
         config_map_deinit(&map);

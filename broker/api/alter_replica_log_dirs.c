@@ -22,20 +22,14 @@ static int16_t move(Call *call, const PartitionName *want) {
 
 static bool collect(Call *call, PartitionNames *ret_names) {
         const AlterReplicaLogDirsRequest *request = call->request;
-        int64_t count = 0;
-        for (int32_t i = 0; i < request->dirs_count; i++)
-                for (int32_t j = 0; j < request->dirs[i].topics_count; j++)
-                        count += request->dirs[i].topics[j].partitions_count;
-        if (!partition_names_init(ret_names, call, count))
-                return false;
+        *ret_names = PARTITION_NAMES_INIT(call);
         for (int32_t i = 0; i < request->dirs_count; i++)
                 for (int32_t j = 0; j < request->dirs[i].topics_count; j++) {
                         const AlterReplicaLogDirsRequestTopic *topic = &request->dirs[i].topics[j];
                         for (int32_t k = 0; k < topic->partitions_count; k++)
                                 partition_names_add(ret_names, topic->name, topic->partitions[k], &request->dirs[i].path);
                 }
-        partition_names_sort(ret_names);
-        return true;
+        return partition_names_sort(ret_names);
 }
 
 static bool answer(Call *call, const PartitionNames *names, AlterReplicaLogDirsResponse *response) {

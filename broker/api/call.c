@@ -96,6 +96,7 @@ void call_reply(Call *call, const void *response) {
         uint8_t *head = buffer_extend(&reply->bytes, 8);
         if (head && has_tagged_header(call))
                 buffer_append(&reply->bytes, "", 1);
+        reply->bytes_max = call->state->request_memory_max; /* the same long string may be in it many times */
         int r = codec_encode(call->api->response, call_version(call), response, reply);
         size_t size = reply_size(reply);
         if (!head || r < 0 || size > INT32_MAX) {

@@ -88,10 +88,8 @@ static int begin_topic(Call *call, Str name, ConfigMap *ret_map, Str *ret_messag
                 *ret_message = STR("Default topic resources are not allowed.");
                 return KAFKA_INVALID_REQUEST;
         }
-        if (topic_name_is_valid(name)) {
-                *ret_message = arena_printf(&call->arena, "The topic '%.*s' does not exist.", STR_ARG(name));
-                return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
-        }
+        if (topic_name_is_valid(name))
+                return 0; /* what is wrong with the configs is told first: check_exists() */
         topic_validate_name(call->state, name, message, sizeof(message));
         *ret_message = arena_str(&call->arena, str_of(message));
         return KAFKA_INVALID_TOPIC_EXCEPTION;
@@ -316,10 +314,19 @@ static int check_room(Call *call, ConfigResource type, Str name, const ConfigMap
         return KAFKA_POLICY_VIOLATION;
 }
 
+static int check_exists(Call *call, ConfigResource type, Str name, Str *ret_message) {
+        if (type != CONFIG_RESOURCE_TOPIC || topic_find(call->state, name))
+                return 0;
+        *ret_message = arena_printf(&call->arena, "The topic '%.*s' does not exist.", STR_ARG(name));
+        return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+}
+
 int config_change_commit(Call *call, int8_t resource_type, Str resource_name, ConfigMap *map, bool validate_only, Str *ret_message) {
         State *state = call->state;
         ConfigResource type = kind_of(resource_type)->type;
         int r = check_together(call, type, resource_name, map, ret_message);
+        if (r == 0)
+                r = check_exists(call, type, resource_name, ret_message);
         if (r == 0)
                 r = check_room(call, type, resource_name, map, ret_message);
         if (r == 0 && !validate_only)

@@ -24,7 +24,8 @@ typedef struct ConfigTarget {
 /* Alters each target (by its index) that the request names once; the others are refused. */
 void config_change_all(Call *call, ConfigTarget *targets, int32_t count, int (*alter)(Call *call, int32_t index, Str *ret_message));
 
-/* The given configs of a resource, as a copy to change. Codes and messages as above. */
+/* The given configs of a resource, as a copy to change; none of a topic that there is not, which only the commit refuses. Codes and
+ * messages as above. */
 int config_change_begin(Call *call, int8_t resource_type, Str resource_name, ConfigMap *ret_map, Str *ret_message);
 
 /* Whether a running broker takes a value that is of the right type (broker_config_check.c). Codes and messages as above. */

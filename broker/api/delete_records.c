@@ -26,18 +26,13 @@ static void checkpoint(Call *call, DeleteRecordsResponse *response) {
 
 static bool collect(Call *call, PartitionNames *ret_names) {
         const DeleteRecordsRequest *request = call->request;
-        int64_t count = 0;
-        for (int32_t i = 0; i < request->topics_count; i++)
-                count += request->topics[i].partitions_count;
-        if (!partition_names_init(ret_names, call, count))
-                return false;
+        *ret_names = PARTITION_NAMES_INIT(call);
         for (int32_t i = 0; i < request->topics_count; i++) {
                 const DeleteRecordsRequestTopic *topic = &request->topics[i];
                 for (int32_t j = 0; j < topic->partitions_count; j++)
                         partition_names_add(ret_names, topic->name, topic->partitions[j].partition_index, &topic->partitions[j]);
         }
-        partition_names_sort(ret_names);
-        return true;
+        return partition_names_sort(ret_names);
 }
 
 static bool answer(Call *call, const PartitionNames *names, DeleteRecordsResponse *response) {

@@ -1,6 +1,8 @@
 /* DescribeConfigs: v0-4
  * Every config of a topic or broker with its value, default and source. v1 adds sources and synonyms in place of is_default; v3 types and
  * documentation (KIP-226, KIP-524, KIP-569); v4 is flexible. */
+#include <stdlib.h>
+
 #include "broker/api/api.h"
 #include "broker/state/metadata/resource_configs.h"
 #include "storage/base/trace.h"
@@ -10,28 +12,15 @@ typedef DescribeConfigsResponseResult Row;
 typedef DescribeConfigsResponseConfig ConfigRow;
 typedef DescribeConfigsResponseSynonym Synonym;
 
-/* Whether a key is asked for, for each key of a table; NULL without memory. A client may name many. */
-static const bool *find_wanted(Call *call, const Want *want, const ConfigKey *keys, size_t key_count) {
-        bool all = want->configuration_keys_count <= 0;
-        bool *wanted = arena_alloc_array(&call->arena, key_count, sizeof(*wanted));
-        if (wanted)
-                memset(wanted, all, key_count * sizeof(*wanted));
-        for (int32_t i = 0; wanted && i < want->configuration_keys_count; i++) {
-                const ConfigKey *key = config_find_key(want->resource_type, want->configuration_keys[i]);
-                if (key)
-                        wanted[key - keys] = true;
-        }
-        return wanted;
+static int compare_names(const void *a, const void *b) {
+        return str_compare(*(const Str *)a, *(const Str *)b);
 }
 
-/* The same of what no table holds. */
+/* The names that are asked for were sorted: a client may give many. */
 static bool is_wanted(const Want *want, const char *name) {
-        if (want->configuration_keys_count <= 0)
-                return true;
-        for (int32_t i = 0; i < want->configuration_keys_count; i++)
-                if (str_equal(want->configuration_keys[i], str_of(name)))
-                        return true;
-        return false;
+        Str wanted = str_of(name);
+        return want->configuration_keys_count <= 0 ||
+               bsearch(&wanted, want->configuration_keys, (size_t)want->configuration_keys_count, sizeof(Str), compare_names);
 }
 
 /* Values of a config in falling precedence: its own, the broker's, the defaults. */
@@ -47,9 +36,9 @@ static void values_add(Values *values, const ConfigKey *key, const char *value, 
 }
 
 static void add_given(const Config *config, Values *values, const ConfigKey *key, ConfigSource source) {
-        for (int32_t i = 0; i < config->broker.count; i++)
-                if (config_same_key(config->broker.entries[i].key, key) && config->broker.entries[i].source == source)
-                        values_add(values, key, config->broker.entries[i].value, source);
+        const ConfigEntry *entry = config_map_find_source(&config->broker, key, source);
+        if (entry)
+                values_add(values, key, entry->value, source);
 }
 
 /* As Kafka tells them: all synonyms, source by source, from the first one that has the key's own name on. So what only
@@ -133,14 +122,13 @@ static void fill_row(const Call *call, ConfigRow *row, const ConfigKey *key, Str
 static bool describe_topic(Describing *d, const Want *want, const Topic *topic, Row *row) {
         Call *call = d->call;
         const Config *config = call->state->config;
-        const bool *wanted = find_wanted(call, want, topic_config_keys, topic_config_key_count);
         row->configs = call_array(call, DescribeConfigsResponseConfig, topic_config_key_count);
-        if (!row->configs || !wanted)
+        if (!row->configs)
                 return false;
         for (size_t i = 0; i < topic_config_key_count; i++) {
                 const ConfigKey *key = &topic_config_keys[i];
                 const ConfigEntry *own = config_map_find(&topic->config, key);
-                if (!wanted[i] || (key->internal && !own))
+                if (!is_wanted(want, key->name) || (key->internal && !own))
                         continue;
                 const Values *values = find_values(d, &d->of_topics, topic_config_key_count, i, synonym_of(key));
                 if (values && own)
@@ -159,14 +147,13 @@ static bool describe_resource(Describing *d, const Want *want, const ConfigKey *
         const Config *config = call->state->config;
         bool is_group = want->resource_type == CONFIG_RESOURCE_GROUP;
         const ConfigMap *own = resource_config_find(call->state, want->resource_type, want->resource_name);
-        const bool *wanted = find_wanted(call, want, keys, key_count);
         row->configs = call_array(call, DescribeConfigsResponseConfig, key_count);
-        if (!row->configs || !wanted)
+        if (!row->configs)
                 return false;
         for (size_t i = 0; i < key_count; i++) {
                 const ConfigKey *key = &keys[i];
                 const ConfigEntry *entry = config_map_find(own, key);
-                if (!wanted[i])
+                if (!is_wanted(want, key->name))
                         continue;
                 Values *values = arena_alloc(&call->arena, sizeof(*values));
                 const Values *brokers = key->synonym ? find_values(d, &d->of_groups, key_count, i, synonym_of(key)) : NULL;
@@ -249,14 +236,13 @@ static bool describe_custom(Describing *d, const Want *want, bool only_cluster_d
 static bool describe_broker(Describing *d, const Want *want, bool only_cluster_default, Row *row) {
         Call *call = d->call;
         const Config *config = call->state->config;
-        const bool *wanted = find_wanted(call, want, broker_config_keys, broker_config_key_count);
         row->configs = call_array(call, DescribeConfigsResponseConfig, broker_config_key_count + (size_t)config->broker.count);
-        if (!row->configs || !wanted)
+        if (!row->configs)
                 return false;
         for (size_t i = 0; i < broker_config_key_count; i++) {
                 const ConfigKey *key = &broker_config_keys[i];
                 bool is_given = config_map_find(&config->broker, key) != NULL;
-                if (!wanted[i] || ((key->internal || only_cluster_default) && !is_given))
+                if (!is_wanted(want, key->name) || ((key->internal || only_cluster_default) && !is_given))
                         continue;
                 const Values *values = only_cluster_default ? find_cluster_default(call, key)
                                        : is_node_id(key)    ? find_node_id(call, key)
@@ -372,8 +358,12 @@ void api_describe_configs(Call *call) {
                 call_close(call);
                 return;
         }
-        for (int32_t i = 0; i < request->resources_count; i++)
-                if (!describe(&d, &request->resources[i], &response.results[i]))
+        for (int32_t i = 0; i < request->resources_count; i++) {
+                const Want *want = &request->resources[i];
+                if (want->configuration_keys_count > 0)
+                        qsort(want->configuration_keys, (size_t)want->configuration_keys_count, sizeof(Str), compare_names);
+                if (!describe(&d, want, &response.results[i]))
                         refuse_for_memory(&response.results[i]);
+        }
         call_reply(call, &response);
 }

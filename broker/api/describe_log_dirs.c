@@ -5,17 +5,6 @@
 #include "broker/api/partition_names.h"
 #include "broker/state/data_dir.h"
 
-static int64_t count_partitions(const Call *call) {
-        const DescribeLogDirsRequest *request = call->request;
-        int64_t count = 0;
-        for (int32_t i = 0; i < request->topics_count; i++)
-                count += request->topics[i].partitions_count;
-        if (request->topics_count < 0)
-                HASHMAP_FOREACH(&call->state->topics, node)
-                        count += container_of(node, Topic, by_name)->partition_count;
-        return count;
-}
-
 /* Only replicas that are in the directory: others are left out, without an error. */
 static void add(Call *call, PartitionNames *names, Str topic, int32_t index) {
         Partition *partition = partition_find(call->state, topic, index);
@@ -25,8 +14,7 @@ static void add(Call *call, PartitionNames *names, Str topic, int32_t index) {
 
 static bool collect(Call *call, PartitionNames *ret_names) {
         const DescribeLogDirsRequest *request = call->request;
-        if (!partition_names_init(ret_names, call, count_partitions(call)))
-                return false;
+        *ret_names = PARTITION_NAMES_INIT(call);
         for (int32_t i = 0; i < request->topics_count; i++)
                 for (int32_t j = 0; j < request->topics[i].partitions_count; j++)
                         add(call, ret_names, request->topics[i].topic, request->topics[i].partitions[j]);
@@ -34,8 +22,7 @@ static bool collect(Call *call, PartitionNames *ret_names) {
                 HASHMAP_FOREACH(&call->state->topics, node)
                         for (int32_t j = 0; j < container_of(node, Topic, by_name)->partition_count; j++)
                                 add(call, ret_names, node->key, j);
-        partition_names_sort(ret_names);
-        return true;
+        return partition_names_sort(ret_names);
 }
 
 static bool fill(Call *call, const PartitionNames *names, DescribeLogDirsResponseResult *row) {

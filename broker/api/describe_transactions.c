@@ -1,30 +1,33 @@
 /* DescribeTransactions: v0
  * Transactional ids with their producers and partitions (KIP-664). */
 #include "broker/api/api.h"
+#include "broker/api/partition_names.h"
 #include "broker/state/transactions/transactions.h"
 
 typedef DescribeTransactionsResponseState Row;
 
 /* The partitions, gathered by topic. */
 static bool fill_topics(Call *call, const Transaction *txn, Row *row) {
-        row->topics = call_array(call, DescribeTransactionsResponseTopic, txn->partitions.count);
-        if (!row->topics)
-                return false;
+        PartitionNames names = PARTITION_NAMES_INIT(call);
         HASHMAP_FOREACH(&txn->partitions, node) {
                 const TransactionPartition *partition = container_of(node, TransactionPartition, node);
-                DescribeTransactionsResponseTopic *topic = row->topics, *end = topic + row->topics_count;
-                while (topic < end && !str_equal(topic->topic, partition->topic))
-                        topic++;
-                if (topic == end) {
-                        row->topics_count++;
-                        topic->topic = partition->topic;
-                        topic->partitions = arena_alloc_array(&call->arena, txn->partitions.count, sizeof(int32_t));
-                        if (!topic->partitions)
-                                return false;
-                }
-                topic->partitions[topic->partitions_count++] = partition->partition;
+                partition_names_add(&names, partition->topic, partition->partition, NULL);
         }
-        return true;
+        if (!partition_names_sort(&names))
+                return false;
+        row->topics = call_array(call, DescribeTransactionsResponseTopic, partition_names_topics(&names));
+        for (int32_t i = 0; row->topics && i < names.count;) {
+                int32_t count = partition_names_same_topic(&names, i);
+                DescribeTransactionsResponseTopic *topic = &row->topics[row->topics_count++];
+                topic->topic = names.rows[i].topic;
+                topic->partitions = arena_alloc_array(&call->arena, (size_t)count, sizeof(int32_t));
+                if (!topic->partitions)
+                        return false;
+                topic->partitions_count = count;
+                for (int32_t j = 0; j < count; j++, i++)
+                        topic->partitions[j] = names.rows[i].partition;
+        }
+        return row->topics != NULL;
 }
 
 static bool describe(Call *call, Str id, Row *row) {

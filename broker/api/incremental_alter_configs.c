@@ -81,8 +81,11 @@ static int new_value(Call *call, const Want *want, const ConfigMap *map, const C
                 return KAFKA_INVALID_CONFIG;
         }
         if (!key) {
-                *ret_message = arena_printf(&call->arena, "Can't %s to key %.*s because its type is not LIST.",
-                                            append ? "APPEND" : "SUBTRACT", STR_ARG(change->name));
+                *ret_message = want->resource_type == CONFIG_RESOURCE_BROKER
+                                       ? arena_printf(&call->arena, "Config value %s is not allowed for config key: %.*s",
+                                                      append ? "append" : "subtract", STR_ARG(change->name))
+                                       : arena_printf(&call->arena, "Can't %s to key %.*s because its type is not LIST.",
+                                                      append ? "APPEND" : "SUBTRACT", STR_ARG(change->name));
                 return KAFKA_INVALID_CONFIG;
         }
         const ConfigEntry *entry = config_map_find(map, key);
@@ -93,20 +96,21 @@ static int new_value(Call *call, const Want *want, const ConfigMap *map, const C
         return str_is_null(*ret_value) ? -ENOMEM : 0;
 }
 
-/* What is wrong with an operation on a list comes before what is wrong with the resource, whose code is else kept. */
-static int check_operations(Call *call, const Want *want, int code, Str *ret_message) {
-        ConfigMap none = CONFIG_MAP_INIT;
-        Str value, message = STR_NULL;
+/* The configs that there are, and what the change makes of each. What is wrong with an operation comes before what is wrong with the name,
+ * except with that of a broker. */
+static int begin(Call *call, const Want *want, ConfigMap *ret_map, Str *values, Str *ret_message) {
+        int r = config_change_begin(call, want->resource_type, want->resource_name, ret_map, ret_message);
         bool is_named = want->resource_type == CONFIG_RESOURCE_TOPIC || want->resource_type == CONFIG_RESOURCE_GROUP ||
                         want->resource_type == CONFIG_RESOURCE_CLIENT_METRICS;
-        for (int32_t i = 0; is_named && i < want->configs_count; i++) {
-                int r = new_value(call, want, &none, &want->configs[i], &value, &message);
-                if (r) {
+        for (int32_t i = 0; (!r || is_named) && i < want->configs_count; i++) {
+                Str message = STR_NULL;
+                int code = new_value(call, want, ret_map, &want->configs[i], &values[i], &message);
+                if (code) {
                         *ret_message = message;
-                        return r;
+                        return code;
                 }
         }
-        return code;
+        return r;
 }
 
 static int check(Call *call, const Want *want, Str *ret_message) {
@@ -181,24 +185,14 @@ static int alter(Call *call, int32_t index, Str *ret_message) {
         int r = check(call, want, ret_message);
         if (!r && want->resource_type == CONFIG_RESOURCE_BROKER_LOGGER)
                 return alter_logger(call, want, request->validate_only, ret_message);
-        if (!r) {
-                r = config_change_begin(call, want->resource_type, want->resource_name, &map, ret_message);
-                r = r ? check_operations(call, want, r, ret_message) : 0;
-        }
-        bool is_missing = r == KAFKA_UNKNOWN_TOPIC_OR_PARTITION; /* what is wrong with the configs is told first */
-        Str missing = *ret_message;
-        for (int32_t i = 0; (!r || is_missing) && i < want->configs_count; i++) {
-                Str value;
-                r = new_value(call, want, &map, &want->configs[i], &value, ret_message);
-                if (!r)
-                        r = config_change_set(call, want->resource_type, &map, want->configs[i].name, value,
-                                              want->resource_name.len == 0, ret_message);
-                is_missing = is_missing && !r;
-        }
-        if (is_missing) {
-                r = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
-                *ret_message = missing;
-        }
+        Str *values = arena_alloc_array(&call->arena, (size_t)want->configs_count, sizeof(*values));
+        if (!r && !values)
+                r = -ENOMEM;
+        if (!r)
+                r = begin(call, want, &map, values, ret_message);
+        for (int32_t i = 0; !r && i < want->configs_count; i++)
+                r = config_change_set(call, want->resource_type, &map, want->configs[i].name, values[i],
+                                      want->resource_name.len == 0, ret_message);
         if (!r)
                 return config_change_commit(call, want->resource_type, want->resource_name, &map, request->validate_only, ret_message);
         config_map_deinit(&map);

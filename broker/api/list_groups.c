@@ -5,15 +5,12 @@
 #include "broker/api/api.h"
 #include "broker/state/groups/groups.h"
 
+/* Asked once for each value, not for each group: a client may name many. */
 static bool is_wanted(const Str *filter, int32_t count, const char *value) {
         for (int32_t i = 0; i < count; i++)
                 if (filter[i].len == strlen(value) && strncasecmp(filter[i].data, value, filter[i].len) == 0)
                         return true;
         return count <= 0;
-}
-
-static const char *type_of(const Group *group) {
-        return group->consumer ? "consumer" : "classic";
 }
 
 void api_list_groups(Call *call) {
@@ -25,16 +22,22 @@ void api_list_groups(Call *call) {
                 call_close(call);
                 return;
         }
+        static const char *const types[] = { "classic", "consumer" };
+        bool wants_state[GROUP_STATE_COUNT], wants_type[2];
+        for (GroupState i = 0; i < GROUP_STATE_COUNT; i++)
+                wants_state[i] = is_wanted(request->states_filter, request->states_filter_count, group_state_name(i));
+        for (int i = 0; i < 2; i++)
+                wants_type[i] = is_wanted(request->types_filter, request->types_filter_count, types[i]);
         HASHMAP_FOREACH(groups, node) {
                 const Group *group = container_of(node, Group, node);
-                if (!is_wanted(request->states_filter, request->states_filter_count, group_state_name(group->state)) ||
-                    !is_wanted(request->types_filter, request->types_filter_count, type_of(group)))
+                int type = group->consumer != NULL;
+                if (!wants_state[group->state] || !wants_type[type])
                         continue;
                 ListGroupsResponseGroup *row = &response.groups[response.groups_count++];
                 row->group_id = str_of(group->id);
                 row->protocol_type = group->protocol_type ? str_of(group->protocol_type) : STR("");
                 row->group_state = str_of(group_state_name(group->state));
-                row->group_type = str_of(type_of(group));
+                row->group_type = str_of(types[type]);
         }
         call_reply(call, &response);
 }

@@ -96,18 +96,13 @@ static int16_t answer_partition(Call *call, Partition *partition, const ListOffs
 
 static bool collect(Call *call, PartitionNames *ret_names) {
         const ListOffsetsRequest *request = call->request;
-        int64_t count = 0;
-        for (int32_t i = 0; i < request->topics_count; i++)
-                count += request->topics[i].partitions_count;
-        if (!partition_names_init(ret_names, call, count))
-                return false;
+        *ret_names = PARTITION_NAMES_INIT(call);
         for (int32_t i = 0; i < request->topics_count; i++) {
                 const ListOffsetsRequestTopic *topic = &request->topics[i];
                 for (int32_t j = 0; j < topic->partitions_count; j++)
                         partition_names_add(ret_names, topic->name, topic->partitions[j].partition_index, &topic->partitions[j]);
         }
-        partition_names_sort(ret_names);
-        return true;
+        return partition_names_sort(ret_names);
 }
 
 static bool answer(Call *call, const PartitionNames *names, ListOffsetsResponse *response) {

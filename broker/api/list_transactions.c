@@ -1,5 +1,7 @@
 /* ListTransactions: v0-2
  * Transactional ids, by state, producer, and (v1) how long they have been open; v2 by a pattern of the id (KIP-664, KIP-994, KIP-1152). */
+#include <stdlib.h>
+
 #include "broker/api/api.h"
 #include "broker/api/names.h"
 #include "broker/state/regex.h"
@@ -8,6 +10,7 @@
 #define COST_MAX 1000000 /* of all matches, in simple ones: what a hostile pattern may take of the loop */
 
 typedef struct Filter {
+        bool states[TRANSACTION_STATUS_COUNT]; /* that are wanted */
         Regex *regex; /* NULL: none */
         int cost;     /* so far */
 } Filter;
@@ -19,23 +22,32 @@ static bool is_known(Str name) {
         return false;
 }
 
-static bool has_state(const ListTransactionsRequest *request, const Transaction *txn) {
-        for (int32_t i = 0; i < request->state_filters_count; i++)
-                if (str_equal(request->state_filters[i], str_of(transaction_status_name(txn->facts.status))))
-                        return true;
-        return request->state_filters_count == 0;
+static int compare_ids(const void *a, const void *b) {
+        int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
+        return left < right ? -1 : left > right;
+}
+
+/* A client may name many: they are looked through once, not once for each transaction. */
+static void prepare(const ListTransactionsRequest *request, Filter *filter) {
+        for (int status = 0; status < TRANSACTION_STATUS_COUNT; status++) {
+                Str name = str_of(transaction_status_name((TransactionStatus)status));
+                filter->states[status] = request->state_filters_count == 0;
+                for (int32_t i = 0; i < request->state_filters_count && !filter->states[status]; i++)
+                        filter->states[status] = str_equal(request->state_filters[i], name);
+        }
+        if (request->producer_id_filters_count)
+                qsort(request->producer_id_filters, (size_t)request->producer_id_filters_count, sizeof(int64_t), compare_ids);
 }
 
 static bool has_producer(const ListTransactionsRequest *request, const Transaction *txn) {
-        for (int32_t i = 0; i < request->producer_id_filters_count; i++)
-                if (request->producer_id_filters[i] == txn->facts.producer_id)
-                        return true;
-        return request->producer_id_filters_count == 0;
+        return request->producer_id_filters_count == 0 ||
+               bsearch(&txn->facts.producer_id, request->producer_id_filters, (size_t)request->producer_id_filters_count, sizeof(int64_t),
+                       compare_ids);
 }
 
 static bool is_wanted(const Call *call, const Transaction *txn, Filter *filter) {
         const ListTransactionsRequest *request = call->request;
-        if (txn->facts.status == TRANSACTION_DEAD || !has_state(request, txn) || !has_producer(request, txn))
+        if (txn->facts.status == TRANSACTION_DEAD || !filter->states[txn->facts.status] || !has_producer(request, txn))
                 return false;
         if (request->duration_filter >= 0 && call->state->now_ms - txn->facts.start_ms <= request->duration_filter)
                 return false; /* what has not begun counts as old, as in Kafka */
@@ -91,6 +103,7 @@ void api_list_transactions(Call *call) {
                 call_reply(call, &response);
                 return;
         }
+        prepare(request, &filter);
         bool ok = fill(call, &filter, &response);
         regex_free(filter.regex);
         if (filter.cost > COST_MAX)

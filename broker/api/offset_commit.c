@@ -36,16 +36,6 @@ static void cancel(Call *call) {
         offsets_wait_cancel(&((Commit *)call->park)->wait);
 }
 
-/* As Java counts: in units of UTF-16. */
-static int64_t length_of(Str text) {
-        int64_t count = 0;
-        for (size_t i = 0; i < text.len; i++) {
-                uint8_t byte = (uint8_t)text.data[i];
-                count += (byte & 0xc0) == 0x80 ? 0 : byte >= 0xf0 ? 2 : 1;
-        }
-        return count;
-}
-
 static int16_t check_partition(Call *call, int16_t group_code, Topic *topic, const OffsetCommitRequestPartition *want) {
         if (!topic)
                 return call_version(call) >= 10 ? KAFKA_UNKNOWN_TOPIC_ID : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
@@ -53,8 +43,7 @@ static int16_t check_partition(Call *call, int16_t group_code, Topic *topic, con
                 return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
         if (group_code)
                 return group_code;
-        bool is_too_long = length_of(want->committed_metadata) > config_int(call->state->config, "offset.metadata.max.bytes");
-        return is_too_long ? KAFKA_OFFSET_METADATA_TOO_LARGE : 0;
+        return offsets_metadata_fits(call->state, want->committed_metadata) ? 0 : KAFKA_OFFSET_METADATA_TOO_LARGE;
 }
 
 static void add_partition(Commit *c, const Topic *topic, const OffsetCommitRequestPartition *want, OffsetCommitResponsePartition *row) {

@@ -1,20 +1,16 @@
 /* Partitions in order. */
 #include "broker/api/partition_names.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
-bool partition_names_init(PartitionNames *names, Call *call, int64_t capacity) {
-        *names = (PartitionNames){ .capacity = (int32_t)capacity };
-        names->rows = capacity <= INT32_MAX ? arena_alloc_array(&call->arena, (size_t)capacity, sizeof(PartitionName)) : NULL;
-        return names->rows != NULL;
-}
-
 void partition_names_add(PartitionNames *names, Str topic, int32_t partition, const void *want) {
-        assert(names->count < names->capacity);
-        names->rows[names->count] = (PartitionName){ .topic = topic, .partition = partition, .want = want,
-                                                     .serial = names->count };
-        names->count++;
+        PartitionName *name = arena_alloc(names->arena, sizeof(*name));
+        if (!name) {
+                names->failed = true;
+                return;
+        }
+        *name = (PartitionName){ .topic = topic, .want = want, .partition = partition, .serial = names->count++, .before = names->last };
+        names->last = name;
 }
 
 static int compare(const PartitionName *a, const PartitionName *b) {
@@ -30,8 +26,13 @@ static int compare_rows(const void *left, const void *right) {
         return order ? order : a->serial - b->serial;
 }
 
-void partition_names_sort(PartitionNames *names) {
+bool partition_names_sort(PartitionNames *names) {
         int32_t kept = 0;
+        names->rows = arena_alloc_array(names->arena, (size_t)names->count, sizeof(PartitionName));
+        if (!names->rows || names->failed)
+                return false;
+        for (PartitionName *name = names->last; name; name = name->before)
+                names->rows[name->serial] = *name;
         qsort(names->rows, (size_t)names->count, sizeof(PartitionName), compare_rows);
         for (int32_t i = 0; i < names->count; i++) {
                 bool is_repeated = kept && compare(&names->rows[kept - 1], &names->rows[i]) == 0;
@@ -40,6 +41,7 @@ void partition_names_sort(PartitionNames *names) {
                 names->rows[kept++].is_repeated = is_repeated;
         }
         names->count = kept;
+        return true;
 }
 
 int32_t partition_names_same_topic(const PartitionNames *names, int32_t first) {

@@ -230,6 +230,10 @@ static void append_one(Produce *p, Topic *topic, const ProduceRequestPartitionDa
                 fail_row(p, row, KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
                 return;
         }
+        if (request->acks < -1 || request->acks > 1) {
+                fail_row(p, row, KAFKA_INVALID_REQUIRED_ACKS);
+                return;
+        }
         if (topic->is_internal) {
                 fail_row(p, row, KAFKA_INVALID_TOPIC_EXCEPTION);
                 return;
@@ -287,8 +291,6 @@ static bool is_not_transactional(const ProduceRequestTopicData *topic, ProduceRe
 
 /* Codes that concern the whole request are repeated for every partition. */
 static int16_t check_request(const ProduceRequest *request) {
-        if (request->acks < -1 || request->acks > 1)
-                return KAFKA_INVALID_REQUIRED_ACKS;
         if (str_is_null(request->transactional_id) && !each_batch(request, is_not_transactional, NULL))
                 return KAFKA_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
         return 0;

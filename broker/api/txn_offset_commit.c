@@ -39,10 +39,9 @@ static int16_t check_group(Call *call);
 
 /* Those whose metadata is too long are out. */
 static void drop_long(Commit *c) {
-        int64_t limit = config_int(c->call->state->config, "offset.metadata.max.bytes");
         int32_t kept = 0;
         for (int32_t i = 0; i < c->count; i++) {
-                if ((int64_t)c->offsets[i].metadata.len > limit) {
+                if (!offsets_metadata_fits(c->call->state, c->offsets[i].metadata)) {
                         c->rows[i]->error_code = KAFKA_OFFSET_METADATA_TOO_LARGE;
                         continue;
                 }

@@ -21,6 +21,7 @@ typedef struct ReplySpan {
 /* A message on its way out: bytes, and pieces of files between them. */
 typedef struct Reply {
         Buffer bytes;
+        size_t bytes_max; /* no string makes bytes longer than that; 0: no limit */
         ReplySpan *spans;
         int32_t span_count;
         int32_t span_capacity;
@@ -33,8 +34,8 @@ size_t reply_size(const Reply *reply);
 /* Releases spans that are left and frees the memory. */
 void reply_deinit(Reply *reply);
 
-/* Appends the message in that version. Spans in it are taken over by the reply. 0 or -ENOMEM; asserts what only we
- * could get wrong (a null where the version has none is written as empty). */
+/* Appends the message in that version. Spans in it are taken over by the reply. 0; -ENOMEM, also past bytes_max; asserts what
+ * only we could get wrong (a null where the version has none is written as empty). */
 int codec_encode(const MessageSchema *message, int16_t version, const void *value, Reply *reply);
 
 typedef struct RequestHeader {

@@ -43,8 +43,13 @@ static void write_slice(Writer *w, Str s, bool is_string, bool nullable) {
         }
         if (is_string && s.len > INT16_MAX)
                 s.len = INT16_MAX;
+        Reply *reply = w->reply;
+        if (reply->bytes_max && reply->bytes.size + s.len > reply->bytes_max) {
+                w->error = -ENOMEM;
+                return;
+        }
         write_length(w, (int64_t)s.len, is_string);
-        buffer_append(&w->reply->bytes, s.data, s.len);
+        buffer_append(&reply->bytes, s.data, s.len);
 }
 
 static int reply_add_span(Reply *reply, FileSpan span) {

@@ -5,6 +5,7 @@
 
 #include "broker/api/api.h"
 #include "broker/state/metadata/resource_configs.h"
+#include "broker/state/transactions/transactions.h"
 #include "storage/base/trace.h"
 #include "tests/lib/ask.h"
 
@@ -213,6 +214,26 @@ Test(admin_apis, a_description_that_would_take_too_much_memory_says_so) {
                             STR("The answer takes more memory than odradek.request.max.memory.bytes allows.")));
 }
 
+/* The rows are small in memory, as their value is the one that is kept: together they would have 30 MB. */
+Test(admin_apis, an_answer_of_the_same_long_value_many_times_is_not_put_together) {
+        enum { TIMES = 1000, LENGTH = 30000 };
+        static char text[LENGTH];
+        static DescribeConfigsRequestResource wants[TIMES];
+        Str key = STR("metrics");
+        state_fixture_set(&fixture, "odradek.request.max.memory.bytes", "1048576");
+        restart();
+        memset(text, 'x', sizeof(text));
+        cr_assert_eq(alter(CONFIG_RESOURCE_CLIENT_METRICS, STR("m"), key, (Str){ text, LENGTH }), 0);
+        for (int32_t i = 0; i < TIMES; i++)
+                wants[i] = (DescribeConfigsRequestResource){ .resource_type = CONFIG_RESOURCE_CLIENT_METRICS, .resource_name = STR("m"),
+                                                             .configuration_keys = &key, .configuration_keys_count = 1 };
+        DescribeConfigsResponse *answer = ASK(fixture.state, DescribeConfigs, describe_configs, 4, .resources = wants, .resources_count = 10);
+        cr_assert_eq(answer->results[9].configs[0].value.len, LENGTH);
+        Asked *asked = ASK_START(fixture.state, DescribeConfigs, describe_configs, 4, .resources = wants, .resources_count = TIMES);
+        cr_assert(asked_is_closed(asked));
+        asked_drop(asked);
+}
+
 /* Kafka takes them for those of plugins, and tells nobody their values. */
 Test(admin_apis, configs_of_the_broker_may_have_any_name) {
         Str key = STR("no.such");
@@ -241,6 +262,93 @@ Test(admin_apis, so_many_configs_of_any_name_may_be_set) {
         cr_assert_eq(alter(CONFIG_RESOURCE_BROKER, STR("1"), STR("c"), STR("1")), 0);
         cr_assert_eq(alter(CONFIG_RESOURCE_BROKER, STR("1"), STR("log.retention.ms"), STR("1")), 0); /* is known */
         cr_assert_eq(alter(CONFIG_RESOURCE_BROKER, STR("1"), (Str){ "d\0", 2 }, STR("1")), KAFKA_INVALID_REQUEST);
+}
+
+/* Neither with the square of what is set nor with its product with what is asked for. */
+Test(admin_apis, many_configs_of_any_name_are_described, .timeout = 120) {
+        enum { CONFIGS = 1000, KEYS = 60000, TIMES = 20 };
+        static Str keys[KEYS];
+        static char names[KEYS][16];
+        static DescribeConfigsRequestResource wants[TIMES];
+        static IncrementalAlterConfigsRequestConfig changes[CONFIGS];
+        IncrementalAlterConfigsRequestResource broker = { .resource_type = CONFIG_RESOURCE_BROKER, .resource_name = STR("1"),
+                                                          .configs = changes, .configs_count = CONFIGS };
+        state_fixture_set(&fixture, "odradek.max.custom.configs", "1000");
+        for (int32_t i = 0; i < KEYS; i++) {
+                snprintf(names[i], sizeof(names[i]), "key%06d", i);
+                keys[i] = str_of(names[i]);
+        }
+        for (int32_t i = 0; i < CONFIGS; i++)
+                changes[i] = (IncrementalAlterConfigsRequestConfig){ .name = keys[i * 7919 % KEYS], .value = STR("1") };
+        IncrementalAlterConfigsResponse *altered = ASK(fixture.state, IncrementalAlterConfigs, incremental_alter_configs, 1,
+                                                       .resources = &broker, .resources_count = 1);
+        cr_assert_eq(altered->responses[0].error_code, 0);
+        cr_assert_eq(describe_broker(STR("1"), TIMES)->results[TIMES - 1].configs_count,
+                     describe_broker(STR("1"), 1)->results[0].configs_count);
+        for (int32_t i = 0; i < TIMES; i++)
+                wants[i] = (DescribeConfigsRequestResource){ .resource_type = CONFIG_RESOURCE_BROKER, .resource_name = STR("1"),
+                                                             .configuration_keys = keys + 1, .configuration_keys_count = KEYS - 1 };
+        DescribeConfigsResponse *answer =
+                ASK(fixture.state, DescribeConfigs, describe_configs, 4, .resources = wants, .resources_count = TIMES);
+        for (int32_t i = 0; i < TIMES; i++)
+                cr_assert_eq(answer->results[i].configs_count, CONFIGS - 1); /* all but the first */
+}
+
+static void on_added(TransactionWait *wait, State *state, const TransactionResult *result) {
+        cr_assert_eq(result->code, 0);
+}
+
+static int32_t count_transactions(Str state, int64_t one, int64_t other) {
+        Str states[] = { STR("Empty"), state };
+        int64_t ids[] = { one, other, one };
+        return ASK(fixture.state, ListTransactions, list_transactions, 2, .state_filters = states, .state_filters_count = 2,
+                   .producer_id_filters = ids, .producer_id_filters_count = 3, .duration_filter = -1,
+                   .transactional_id_pattern = STR_NULL)->transaction_states_count;
+}
+
+Test(admin_apis, transactions_are_listed_by_state_and_producer) {
+        int64_t ids[2];
+        for (int32_t i = 0; i < 2; i++) {
+                InitProducerIdResponse *init = ASK(fixture.state, InitProducerId, init_producer_id, 4, .transactional_id = i ? STR("b") : STR("a"),
+                                                   .transaction_timeout_ms = 60000, .producer_id = -1, .producer_epoch = -1);
+                cr_assert_eq(init->error_code, 0);
+                ids[i] = init->producer_id;
+        }
+        TransactionWait wait = { .done = on_added };
+        transaction_add(fixture.state, STR("b"), ids[1], 0, &(TransactionTarget){ STR("t"), 0 }, 1, 2, &wait);
+        state_commit(fixture.state);
+        cr_assert_eq(count_transactions(STR("Ongoing"), ids[1], ids[0]), 2);
+        cr_assert_eq(count_transactions(STR("Dead"), ids[1], ids[0]), 1);
+        cr_assert_eq(count_transactions(STR("Ongoing"), ids[1], 987654), 1);
+        cr_assert_eq(count_transactions(STR("Ongoing"), 987654, -1), 0);
+}
+
+/* Its description takes no memory by the square of their number. */
+Test(admin_apis, a_transaction_over_many_topics_is_described) {
+        enum { TOPICS = 1000 };
+        static char names[TOPICS][32];
+        static TransactionTarget targets[2 * TOPICS];
+        Str id = STR("id");
+        state_fixture_set(&fixture, "odradek.request.max.memory.bytes", "1048576");
+        restart();
+        InitProducerIdResponse *init = ASK(fixture.state, InitProducerId, init_producer_id, 4, .transactional_id = id,
+                                           .transaction_timeout_ms = 60000, .producer_id = -1, .producer_epoch = -1);
+        cr_assert_eq(init->error_code, 0);
+        for (int32_t i = 0; i < TOPICS; i++) {
+                snprintf(names[i], sizeof(names[i]), "topic%d", i);
+                targets[2 * i] = (TransactionTarget){ str_of(names[i]), 1 };
+                targets[2 * i + 1] = (TransactionTarget){ str_of(names[i]), 0 };
+        }
+        TransactionWait wait = { .done = on_added };
+        transaction_add(fixture.state, id, init->producer_id, init->producer_epoch, targets, 2 * TOPICS, 2, &wait);
+        state_commit(fixture.state);
+        DescribeTransactionsResponse *answer =
+                ASK(fixture.state, DescribeTransactions, describe_transactions, 0, .transactional_ids = &id, .transactional_ids_count = 1);
+        cr_assert_eq(answer->transaction_states[0].topics_count, TOPICS);
+        for (int32_t i = 0; i < TOPICS; i++) {
+                const DescribeTransactionsResponseTopic *topic = &answer->transaction_states[0].topics[i];
+                cr_assert(topic->partitions_count == 2 && topic->partitions[0] == 0 && topic->partitions[1] == 1);
+        }
 }
 
 Test(admin_apis, a_level_is_told_as_it_was_set) {

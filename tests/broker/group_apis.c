@@ -186,6 +186,21 @@ Test(group_apis, a_group_is_deleted_once) {
         cr_assert_eq(delete_groups("", "none")->results[0].error_code, KAFKA_GROUP_ID_NOT_FOUND);
 }
 
+/* The names of a request are not compared with each other. */
+Test(group_apis, many_groups_are_deleted_at_once, .timeout = 120) {
+        enum { NAMES = 300000 };
+        static Str names[NAMES];
+        static char texts[NAMES][16];
+        for (int i = 0; i < NAMES; i++) {
+                snprintf(texts[i], sizeof(texts[i]), "%06d", i == NAMES - 1 ? 0 : i);
+                names[i] = str_of(texts[i]);
+        }
+        DeleteGroupsResponse *answer = ASK(fixture.state, DeleteGroups, delete_groups, 2, .groups_names = names, .groups_names_count = NAMES);
+        cr_assert_eq(answer->results_count, NAMES - 1);
+        cr_assert(str_equal(answer->results[NAMES - 2].group_id, names[NAMES - 2]));
+        cr_assert_eq(answer->results[NAMES - 2].error_code, KAFKA_GROUP_ID_NOT_FOUND);
+}
+
 Test(group_apis, groups_stay_when_their_deletion_cannot_be_written) {
         commit_all("g", NULL);
         state_fixture_fail_writes(true);
@@ -311,6 +326,23 @@ Test(group_apis, groups_are_listed_by_state_and_type) {
         ListGroupsResponse *answer = ASK(fixture.state, ListGroups, list_groups, 5, .states_filter = &STR("Stable"), .states_filter_count = 1);
         cr_assert(str_equal(answer->groups[0].protocol_type, STR("consumer")) && str_equal(answer->groups[0].group_type, STR("classic")));
         cr_assert(str_equal(answer->groups[0].group_state, STR("Stable")));
+}
+
+Test(group_apis, many_states_may_be_asked_for, .timeout = 120) {
+        enum { GROUPS = 20000, STATES = 1000000 };
+        static Str states[STATES];
+        char id[16];
+        for (int i = 0; i < GROUPS; i++) {
+                snprintf(id, sizeof(id), "g%d", i);
+                cr_assert(group_get(fixture.state, str_of(id)));
+        }
+        for (int i = 0; i < STATES; i++)
+                states[i] = STR("Emptz"); /* as long as the one that they have */
+        ListGroupsResponse *answer = ASK(fixture.state, ListGroups, list_groups, 5, .states_filter = states, .states_filter_count = STATES);
+        cr_assert_eq(answer->groups_count, 0);
+        states[STATES - 1] = STR("Empty");
+        answer = ASK(fixture.state, ListGroups, list_groups, 5, .states_filter = states, .states_filter_count = STATES);
+        cr_assert_eq(answer->groups_count, GROUPS);
 }
 
 /* FindCoordinator */

@@ -163,13 +163,29 @@ Test(offsets_pending, a_producer_s_last_counts_as_committed_last) {
         assert_now_and_later(9, false);
 }
 
-static int16_t txn_commit_of(int64_t producer, int32_t partition) {
-        TxnOffsetCommitRequestPartition row = { .partition_index = partition, .committed_offset = 5, .committed_leader_epoch = -1 };
+static int16_t txn_commit_with(int64_t producer, int32_t partition, Str metadata) {
+        TxnOffsetCommitRequestPartition row = { .partition_index = partition, .committed_offset = 5, .committed_leader_epoch = -1,
+                                                .committed_metadata = metadata };
         TxnOffsetCommitRequestTopic topic = { .name = STR("t"), .partitions = &row, .partitions_count = 1 };
         TxnOffsetCommitResponse *answer = ASK(fixture.state, TxnOffsetCommit, txn_offset_commit, 3, .transactional_id = STR("id"),
                                               .group_id = STR("g"), .producer_id = producer, .generation_id = -1, .member_id = STR(""),
                                               .topics = &topic, .topics_count = 1);
         return answer->topics[0].partitions[0].error_code;
+}
+
+static int16_t txn_commit_of(int64_t producer, int32_t partition) {
+        return txn_commit_with(producer, partition, STR(""));
+}
+
+Test(offsets_pending, metadata_is_as_long_as_java_says) {
+        state_fixture_set(&fixture, "transaction.partition.verification.enable", "false");
+        state_fixture_set(&fixture, "offset.metadata.max.bytes", "4");
+        cr_assert_eq(txn_commit_with(7, 0, STR("1234")), 0);
+        cr_assert_eq(txn_commit_with(7, 0, STR("12345")), KAFKA_OFFSET_METADATA_TOO_LARGE);
+        cr_assert_eq(txn_commit_with(7, 0, STR("€€€€")), 0);
+        cr_assert_eq(txn_commit_with(7, 0, STR("€€€€€")), KAFKA_OFFSET_METADATA_TOO_LARGE);
+        cr_assert_eq(txn_commit_with(7, 0, STR("😀😀")), 0);
+        cr_assert_eq(txn_commit_with(7, 0, STR("😀😀1")), KAFKA_OFFSET_METADATA_TOO_LARGE);
 }
 
 Test(offsets_pending, the_transaction_is_asked_for_before_the_group) {

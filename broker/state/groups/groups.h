@@ -15,6 +15,7 @@ typedef enum GroupState {
         GROUP_DEAD,
         GROUP_ASSIGNING,   /* of the consumer protocol: the members changed, the target assignment did not yet */
         GROUP_RECONCILING, /* likewise: members are on their way to it */
+        GROUP_STATE_COUNT,
 } GroupState;
 
 /* "Empty" "PreparingRebalance" ... as Kafka names them. */

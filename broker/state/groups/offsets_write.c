@@ -18,6 +18,20 @@ struct OffsetsWrite {
         OffsetsWait *wait;
 };
 
+/* As Java counts: in units of UTF-16. */
+static int64_t length_of(Str text) {
+        int64_t count = 0;
+        for (size_t i = 0; i < text.len; i++) {
+                uint8_t byte = (uint8_t)text.data[i];
+                count += (byte & 0xc0) == 0x80 ? 0 : byte >= 0xf0 ? 2 : 1;
+        }
+        return count;
+}
+
+bool offsets_metadata_fits(const State *state, Str metadata) {
+        return length_of(metadata) <= config_int(state->config, "offset.metadata.max.bytes");
+}
+
 void offsets_wait_cancel(OffsetsWait *wait) {
         if (wait->write)
                 wait->write->wait = NULL;

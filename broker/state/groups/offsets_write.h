@@ -24,6 +24,9 @@ struct OffsetsWait {
 };
 void offsets_wait_cancel(OffsetsWait *wait);
 
+/* Whether it is within offset.metadata.max.bytes, which Kafka counts not in bytes but in units of UTF-16. */
+bool offsets_metadata_fits(const State *state, Str metadata);
+
 /* Writes commits of a group; everything is copied. With a producer they are pending until its transaction ends. 0; a positive code or
  * -errno, and then done() is not called. */
 int offsets_write(State *state, Str group_id, const OffsetToCommit *offsets, int32_t count, const OffsetsProducer *producer,

@@ -58,14 +58,6 @@ void partition_set_add_all(PartitionSet *set, const PartitionSet *other) {
                 partition_set_add(set, &other->items[i].topic, other->items[i].index, other->items[i].epoch);
 }
 
-void partition_set_remove(PartitionSet *set, const Uuid *topic, int32_t index) {
-        int32_t at = lower_bound(set, topic, index);
-        if (at == set->count || compare(&set->items[at], topic, index) != 0)
-                return;
-        set->count--;
-        memmove(&set->items[at], &set->items[at + 1], (size_t)(set->count - at) * sizeof(*set->items));
-}
-
 const SetPartition *partition_set_find(const PartitionSet *set, const Uuid *topic, int32_t index) {
         int32_t at = lower_bound(set, topic, index);
         return at < set->count && compare(&set->items[at], topic, index) == 0 ? &set->items[at] : NULL;

@@ -26,7 +26,6 @@ typedef struct PartitionSet {
 /* Adds in any order; a partition that is there already gets the new epoch. Adding in order costs O(1). */
 void partition_set_add(PartitionSet *set, const Uuid *topic, int32_t index, int32_t epoch);
 void partition_set_add_all(PartitionSet *set, const PartitionSet *other);
-void partition_set_remove(PartitionSet *set, const Uuid *topic, int32_t index);
 /* The element, or NULL. */
 const SetPartition *partition_set_find(const PartitionSet *set, const Uuid *topic, int32_t index);
 /* Whether the sets hold the same partitions; with epochs: at the same epochs. */

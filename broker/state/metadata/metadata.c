@@ -60,19 +60,12 @@ void metadata_batch_add(MetadataBatch *batch, const MessageSchema *message, int1
         reply_deinit(&reply);
 }
 
-static const ConfigEntry *find_entry(const ConfigMap *map, const ConfigKey *key, ConfigSource source) {
-        for (int32_t i = 0; i < map->count; i++)
-                if (config_same_key(map->entries[i].key, key) && map->entries[i].source == source)
-                        return &map->entries[i];
-        return NULL;
-}
-
 void metadata_batch_add_configs(MetadataBatch *batch, ConfigResource resource, Str resource_name, ConfigSource source,
                                 const ConfigMap *from, const ConfigMap *to) {
         ConfigRecord record = { .resource_type = (int8_t)resource, .resource_name = resource_name };
         for (int32_t i = 0; i < from->count; i++) {
                 const ConfigEntry *entry = &from->entries[i];
-                if (entry->source != source || find_entry(to, entry->key, source))
+                if (entry->source != source || config_map_find_source(to, entry->key, source))
                         continue;
                 record.name = str_of(entry->key->name);
                 record.value = STR_NULL;
@@ -80,7 +73,7 @@ void metadata_batch_add_configs(MetadataBatch *batch, ConfigResource resource, S
         }
         for (int32_t i = 0; i < to->count; i++) {
                 const ConfigEntry *entry = &to->entries[i];
-                const ConfigEntry *old = find_entry(from, entry->key, source);
+                const ConfigEntry *old = config_map_find_source(from, entry->key, source);
                 if (entry->source != source || (old && str_equal(str_of(old->value), str_of(entry->value))))
                         continue;
                 record.name = str_of(entry->key->name);

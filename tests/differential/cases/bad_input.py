@@ -70,7 +70,9 @@ def produce_cases():
     yield request('no partitions', [(TOPIC, [])])
     yield request('good and bad', [(TOPIC, [(0, good()), (9, good()), (-1, good())]), ('missing', [(0, good())]), ('a b', [(0, good())])])
     for acks in (2, -2, 127):
-        yield request(f'acks {acks}', [(TOPIC, [(0, good())])], acks=acks)
+        yield request(f'acks {acks}', [(TOPIC, [(0, good()), (9, good())]), ('missing', [(0, good())]), ('__consumer_offsets', [(0, good())])],
+                      acks=acks)
+        yield request(f'acks {acks} outside a transaction', [(TOPIC, [(0, good(attributes=0x10)), (9, good())])], acks=acks)
     for timeout in (0, -1, -2**31):
         yield request(f'timeout {timeout}', [(TOPIC, [(0, good())])], acks=-1, timeout=timeout)
     for id_ in (ZERO, NOBODY):

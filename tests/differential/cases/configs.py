@@ -38,6 +38,10 @@ def config_cases():
             for key in ('cleanup.policy', 'retention.ms', 'no.such'):
                 yield alter([(key, operation, 'compact')], f'operation {operation} on {key} of {topic!r}', topic=topic)
         yield alter([('cleanup.policy', 3, None)], f'without a value, of {topic!r}', topic=topic)
+    for topic in ('c1', 'missing'):
+        yield alter([('retention.ms', 0, '-7'), ('segment.bytes', 2, '1')], f'bad value before a bad operation, of {topic!r}', topic=topic)
+        yield alter([('min.compaction.lag.ms', 0, '9'), ('max.compaction.lag.ms', 0, '8')], f'in conflict, of {topic!r}', topic=topic)
+        yield replace(2, topic, [('min.compaction.lag.ms', '9'), ('max.compaction.lag.ms', '8')], f'replaced in conflict, of {topic!r}')
     for kind, key in ((16, 'metrics'), (32, 'share.auto.offset.reset'), (32, 'no.such'), (99, 'x')):
         for operation in (0, 1, 2, 3, 7):
             yield Case('IncrementalAlterConfigs', 1, {'resources': [{'resource_type': kind, 'resource_name': '', 'configs': [
@@ -118,6 +122,11 @@ def custom_cases():
     for who in ('1', ''):
         for key in CUSTOM:
             yield alter(4, who, [(key, 'v')], f'unknown {key!r} of {who!r}', validate=True)
+        for operation in (2, 3):
+            yield alter(4, who, [('log.retention.ms', '1')], f'no list, operation {operation} of {who!r}', operation=operation)
+        rows = [{'name': 'num.io.threads', 'config_operation': 0, 'value': '-1'}, {'name': 'num.network.threads', 'config_operation': 2, 'value': '1'}]
+        yield Case('IncrementalAlterConfigs', 1, {'resources': [{'resource_type': 4, 'resource_name': who, 'configs': rows}],
+                   'validate_only': True}, f'bad value before a bad operation, of {who!r}')
         for operation in (1, 2, 3, 9):
             yield alter(4, who, [('custom.never', 'v')], f'unknown, operation {operation} on {who!r}', operation=operation)
         yield alter(4, who, [('custom.never', None)], f'unknown null of {who!r}')

@@ -136,6 +136,9 @@ def offsets_cases(version):
     yield it.commit_offsets(version, group, 5, 'pending')
     yield it.commit_offsets(version, group, 5, 'unknown topic', topics=[
         {'name': 'missing', 'partitions': [{'partition_index': 0, 'committed_offset': 1}]}])
+    for text in ('\u20ac' * 4096, '\u20ac' * 4097, '\U0001f600' * 2048, '\U0001f600' * 2049):
+        yield it.commit_offsets(version, group, 5, f'{len(text)} characters of {len(text.encode())} bytes', topics=[{'name': TOPIC, 'partitions': [
+            {'partition_index': 0, 'committed_offset': 5, 'committed_metadata': text}]}])
     yield it.commit_offsets(version, '', 5, 'empty group id')
     if version >= 3:
         yield it.commit_offsets(version, group, 5, 'generation of an unknown group', generation_id=4, member_id='m')
