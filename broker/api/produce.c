@@ -230,14 +230,6 @@ static void append_one(Produce *p, Topic *topic, const ProduceRequestPartitionDa
                 fail_row(p, row, KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
                 return;
         }
-        if (request->acks < -1 || request->acks > 1) {
-                fail_row(p, row, KAFKA_INVALID_REQUIRED_ACKS);
-                return;
-        }
-        if (topic->is_internal) {
-                fail_row(p, row, KAFKA_INVALID_TOPIC_EXCEPTION);
-                return;
-        }
         Str records = data->records.bytes;
         TransactionAdmission admission = { 0 };
         if (!str_is_null(request->transactional_id)) /* check_request() saw that without one no batch is part of a transaction */
@@ -245,6 +237,14 @@ static void append_one(Produce *p, Topic *topic, const ProduceRequestPartitionDa
         bool is_added = p->has_added && admission.is_added;
         if (admission.code || (admission.has_to_add && !is_added)) {
                 refuse_admission(p, admission.code ? admission.code : p->add_code, row);
+                return;
+        }
+        if (request->acks < -1 || request->acks > 1) {
+                fail_row(p, row, KAFKA_INVALID_REQUIRED_ACKS);
+                return;
+        }
+        if (topic->is_internal) {
+                fail_row(p, row, KAFKA_INVALID_TOPIC_EXCEPTION);
                 return;
         }
         append_batch(p, partition, records, row);

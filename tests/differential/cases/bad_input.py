@@ -73,6 +73,8 @@ def produce_cases():
         yield request(f'acks {acks}', [(TOPIC, [(0, good()), (9, good())]), ('missing', [(0, good())]), ('__consumer_offsets', [(0, good())])],
                       acks=acks)
         yield request(f'acks {acks} outside a transaction', [(TOPIC, [(0, good(attributes=0x10)), (9, good())])], acks=acks)
+        yield request(f'acks {acks}, in a transaction of nobody', [(TOPIC, [(0, good(producer=(5, 0, 0), attributes=0x10)), (1, good())])], acks=acks,
+                      transactional_id='nobody')
     for timeout in (0, -1, -2**31):
         yield request(f'timeout {timeout}', [(TOPIC, [(0, good())])], acks=-1, timeout=timeout)
     for id_ in (ZERO, NOBODY):

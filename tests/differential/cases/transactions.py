@@ -173,6 +173,7 @@ def v1_cases(version):
     yield it.produce(9 if version < 5 else 11, 0, 'not added', partition=2)
     yield it.produce(9, 1, 'without its id', transactional_id=None)
     yield it.produce(9, 1, 'with the id of another', transactional_id='nobody')
+    yield it.produce(9 if version < 5 else 11, 0, 'into a topic of the broker', topic='__consumer_offsets')
     yield it.produce(9, 0, 'with an old epoch', epoch=-1, partition=1)
     yield read('open', 1)
     yield read('open, uncommitted', 0)
