@@ -412,8 +412,8 @@ static int16_t produce_code(int16_t code, int16_t version) {
 
 TransactionAdmission transaction_admit(const State *state, Str id, int16_t produce_version, const Partition *partition, Str records) {
         BatchHeader header;
-        if (!read_transactional(records, &header) || header.producer_id < 0)
-                return (TransactionAdmission){ 0 };
+        if (!read_transactional(records, &header) || header.producer_id < 0 || batch_size(&header) != records.len)
+                return (TransactionAdmission){ 0 }; /* the log will refuse what is not one whole batch */
         TransactionAdmission admission = { .producer_id = header.producer_id, .producer_epoch = header.producer_epoch };
         if (partition->log && log_has_open_transaction(partition->log, header.producer_id, header.producer_epoch))
                 return admission; /* it was checked when it began */

@@ -1,4 +1,5 @@
 """Transactions: of clients that add partitions themselves (v1) and of those for which the broker does (v2)."""
+import dataclasses
 import struct
 import time
 
@@ -107,6 +108,16 @@ class Producer:
         return Case('DescribeTransactions', 0, {'transactional_ids': [self.name]}, note, shape=shape)
 
 
+def doubled(produce):
+    """Its batch twice: no sound request, so that the transaction never hears of it."""
+    def values(side):
+        request = produce.values(side)
+        partition = request['topic_data'][0]['partition_data'][0]
+        partition['records'] *= 2
+        return request
+    return dataclasses.replace(produce, values=values)
+
+
 def read(note, isolation, partition=0, settled=None):
     def until(answer):
         row = answer['responses'][0]['partitions'][0]
@@ -199,6 +210,8 @@ def v2_cases():
     yield it.init(5)
     yield it.end(5, True, 'of nothing')
     yield it.end(5, False, 'of nothing')
+    yield doubled(it.produce(12, 0, 'of two batches'))
+    yield it.describe('nothing was added')
     yield it.produce(12, 0, 'adds by itself', topic=TOPIC)
     yield it.produce(12, 1, 'goes on')
     yield it.describe('by produce')
