@@ -50,13 +50,20 @@ static bool fill_all(Call *call, MetadataResponse *response) {
         return true;
 }
 
+/* One id makes it a request by ids: what names only is not looked at. */
+static bool asks_by_ids(const Call *call) {
+        const MetadataRequest *request = call->request;
+        for (int32_t i = 0; i < request->topics_count; i++)
+                if (!uuid_is_zero(&request->topics[i].topic_id))
+                        return true;
+        return false;
+}
+
 /* The topic that one row of the request means, or the code why there is none. What is made by asking for it is there for the next
  * question, as in Kafka: so whoever asks for a topic that was deleted is told that it is gone. */
 static int16_t find_topic(Call *call, const MetadataRequestTopic *want, Topic **ret_topic) {
         const MetadataRequest *request = call->request;
         bool by_id = !uuid_is_zero(&want->topic_id);
-        if (call_version(call) < VERSION_TOPIC_IDS ? by_id || str_is_null(want->name) : !by_id && str_is_null(want->name))
-                return KAFKA_INVALID_REQUEST;
         *ret_topic = by_id ? topic_find_id(call->state, &want->topic_id) : topic_find(call->state, want->name);
         if (*ret_topic)
                 return 0;
@@ -96,41 +103,45 @@ static bool fill_named(Call *call, MetadataResponse *response) {
                 return false;
         Names seen;
         names_init(&seen, call);
-        bool ok = true;
+        bool ok = true, by_ids = asks_by_ids(call);
         for (int32_t i = 0; ok && i < request->topics_count; i++)
-                ok = fill_one(call, &seen, &request->topics[i], response);
+                ok = (by_ids && uuid_is_zero(&request->topics[i].topic_id)) || fill_one(call, &seen, &request->topics[i], response);
         names_deinit(&seen);
         return ok;
 }
 
-static bool names_nothing(const Call *call) {
+/* Of a request that is refused as a whole, or 0: the older versions know no ids, though they have room for them. */
+static int16_t check_request(const Call *call) {
         const MetadataRequest *request = call->request;
+        bool old = call_version(call) < VERSION_TOPIC_IDS;
+        if (asks_by_ids(call))
+                return old ? KAFKA_INVALID_REQUEST : 0;
         for (int32_t i = 0; i < request->topics_count; i++)
-                if (str_is_null(request->topics[i].name) && uuid_is_zero(&request->topics[i].topic_id))
-                        return call_version(call) >= VERSION_TOPIC_IDS;
-        return false;
+                if (str_is_null(request->topics[i].name))
+                        return old ? KAFKA_INVALID_REQUEST : KAFKA_UNKNOWN_SERVER_ERROR;
+        return 0;
 }
 
 /* As Kafka fails: with a code for everything, and nobody to turn to. */
-static bool refuse_all(Call *call) {
+static void refuse_all(Call *call, int16_t code) {
         const MetadataRequest *request = call->request;
         MetadataResponse response = MetadataResponse_INIT;
         response.topics = call_array(call, MetadataResponseTopic, request->topics_count);
         for (int32_t i = 0; response.topics && i < request->topics_count; i++) {
                 MetadataResponseTopic *row = &response.topics[response.topics_count++];
-                row->error_code = KAFKA_UNKNOWN_SERVER_ERROR;
+                row->error_code = code;
                 row->name = str_is_null(request->topics[i].name) ? STR("") : request->topics[i].name;
                 row->topic_id = request->topics[i].topic_id;
         }
-        response.error_code = KAFKA_UNKNOWN_SERVER_ERROR;
+        response.error_code = code;
         call_reply(call, &response);
-        return true;
 }
 
 /* Of a topic that is to be made, though the one that was deleted is not gone yet. */
 static bool has_held_name(Call *call) {
         const MetadataRequest *request = call->request;
-        bool creates = request->allow_auto_topic_creation && config_bool(call->state->config, "auto.create.topics.enable"), any = false;
+        bool any = false, creates = request->allow_auto_topic_creation && config_bool(call->state->config, "auto.create.topics.enable") &&
+                                    !asks_by_ids(call);
         for (int32_t i = 0; creates && call->state->deletions.count && i < request->topics_count; i++)
                 any = (uuid_is_zero(&request->topics[i].topic_id) && deletion_holds_name(call->state, request->topics[i].name)) || any;
         return any;
@@ -138,8 +149,11 @@ static bool has_held_name(Call *call) {
 
 void api_metadata(Call *call) {
         const MetadataRequest *request = call->request;
-        if (names_nothing(call) && refuse_all(call))
+        int16_t code = check_request(call);
+        if (code) {
+                refuse_all(call, code);
                 return;
+        }
         if (has_held_name(call)) {
                 call_handle_later(call);
                 return;

@@ -439,11 +439,19 @@ def admin_cases():
         names = {'topics': [{'name': TOPIC}, {'name': TOPIC}] + [{'name': 'missing'}] * 2 * (version >= 4)}
         yield Case('Metadata', version, names | ({'allow_auto_topic_creation': False} if version >= 4 else {}), 'twice')
         yield Case('Metadata', version, {'topics': [{'name': ''}]} | ({'allow_auto_topic_creation': False} if version >= 4 else {}), 'no name')
+    for version in (10, 11):
+        yield Case('Metadata', version, {'topics': [{'name': TOPIC}, {'name': 'missing', 'topic_id': NOBODY}], 'allow_auto_topic_creation': False}, 'by an id, too early',
+                   shape=lambda a: a | {'topics': [(t['error_code'], t['name']) for t in a['topics']]})
+        yield Case('Metadata', version, {'topics': [{'name': TOPIC}, {'name': None}], 'allow_auto_topic_creation': False}, 'by no name')
     for version in (12, 13):
         yield Case('Metadata', version, lambda side: {'topics': [{'name': None, 'topic_id': i} for i in (topic_id(side, TOPIC), NOBODY)]}, 'by ids',
                    shape=lambda a: sorted((t['error_code'], str(t['name'])) for t in a['topics']))
         yield Case('Metadata', version, lambda side: {'topics': [{'name': TOPIC, 'topic_id': topic_id(side, TOPIC)}]}, 'by id and name')
         yield Case('Metadata', version, {'topics': [{'name': None, 'topic_id': ZERO}]}, 'by nothing')
+        yield Case('Metadata', version, lambda side: {'allow_auto_topic_creation': True, 'topics': [
+            {'name': None, 'topic_id': ZERO}, {'name': TOPIC, 'topic_id': topic_id(side, TOPIC)}, {'name': 'never-made', 'topic_id': ZERO}]}, 'by nothing, an id and a name')
+        yield Case('Metadata', version, {'topics': [{'name': TOPIC}, {'name': TOPIC, 'topic_id': NOBODY}]}, 'by name and an unknown id',
+                   shape=lambda a: [(t['error_code'], t['name']) for t in a['topics']])
         yield Case('Metadata', version, {'topics': []}, 'of nothing')
     for version in versions('DeleteTopics'):
         if version == 0:
