@@ -147,10 +147,9 @@ int producers_check(const Producers *producers, const BatchHeader *header) {
 
 int producers_check_broker(const Producers *producers, const BatchHeader *header, const uint8_t *data,
                            bool transactions_v2) {
+        static const ProducerState unknown = { .epoch = -1, .txn_start_offset = -1, .coordinator_epoch = -1 };
         const Producer *producer = producers_find(producers, header->producer_id);
-        if (!producer)
-                return 0;
-        const ProducerState *state = &producer->state;
+        const ProducerState *state = producer ? &producer->state : &unknown;
         bool open = state->txn_start_offset >= 0, control = header->attributes & BATCH_CONTROL;
         bool stale = header->producer_epoch < state->epoch ||
                      (control && transactions_v2 && open && header->producer_epoch == state->epoch);

@@ -53,7 +53,7 @@ static void cancel(Call *call) {
 static void mark(Marking *m, const Want *want, Str topic, Row *row) {
         Partition *partition = partition_find(m->call->state, topic, row->partition_index);
         int64_t end_offset = -1;
-        if (partition && want->producer_id < 0) {
+        if (want->producer_id < 0 || want->producer_epoch == -1) { /* no marker can be made with them */
                 row->error_code = KAFKA_UNKNOWN_SERVER_ERROR;
                 return;
         }
@@ -65,22 +65,25 @@ static void mark(Marking *m, const Want *want, Str topic, Row *row) {
                 m->marked[m->marked_count++] = (Marked){ partition, end_offset, want, row };
 }
 
+/* Kafka answers for topics and markers of which some partition was named. */
 static bool mark_all(Marking *m, const Want *want, WriteTxnMarkersResponseMarker *answer) {
         answer->producer_id = want->producer_id;
         answer->topics = call_array(m->call, WriteTxnMarkersResponseTopic, want->topics_count);
         if (!answer->topics)
                 return false;
-        answer->topics_count = want->topics_count;
         for (int32_t i = 0; i < want->topics_count; i++) {
                 int32_t count = want->topics[i].partition_indexes_count;
-                answer->topics[i].name = want->topics[i].name;
-                answer->topics[i].partitions = call_array(m->call, WriteTxnMarkersResponsePartition, count);
-                if (!answer->topics[i].partitions)
+                if (count == 0)
+                        continue;
+                WriteTxnMarkersResponseTopic *topic = &answer->topics[answer->topics_count++];
+                topic->name = want->topics[i].name;
+                topic->partitions = call_array(m->call, WriteTxnMarkersResponsePartition, count);
+                if (!topic->partitions)
                         return false;
-                answer->topics[i].partitions_count = count;
+                topic->partitions_count = count;
                 for (int32_t j = 0; j < count; j++) {
-                        answer->topics[i].partitions[j].partition_index = want->topics[i].partition_indexes[j];
-                        mark(m, want, want->topics[i].name, &answer->topics[i].partitions[j]);
+                        topic->partitions[j].partition_index = want->topics[i].partition_indexes[j];
+                        mark(m, want, topic->name, &topic->partitions[j]);
                 }
         }
         return true;
@@ -105,8 +108,11 @@ void api_write_txn_markers(Call *call) {
         m->marked = arena_alloc_array(&call->arena, count_partitions(request), sizeof(*m->marked));
         m->response.markers = call_array(call, WriteTxnMarkersResponseMarker, request->markers_count);
         bool ok = m->marked && m->response.markers;
-        for (int32_t i = 0; ok && i < request->markers_count; i++)
-                ok = mark_all(m, &request->markers[i], &m->response.markers[m->response.markers_count++]);
+        for (int32_t i = 0; ok && i < request->markers_count; i++) {
+                WriteTxnMarkersResponseMarker *answer = &m->response.markers[m->response.markers_count];
+                ok = mark_all(m, &request->markers[i], answer);
+                m->response.markers_count += answer->topics_count > 0;
+        }
         if (!ok) {
                 call_close(call);
         } else if (!m->marked_count) {

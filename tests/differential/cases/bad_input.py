@@ -429,6 +429,15 @@ def transaction_cases():
                   'topics': [{'name': TOPIC, 'partition_indexes': [1]}]}
         yield Case('WriteTxnMarkers', version, {'markers': [marker]}, 'of a stranger')
         yield Case('WriteTxnMarkers', version, {'markers': []}, 'none')
+        for epoch in (-1, -2, -2**15):
+            yield Case('WriteTxnMarkers', version, {'markers': [marker | {'producer_epoch': epoch, 'topics': [
+                {'name': TOPIC, 'partition_indexes': [1, 9]}]}]}, f'epoch {epoch}', shape=lambda a: sorted(
+                    (p['partition_index'], p['error_code']) for m in a['markers'] for t in m['topics'] for p in t['partitions']))
+        for epoch in (-2, -2**31):
+            yield Case('WriteTxnMarkers', version, {'markers': [marker | {'producer_id': 424243, 'coordinator_epoch': epoch}]}, f'coordinator epoch {epoch}')
+        yield Case('WriteTxnMarkers', version, {'markers': [marker | {'topics': []}]}, 'no topics')
+        yield Case('WriteTxnMarkers', version, {'markers': [marker | {'topics': [{'name': TOPIC, 'partition_indexes': []}]}, marker | {'topics': [
+            {'name': 'missing', 'partition_indexes': []}, {'name': TOPIC, 'partition_indexes': [9]}]}]}, 'no partitions')
         yield Case('WriteTxnMarkers', version, {'markers': [marker | {'producer_id': -1, 'topics': [{'name': TOPIC, 'partition_indexes': [0]}]}]}, 'no producer')
     yield Case('DescribeTransactions', 0, {'transactional_ids': ['nobody', 'nobody']}, 'twice')
     yield Case('DescribeTransactions', 0, {'transactional_ids': []}, 'none')
