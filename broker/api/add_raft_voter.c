@@ -12,6 +12,10 @@ void api_add_raft_voter(Call *call) {
         } else if (request->voter_id < 0 || uuid_is_zero(&request->voter_directory_id)) {
                 response.error_code = KAFKA_INVALID_REQUEST;
                 response.error_message = STR("Add voter request didn't include a valid voter");
+        } else if (request->listeners_count == 0) {
+                response.error_code = KAFKA_INVALID_REQUEST;
+                response.error_message = STR("Add voter request didn't include the endpoint (Endpoints(endpoints={})) for the default "
+                                             "listener ListenerName(CONTROLLER)");
         } else {
                 response.error_code = KAFKA_UNSUPPORTED_VERSION;
                 response.error_message = STR("Cluster doesn't support adding voter because the kraft.version feature is 0");

@@ -151,6 +151,8 @@ def quorum_cases():
                     more = {'timeout_ms': 1000, 'listeners': listener} if api == 'AddRaftVoter' else {}
                     yield Case(api, version, {'cluster_id': cluster, 'voter_id': voter, 'voter_directory_id': uuid.UUID(int=directory),
                                               **more}, f'{voter} {directory} of {cluster!r}', shape=without_cluster_id)
+    for version in versions('AddRaftVoter'):
+        yield Case('AddRaftVoter', version, {'cluster_id': None, 'voter_id': 2, 'voter_directory_id': uuid.UUID(int=5), 'listeners': []}, 'nowhere')
 
 
 def producer_cases():
