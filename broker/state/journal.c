@@ -16,6 +16,7 @@
 
 #define GROUP_VALUE_VERSION 3
 #define OFFSET_VALUE_VERSION 3
+#define BASE_SEQUENCE 0 /* of every batch, as Kafka's coordinator writes them; nobody checks it */
 
 /* As Kafka makes a hash code non-negative. */
 int32_t journal_partition_index(Str group_id, int32_t partition_count) {
@@ -46,12 +47,12 @@ static void add_record(Journal *journal, Reply *key, Reply *value) {
 
 void journal_begin(Journal *journal, int64_t now_ms) {
         journal->now_ms = now_ms;
-        batch_builder_init(&journal->batch, 0, -1, -1, -1);
+        batch_builder_init(&journal->batch, 0, -1, -1, BASE_SEQUENCE);
 }
 
 void journal_begin_transactional(Journal *journal, int64_t now_ms, int64_t producer_id, int16_t producer_epoch) {
         journal->now_ms = now_ms;
-        batch_builder_init(&journal->batch, BATCH_TRANSACTIONAL, producer_id, producer_epoch, -1);
+        batch_builder_init(&journal->batch, BATCH_TRANSACTIONAL, producer_id, producer_epoch, BASE_SEQUENCE);
 }
 
 bool journal_is_readable(const State *state, Str topic_name, Str key) {

@@ -162,6 +162,8 @@ def offsets_cases(version):
     yield it.commit_offsets(version, group, 9, 'to be aborted')
     yield it.end(5 if version == 5 else min(version, 4), False, 'of offsets')
     yield stable_offsets(group, 'after the abort')
+    yield Case('DescribeProducers', 0, {'topics': [{'name': '__consumer_offsets', 'partition_indexes': [0]}]}, 'of offsets', shape=lambda a: sorted(
+        (p['producer_epoch'], p['last_sequence']) for p in a['topics'][0]['partitions'][0]['active_producers']))
 
 
 def v1_cases(version):
