@@ -163,7 +163,8 @@ static TransactionFacts decide(const State *state, const Transaction *txn, bool 
 void transaction_fence(State *state, Transaction *txn, TransactionWait *wait) {
         TransactionFacts facts = decide(state, txn, false, TRANSACTION_VERSION);
         facts.client_version = state->feature_levels[FEATURE_TRANSACTION]; /* decides where no client does */
-        facts.last_producer_epoch = -1;
+        if (facts.client_version < TRANSACTION_VERSION)
+                facts.last_producer_epoch = -1; /* else the producer that was fenced may come back with its epoch */
         if (transaction_log_write(state, txn, &facts, wait, on_fenced)) {
                 transaction_set_timer(state, txn, RETRY_MS);
                 transaction_refuse(state, wait, KAFKA_COORDINATOR_NOT_AVAILABLE);

@@ -205,6 +205,17 @@ def v1_cases(version):
     yield it.init(version, 'recovers', recover=version >= 3)
     if version >= 3:
         yield it.init(version, 'fenced', recover=True, epoch=-2)
+        yield from fencing_cases(version)
+
+
+def fencing_cases(version):
+    """Whose transaction is ended by InitProducerId is told to ask again, and says the same again."""
+    for epoch in (-1, 0, 1, 2):
+        it = Producer(f'asks-again-{version}-{epoch}')
+        yield it.init(version)
+        yield it.add(3, [0])
+        yield dataclasses.replace(it.init(version, 'during a transaction', recover=True), until=None)
+        yield it.init(version, f'asks again for {epoch}', recover=True, epoch=epoch)
 
 
 def v2_cases():
