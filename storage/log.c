@@ -390,7 +390,15 @@ int log_commit(Log *log, int64_t now_ms) {
         return r;
 }
 
-void log_epoch_end(const Log *log, int32_t leader_epoch, int32_t *ret_epoch, int64_t *ret_end_offset) {
+void log_epoch_end(const Log *log, int32_t current_epoch, int32_t leader_epoch, int32_t *ret_epoch, int64_t *ret_end_offset) {
+        int32_t latest = epochs_latest(&log->epochs);
+        if (leader_epoch > latest && leader_epoch < current_epoch && latest >= 0)
+                leader_epoch = latest;
+        if (leader_epoch == current_epoch || (latest < 0 && leader_epoch != -1 && leader_epoch < current_epoch)) {
+                *ret_epoch = leader_epoch;
+                *ret_end_offset = log->end_offset;
+                return;
+        }
         epochs_end(&log->epochs, leader_epoch, log->end_offset, ret_epoch, ret_end_offset);
 }
 

@@ -233,8 +233,8 @@ int log_find_timestamp(Log *log, int64_t timestamp_ms, LogPosition *ret_position
 int log_find_max_timestamp(Log *log, LogPosition *ret_position);
 
 /* The end offset of the largest epoch <= leader_epoch (OffsetForLeaderEpoch): an epoch before all that are known ends where those
- * begin; epoch and offset -1 for one after them. */
-void log_epoch_end(const Log *log, int32_t leader_epoch, int32_t *ret_epoch, int64_t *ret_end_offset);
+ * begin; epoch and offset -1 for one after them. The current epoch is known before it has records. */
+void log_epoch_end(const Log *log, int32_t current_epoch, int32_t leader_epoch, int32_t *ret_epoch, int64_t *ret_end_offset);
 /* The newest leader epoch in the log, or -1. */
 int32_t log_latest_epoch(const Log *log);
 

@@ -65,7 +65,7 @@ static bool find_divergence(const Partition *partition, const FetchWant *want, F
                 return false;
         int32_t epoch;
         int64_t end_offset;
-        log_epoch_end(partition->log, want->last_fetched_epoch, &epoch, &end_offset);
+        log_epoch_end(partition->log, partition->leader_epoch, want->last_fetched_epoch, &epoch, &end_offset);
         if (epoch < 0)
                 *ret_code = KAFKA_OFFSET_OUT_OF_RANGE;
         if (epoch < 0 || (epoch == want->last_fetched_epoch && end_offset >= want->fetch_offset))

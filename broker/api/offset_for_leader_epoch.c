@@ -17,7 +17,7 @@ static int16_t answer_partition(Partition *partition, const OffsetForLeaderEpoch
                 row->end_offset = partition_high_watermark(partition);
                 return 0;
         }
-        log_epoch_end(partition->log, want->leader_epoch, &row->leader_epoch, &row->end_offset);
+        log_epoch_end(partition->log, partition->leader_epoch, want->leader_epoch, &row->leader_epoch, &row->end_offset);
         return 0;
 }
 

@@ -72,8 +72,8 @@ static void look_up(Log *log) {
         (void)log_find_max_timestamp(log, &position);
         (void)log_aborted_transactions(log, log_start_offset(log), log_end_offset(log), on_aborted, &count);
         log_each_producer(log, on_producer, &count);
-        log_epoch_end(log, log_latest_epoch(log), &epoch, &offset);
-        log_epoch_end(log, 1, &epoch, &offset);
+        log_epoch_end(log, 3, log_latest_epoch(log), &epoch, &offset);
+        log_epoch_end(log, 3, 1, &epoch, &offset);
 }
 
 /* What is appended is there, at the offset that was promised. */

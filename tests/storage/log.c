@@ -527,7 +527,28 @@ Test(log, epochs_survive_a_restart) {
         log = open_log(how);
         int32_t epoch;
         int64_t end;
-        log_epoch_end(log, 2, &epoch, &end);
+        log_epoch_end(log, 3, 2, &epoch, &end);
         cr_assert(epoch == 2 && end == 10);
+        log_epoch_end(log, 5, 4, &epoch, &end);
+        cr_assert(epoch == 3 && end == 15, "an epoch without records ends with the one before it");
+        log_epoch_end(log, 5, 5, &epoch, &end);
+        cr_assert(epoch == 5 && end == 15, "the current epoch is known before it has records");
+        log_epoch_end(log, 5, 6, &epoch, &end);
+        cr_assert(epoch == -1 && end == -1);
+        assert_ok(log_close(log, NOW));
+}
+
+Test(log, without_records_only_the_current_epoch_is_known) {
+        Log *log = open_log(how_to_open());
+        int32_t epoch;
+        int64_t end;
+        log_epoch_end(log, 2, 2, &epoch, &end);
+        cr_assert(epoch == 2 && end == 0);
+        log_epoch_end(log, 2, -7, &epoch, &end);
+        cr_assert(epoch == -7 && end == 0, "one before it ends where it begins");
+        log_epoch_end(log, 2, -1, &epoch, &end);
+        cr_assert(epoch == -1 && end == -1);
+        log_epoch_end(log, 2, 3, &epoch, &end);
+        cr_assert(epoch == -1 && end == -1);
         assert_ok(log_close(log, NOW));
 }

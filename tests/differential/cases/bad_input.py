@@ -122,6 +122,7 @@ def fetch_cases():
         for epoch in (-1, 0, 1, -3):
             for offset in (0, 2, 10**6):
                 yield request(f'last fetched epoch {epoch} at {offset}', [(TOPIC, [row(offset=offset, last_fetched_epoch=epoch)])], version)
+            yield request(f'last fetched epoch {epoch} of nothing', [('never-written', [row(last_fetched_epoch=epoch)])], version)
     for limit in (0, -1, 1, 2**31 - 1, -2**31):
         yield request(f'max bytes {limit}', [(TOPIC, [row(), row(1)])], max_bytes=limit)
         yield request(f'partition max bytes {limit}', [(TOPIC, [row() | {'partition_max_bytes': limit}, row(1)])])
@@ -505,6 +506,7 @@ def admin_cases():
 
 def bad_input_cases():
     yield create(TOPIC, partitions=2)
+    yield create('never-written')
     yield from produce_cases()
     yield from fetch_cases()
     yield from offset_cases()

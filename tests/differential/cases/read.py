@@ -15,10 +15,10 @@ def read_cases():
     yield Case('ListOffsets', 5, {'topics': [{'name': 'log', 'partitions': [
         {'partition_index': 0, 'timestamp': -1}, {'partition_index': 0, 'timestamp': -2}]}]}, 'twice')
     for version in versions('OffsetForLeaderEpoch'):
-        for epoch in (0, 1, 7, -1):
+        for epoch in (0, 1, 7, -1, -2, -2**31):
             if version >= 2:
-                yield Case('OffsetForLeaderEpoch', version, {'replica_id': -2, 'topics': [{'topic': 'log', 'partitions': [
-                    {'partition': 0, 'current_leader_epoch': -1, 'leader_epoch': epoch}]}]}, f'epoch {epoch}')
+                yield Case('OffsetForLeaderEpoch', version, {'replica_id': -2, 'topics': [{'topic': topic, 'partitions': [
+                    {'partition': 0, 'current_leader_epoch': -1, 'leader_epoch': epoch}]} for topic in ('log', 'a1')]}, f'epoch {epoch}')
     for version in versions('Fetch'):
         for offset in (0, 4, 1_000_000, -1):
             yield fetch(version, offset, f'offset {offset}')
