@@ -480,7 +480,8 @@ def admin_cases():
             continue  # Kafka 4 no longer serves it
         yield Case('DescribeConfigs', version, {'resources': [twice, twice, twice | {'resource_name': ''}, twice | {'resource_name': 'a b'}]}, 'twice')
         yield Case('DescribeConfigs', version, {'resources': []}, 'none')
-    for topics, more in (([TOPIC, TOPIC], {}), ([''], {}), (['a b'], {}), (['x' * 300], {}), ([TOPIC], {'response_partition_limit': 0}),
+    for topics, more in (([TOPIC, TOPIC], {}), ([''], {}), ([TOPIC, ''], {'cursor': {'topic_name': TOPIC, 'partition_index': 0}}),
+                         ([TOPIC, ''], {'cursor': {'topic_name': '', 'partition_index': 0}}), (['a b'], {}), (['x' * 300], {}), ([TOPIC], {'response_partition_limit': 0}),
                          ([TOPIC], {'response_partition_limit': -1}), ([TOPIC, 'compacted'], {'cursor': {'topic_name': TOPIC, 'partition_index': 1}}),
                          ([TOPIC], {'cursor': {'topic_name': TOPIC, 'partition_index': 99}}), ([TOPIC], {'cursor': {'topic_name': TOPIC, 'partition_index': -1}}),
                          ([TOPIC], {'cursor': {'topic_name': 'zzz', 'partition_index': 0}}), ([TOPIC], {'cursor': {'topic_name': 'aaa', 'partition_index': 0}})):
