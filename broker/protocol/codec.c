@@ -170,17 +170,16 @@ static const FieldSchema *tagged_field(const StructSchema *schema, uint32_t tag,
         return NULL;
 }
 
+/* They are to come in order, each once; as in Kafka, nobody minds if they don't, and the last one counts. */
 static void decode_tags(Cursor *c, const StructSchema *schema, uint8_t *base) {
         uint32_t count = cursor_varuint(c);
-        int64_t last = -1;
         for (uint32_t i = 0; i < count && !c->error; i++) {
                 uint32_t tag = cursor_varuint(c), size = cursor_varuint(c);
                 const uint8_t *from = cursor_take(c, size);
-                if (!from || (int64_t)tag <= last) {
+                if (!from) {
                         cursor_fail(c, KAFKA_INVALID_REQUEST);
                         return;
                 }
-                last = tag;
                 const FieldSchema *f = tagged_field(schema, tag, c->version);
                 if (!f)
                         continue;

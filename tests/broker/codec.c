@@ -227,7 +227,7 @@ static void check_unknown_tags(Sample *sample) {
                 return;
         Reply plain = REPLY_INIT, again = REPLY_INIT;
         cr_assert_eq(decode_with_tags(sample, 0, NULL, 0, &plain), 0);
-        int r = decode_with_tags(sample, 3, (Tag[]){ { 1000, 0 }, { 1001, 3 }, { UINT32_MAX, 4 } }, 3, &again);
+        int r = decode_with_tags(sample, 5, (Tag[]){ { 1000, 0 }, { UINT32_MAX, 4 }, { 1001, 3 }, { 1001, 1 }, { 1000, 2 } }, 5, &again);
         cr_assert_eq(r, 0, "%s v%d: %d", sample->message->name, sample->version, r);
         cr_assert_eq(again.bytes.size, plain.bytes.size);
         cr_assert(memcmp(again.bytes.data, plain.bytes.data, plain.bytes.size) == 0);
@@ -235,21 +235,19 @@ static void check_unknown_tags(Sample *sample) {
         reply_deinit(&again);
 }
 
-Test(codec, unknown_tagged_fields_are_skipped) {
+Test(codec, unknown_tagged_fields_are_skipped_in_any_order) {
         each_sample(check_unknown_tags);
 }
 
 static void check_bad_tags(Sample *sample) {
         if (!can_be_tagged(sample))
                 return;
-        assert_refused(decode_tags_only(sample, 2, (Tag[]){ { 1001, 0 }, { 1000, 0 } }, 2), sample);
-        assert_refused(decode_tags_only(sample, 2, (Tag[]){ { 1000, 0 }, { 1000, 0 } }, 2), sample);
         assert_refused(decode_tags_only(sample, 1, (Tag[]){ { 1000, 5 } }, 1), sample);
         assert_refused(decode_tags_only(sample, 1, (Tag[]){ { 1000, UINT32_MAX } }, 1), sample);
         assert_refused(decode_tags_only(sample, UINT32_MAX, (Tag[]){ { 1000, 0 } }, 1), sample);
 }
 
-Test(codec, tagged_fields_out_of_order_repeated_or_too_long_are_refused) {
+Test(codec, tagged_fields_that_are_missing_or_too_long_are_refused) {
         each_sample(check_bad_tags);
 }
 
