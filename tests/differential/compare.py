@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """Sends the same requests to Apache Kafka and to odradek and compares the answers field by field.
 
-usage: compare.py [--only WORD] [--verbose] [--against KAFKA_HOST:PORT ODRADEK_HOST:PORT]
+usage: compare.py [--only WORD] [--verbose] [--against KAFKA_HOST:PORT ODRADEK_HOST:PORT] [--no-cases] [--no-frames] [--mutations COUNT] ...
 
 Starts both brokers, each with an empty directory, unless two fresh ones are named. The cases stand in cases/, in order,
-since later ones build on earlier ones. Ids, addresses and times are normalised; each difference that is allowed stands in
-ALLOWED with its reason. The last line counts the cases.
+since later ones build on earlier ones; malformed frames follow (frames.py), and mutations of sound requests (mutations.py). Ids,
+addresses and times are normalised; each difference that is allowed stands in ALLOWED with its reason. The last line counts them all.
+
+One mutation again:  --no-cases --no-frames --seed SEED --first NUMBER --mutations 1
+For long:            --no-cases --no-frames --seed SEED --mutations 20000
 """
 import argparse
 import contextlib
@@ -19,9 +22,12 @@ import uuid
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'lib'))
 import broker as brokers  # noqa: E402
 import cases  # noqa: E402
+import frames  # noqa: E402
 import wire  # noqa: E402
+from mutations import Mutations, comparable, served  # noqa: E402
 
 BUSY_SECONDS = 10
+MUTATIONS = 600
 
 # (case, path of the field, reason): regular expressions, searched.
 ALLOWED = [
@@ -40,6 +46,7 @@ ALLOWED = [
     (r'from the future', r'error_message', 'holds the time of the answer'),
     (r'(Produce|Fetch) .*(a partition|a topic)? twice', r'responses\.',
      "Kafka keeps the last of a partition's entries in a request and drops the others, records too; here each is carried out and answered"),
+    (r' more tags than can be counted', r'^$', 'Kafka takes the count for a negative one, which it takes for none'),
 ]
 
 
@@ -122,7 +129,8 @@ def ask(side, case):
         time.sleep(0.05)
 
 
-def run_case(case, kafka, odradek, verbose):
+def run_case(case, kafka, odradek, verbose, last_shape=None):
+    """Whether the answers are alike; last_shape is given the API and what has its case's shape and is normalised."""
     answers = []
     for side in (kafka, odradek):
         values, answer = ask(side, case)
@@ -130,8 +138,13 @@ def run_case(case, kafka, odradek, verbose):
             wait_led(side, answer)
         if case.remember and isinstance(answer, dict):
             case.remember(side, answer)
-        answers.append(side.normal(case.shape(answer) if case.shape and isinstance(answer, dict) else answer))
-    name = f'{case.api} v{case.version} {case.note} '
+        answer = side.normal(case.shape(answer) if case.shape and isinstance(answer, dict) else answer)
+        answers.append(last_shape(case.api, answer) if last_shape else answer)
+    return report(f'{case.api} v{case.version} {case.note} ', answers, verbose)
+
+
+def report(name, answers, verbose):
+    """Whether the answers are alike, but for what is allowed."""
     found = [d for d in differences(*answers)
              if not any(re.search(c, name) and re.search(p, d[0]) for c, p, _ in ALLOWED)]
     if verbose or found:
@@ -164,11 +177,35 @@ def fresh_brokers():
         yield addresses
 
 
-def compare(addresses, only, verbose):
+def run_mutation(number, mutations, kafka, odradek, verbose):
+    for case in mutations.setting():
+        run_case(case, kafka, odradek, verbose)
+    for side in (kafka, odradek):
+        mutations.begin(side)
+    alike = [run_case(case, kafka, odradek, verbose, comparable) for case in mutations.cases(number)]
+    if not all(alike):
+        print(f'FAILED: {mutations.name(number)}')
+        mutations.differed()
+    return all(alike)
+
+
+def run_frame(frame, kafka, odradek, verbose):
+    return report(f'{frame.note} ', [frames.exchange(side.host, side.port, frame) for side in (kafka, odradek)], verbose)
+
+
+def compare(addresses, args):
     kafka, odradek = map(Side, addresses)
     wait_ready(kafka)
     wait_ready(odradek)
-    return [run_case(case, kafka, odradek, verbose) for case in cases.all_cases() if only in f'{case.api} {case.note}']
+    results = []
+    if args.cases:
+        results += [run_case(case, kafka, odradek, args.verbose) for case in cases.all_cases() if args.only in f'{case.api} {case.note}']
+    versions = served(kafka)
+    if args.frames:
+        results += [run_frame(frame, kafka, odradek, args.verbose) for frame in frames.all_frames(versions) if args.only in frame.note]
+    mutations = Mutations(args.seed, versions)
+    return results + [run_mutation(number, mutations, kafka, odradek, args.verbose)
+                      for number in mutations.numbers(args.first, args.mutations, args.only)]
 
 
 def main():
@@ -176,9 +213,14 @@ def main():
     parser.add_argument('--against', nargs=2, metavar=('KAFKA', 'ODRADEK'), help='addresses of two fresh brokers')
     parser.add_argument('--only', default='', metavar='WORD', help='in the name of the API or the note')
     parser.add_argument('--verbose', action='store_true')
+    parser.add_argument('--cases', action=argparse.BooleanOptionalAction, default=True, help='the recorded requests')
+    parser.add_argument('--frames', action=argparse.BooleanOptionalAction, default=True, help='frames that no client library sends')
+    parser.add_argument('--mutations', type=int, default=MUTATIONS, metavar='COUNT', help='how many mutations follow them (%(default)s)')
+    parser.add_argument('--first', type=int, default=0, metavar='NUMBER', help='of the first mutation')
+    parser.add_argument('--seed', type=int, default=1, help='of the mutations')
     args = parser.parse_args()
     with contextlib.nullcontext(args.against) if args.against else fresh_brokers() as addresses:
-        results = compare(addresses, args.only, args.verbose)
+        results = compare(addresses, args)
     print(f'{sum(results)} passed, {len(results) - sum(results)} failed, 0 skipped')
     return 0 if results and all(results) else 1
 

@@ -113,6 +113,10 @@ def reassignment_cases():
                                                             {'name': 'missing', 'partition_indexes': [0]}]}, 'some')
 
 
+def without_cluster_id(answer):
+    return answer | {'error_message': re.sub(r'cluster id ".{22}"', 'cluster id', answer['error_message'])}
+
+
 def quorum_cases():
     def without_progress(answer):
         for topic in answer['topics']:
@@ -124,9 +128,6 @@ def quorum_cases():
                         assert voter.pop(time, NOW) >= NOW
                 partition |= {'high_watermark': bool(end), 'leader_epoch': bool(partition['leader_epoch'])}
         return answer
-
-    def without_cluster_id(answer):
-        return answer | {'error_message': re.sub(r'cluster id ".{22}"', 'cluster id', answer['error_message'])}
 
     for version in versions('DescribeQuorum'):
         def describe(note, *topics, version=version):
