@@ -120,7 +120,8 @@ static int check_partition(Inspection *inspection, const Topic *topic, Partition
         }
         check_owner(inspection, path, topic);
         config_topic_log(inspection->config, &topic->config, &config);
-        CheckLog how = { .path = path, .recovery_point = partition->recovery_point, .compacted_offset = config.cleanup_compact ? INT64_MAX : partition->cleaner_offset,
+        CheckLog how = { .path = path, .recovery_point = partition->recovery_point,
+                         .compacted_offset = config.cleanup_compact ? INT64_MAX : partition->cleaner_offset,
                          .log_start_offset = partition->checkpoint_start_offset };
         return check_one(inspection, &how, partition);
 }
@@ -196,8 +197,10 @@ static void check_entry(Inspection *inspection, const char *name) {
         if (partition && partition_find(inspection->state, (Str){ name, (size_t)(dash - name) }, (int32_t)index))
                 return;
         if (S_ISDIR(st.st_mode) && (partition || ends_with(name, "-stray")))
-                report(inspection, CHECK_ODD, path, inspection->metadata_ends_early ? "the damaged part of the metadata log may know it: leave it there"
-                                                                                    : "remove it if nothing in it is missed", "is a partition that no topic of the metadata log has");
+                report(inspection, CHECK_ODD, path,
+                       inspection->metadata_ends_early ? "the damaged part of the metadata log may know it: leave it there"
+                                                       : "remove it if nothing in it is missed",
+                       "is a partition that no topic of the metadata log has");
         else
                 report(inspection, CHECK_ODD, path, "remove it if it is not wanted", "is nothing that a data directory has");
 }
