@@ -335,7 +335,8 @@ static bool validate_double(const ConfigKey *key, Str value, char *message, size
         bool is_low = number < (double)key->min;
         char shown[64];
         spell_double(number, shown);
-        snprintf(message, size, "Invalid value %s for configuration %s: Value must be %s %lld", shown, key->name, is_low ? "at least" : "no more than", (long long)(is_low ? key->min : key->max));
+        snprintf(message, size, "Invalid value %s for configuration %s: Value must be %s %lld", shown, key->name,
+                 is_low ? "at least" : "no more than", (long long)(is_low ? key->min : key->max));
         return false;
 }
 

@@ -256,7 +256,8 @@ static void print_help(FILE *out) {
               "  graduate DIR    readies it for Apache Kafka, and prints the server.properties with which that runs on it\n\n"
               "Exit codes: 0 clean, 1 fatal, 2 usage or configuration, 3 port in use, 4 data directory in use or foreign.\n\n"
               "Properties (also as environment, ODRADEK_LOG_RETENTION_MS for log.retention.ms, ODRADEK_MAX_GROUPS for\n"
-              "odradek.max.groups; flags win over the environment, which wins over the file). Kafka's other properties are accepted and mean nothing on one node.\n\n",
+              "odradek.max.groups; flags win over the environment, which wins over the file). Kafka's other\n"
+              "properties are accepted and mean nothing on one node.\n\n",
               out);
         for (size_t i = 0; i < broker_config_key_count; i++) {
                 const ConfigKey *key = &broker_config_keys[i];

@@ -168,7 +168,8 @@ static int alter_logger(Call *call, const Want *want, bool validate_only, Str *r
         int r = 0;
         bool is_number = str_to_int64(want->resource_name, INT32_MIN, INT32_MAX, &id);
         if (!is_number || id != call->state->node_id) {
-                *ret_message = is_number ? arena_printf(&call->arena, "Unexpected node id. Expected %d, but received %d", call->state->node_id, (int)id)
+                *ret_message = is_number ? arena_printf(&call->arena, "Unexpected node id. Expected %d, but received %d", call->state->node_id,
+                                                        (int)id)
                                          : arena_printf(&call->arena, "Node id must be an integer, but it is: %.*s", STR_ARG(want->resource_name));
                 return KAFKA_INVALID_REQUEST;
         }

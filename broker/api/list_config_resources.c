@@ -11,7 +11,6 @@ static bool is_wanted(const ListConfigResourcesRequest *request, int8_t type) {
         return request->resource_types_count == 0;
 }
 
-
 static bool is_known(int8_t type) {
         return type == CONFIG_RESOURCE_TOPIC || type == CONFIG_RESOURCE_BROKER || type == CONFIG_RESOURCE_BROKER_LOGGER ||
                type == CONFIG_RESOURCE_CLIENT_METRICS || type == CONFIG_RESOURCE_GROUP;

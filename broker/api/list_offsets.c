@@ -119,8 +119,8 @@ static bool answer(Call *call, const PartitionNames *names, ListOffsetsResponse 
                         const PartitionName *name = &names->rows[i];
                         ListOffsetsResponsePartition *row = &topic->partitions[j];
                         row->partition_index = name->partition;
-                        row->error_code = name->is_repeated ? KAFKA_INVALID_REQUEST
-                                                            : answer_partition(call, partition_find(call->state, name->topic, name->partition), name->want, row);
+                        Partition *partition = partition_find(call->state, name->topic, name->partition);
+                        row->error_code = name->is_repeated ? KAFKA_INVALID_REQUEST : answer_partition(call, partition, name->want, row);
                 }
         }
         return response->topics != NULL;

@@ -1,6 +1,6 @@
 /* OffsetFetch: v0-10
- * Committed offsets. v2 lists all with null topics; v5 adds leader epochs; v6 is flexible; v7 asks for stable
- * offsets, those that no open transaction may change (KIP-447); v8 takes several groups (KIP-709); v9 a member's id and epoch, for the new protocol; v10 topic ids. */
+ * Committed offsets. v2 lists all with null topics; v5 adds leader epochs; v6 is flexible; v7 asks for stable offsets, those that no open
+ * transaction may change (KIP-447); v8 takes several groups (KIP-709); v9 a member's id and epoch, for the new protocol; v10 topic ids. */
 #include <stdlib.h>
 
 #include "broker/api/api.h"

@@ -77,10 +77,11 @@ static void print_json_summary(const Inspection *inspection, FILE *out, int64_t 
         print_json_string(out, inspection->config->data_dir);
         fprintf(out, ",\n  \"verdict\": \"%s\",\n  \"clean_shutdown\": %s,\n", inspection_is_fine(inspection) ? "fine" : "damaged",
                 inspection->clean_shutdown ? "true" : "false");
-        fprintf(out, "  \"partitions\": %" PRId64 ", \"segments\": %" PRId64 ", \"batches\": %" PRId64 ", \"records\": %" PRId64 ", \"bytes\": %" PRId64 ",\n",
+        fprintf(out, "  \"partitions\": %" PRId64 ", \"segments\": %" PRId64 ", \"batches\": %" PRId64 ", \"records\": %" PRId64
+                ", \"bytes\": %" PRId64 ",\n",
                 inspection->partition_count, inspection->segment_count, inspection->batch_count, inspection->record_count, inspection->size_bytes);
-        fprintf(out, "  \"torn\": %" PRId64 ", \"rot\": %" PRId64 ", \"derived\": %" PRId64 ", \"odd\": %" PRId64 "\n}\n", inspection->counts[CHECK_TORN],
-                inspection->counts[CHECK_ROT], inspection->counts[CHECK_DERIVED], inspection->counts[CHECK_ODD]);
+        fprintf(out, "  \"torn\": %" PRId64 ", \"rot\": %" PRId64 ", \"derived\": %" PRId64 ", \"odd\": %" PRId64 "\n}\n",
+                inspection->counts[CHECK_TORN], inspection->counts[CHECK_ROT], inspection->counts[CHECK_DERIVED], inspection->counts[CHECK_ODD]);
 }
 
 /* JSON is begun by done(), so that nothing is on stdout where the directory cannot be looked at. */

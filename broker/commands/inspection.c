@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "broker/state/checkpoints.h"
 #include "broker/state/last_stop.h"
 #include "broker/state/metadata/metadata_replay.h"
 #include "storage/base/ballast.h"
@@ -119,7 +120,8 @@ static int check_partition(Inspection *inspection, const Topic *topic, Partition
         }
         check_owner(inspection, path, topic);
         config_topic_log(inspection->config, &topic->config, &config);
-        CheckLog how = { .path = path, .recovery_point = partition->recovery_point, .compacted_offset = config.cleanup_compact ? INT64_MAX : partition->cleaner_offset,
+        CheckLog how = { .path = path, .recovery_point = partition->recovery_point,
+                         .compacted_offset = config.cleanup_compact ? INT64_MAX : partition->cleaner_offset,
                          .log_start_offset = partition->checkpoint_start_offset };
         return check_one(inspection, &how, partition);
 }
@@ -154,6 +156,9 @@ static int check_metadata(Inspection *inspection, bool damaged) {
 
 /* ---- the directory */
 
+static const char *const checkpoint_names[] = { CHECKPOINT_RECOVERY_NAME, CHECKPOINT_START_NAME, CHECKPOINT_CLEANER_NAME,
+                                                CHECKPOINT_REPLICATION_NAME };
+
 static void ignore_row(const CheckpointRow *row, void *data) {
 }
 
@@ -170,11 +175,12 @@ static bool ends_with(const char *name, const char *end) {
 
 static bool is_known(const char *name) {
         static const char *const names[] = { ".", "..", ".lock", BALLAST_NAME, CLEAN_STOP_NAME, FAILED_SYNC_NAME, "meta.properties", "lost+found",
-                                             "bootstrap.checkpoint", "cleaner-offset-checkpoint", TOPIC_NAME_METADATA "-0",
-                                             "log-start-offset-checkpoint", "recovery-point-offset-checkpoint",
-                                             "replication-offset-checkpoint" };
+                                             "bootstrap.checkpoint", TOPIC_NAME_METADATA "-0" };
         for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
                 if (strcmp(name, names[i]) == 0)
+                        return true;
+        for (size_t i = 0; i < sizeof(checkpoint_names) / sizeof(checkpoint_names[0]); i++)
+                if (strcmp(name, checkpoint_names[i]) == 0)
                         return true;
         return ends_with(name, ".tmp") || ends_with(name, "-delete");
 }
@@ -191,8 +197,10 @@ static void check_entry(Inspection *inspection, const char *name) {
         if (partition && partition_find(inspection->state, (Str){ name, (size_t)(dash - name) }, (int32_t)index))
                 return;
         if (S_ISDIR(st.st_mode) && (partition || ends_with(name, "-stray")))
-                report(inspection, CHECK_ODD, path, inspection->metadata_ends_early ? "the damaged part of the metadata log may know it: leave it there"
-                                                                                    : "remove it if nothing in it is missed", "is a partition that no topic of the metadata log has");
+                report(inspection, CHECK_ODD, path,
+                       inspection->metadata_ends_early ? "the damaged part of the metadata log may know it: leave it there"
+                                                       : "remove it if nothing in it is missed",
+                       "is a partition that no topic of the metadata log has");
         else
                 report(inspection, CHECK_ODD, path, "remove it if it is not wanted", "is nothing that a data directory has");
 }
@@ -213,9 +221,8 @@ static int check_directory(Inspection *inspection) {
         if (fstat(dirfd(dir), &st) == 0 && st.st_mode & S_IWOTH)
                 report(inspection, CHECK_ODD, path, "chmod o-w closes it", "can be written to by anybody");
         check_failed_sync(inspection);
-        check_checkpoint(inspection, "recovery-point-offset-checkpoint");
-        check_checkpoint(inspection, "log-start-offset-checkpoint");
-        check_checkpoint(inspection, "replication-offset-checkpoint");
+        for (size_t i = 0; i < sizeof(checkpoint_names) / sizeof(checkpoint_names[0]); i++)
+                check_checkpoint(inspection, checkpoint_names[i]);
         for (struct dirent *entry; (entry = readdir(dir));)
                 check_entry(inspection, entry->d_name);
         closedir(dir);

@@ -189,7 +189,8 @@ def test_an_index_from_the_future_misleads_nobody(sound, serve, data):
         assert code == 0 and int.from_bytes(got[:8], 'big') == base
 
 
-@pytest.mark.parametrize('name', ['recovery-point-offset-checkpoint', 'replication-offset-checkpoint', 'log-start-offset-checkpoint'])
+@pytest.mark.parametrize('name', ['recovery-point-offset-checkpoint', 'replication-offset-checkpoint', 'log-start-offset-checkpoint',
+                                  'cleaner-offset-checkpoint'])
 def test_a_malformed_checkpoint_is_done_without(crashed, serve, name, tmp_path):
     (crashed / name).write_text('0\n7\ngood')
     assert kinds(check(crashed, 1)) == ['derived']

@@ -138,6 +138,11 @@ bool consumer_set_classic(ConsumerMember *member, ClassicSide *classic /* taken 
 
 /* The memory that a member takes for the names of these topics. */
 int64_t consumer_topic_bytes(const Str *topics, int32_t count);
+/* The memory that a member takes which says these texts of itself, null ones among them, and such topics. */
+int64_t consumer_member_bytes(const Str *texts, size_t count, int64_t topic_bytes);
+/* Whether a member may take so much: the group (NULL: a new one) stays within odradek.group.max.member.bytes, or it takes no more than
+ * before. known is what it is now, or NULL. */
+bool consumer_has_room(const State *state, const ConsumerGroup *consumer, const ConsumerMember *known, int64_t member_bytes);
 /* Counts the memory of a member anew, after what it says was changed. */
 void consumer_count_bytes(ConsumerMember *member);
 

@@ -189,26 +189,28 @@ static int find_member(Beat *b) {
         return check_epoch(b, b->member);
 }
 
-/* What said is long, or where nothing is said, what was. */
-static int64_t length_after(Str said, const char *before) {
-        return (int64_t)(str_is_null(said) ? str_of(before) : said).len;
+/* What is said, or where nothing is said, what was. */
+static Str text_after(Str said, const char *before) {
+        return str_is_null(said) ? str_of(before) : said;
 }
 
 /* The memory of the member once it is what the request says; known is what it is now, or NULL. */
 static int64_t bytes_after(const Beat *b, const ConsumerMember *known) {
         const ConsumerHeartbeat *args = b->args;
         int64_t topics = args->topic_count >= 0 ? consumer_topic_bytes(args->topics, args->topic_count) : known ? known->topic_bytes : 0;
-        return (int64_t)(sizeof(*known) + b->member_id.len + args->client_id.len + args->client_host.len) + topics +
-               length_after(args->instance_id, known ? known->instance_id : NULL) +
-               length_after(args->rack_id, known ? known->rack_id : NULL) +
-               length_after(args->assignor, known ? known->assignor : NULL) + length_after(args->regex, known ? known->regex : NULL);
+        const Str texts[] = { b->member_id,
+                              args->client_id,
+                              args->client_host,
+                              text_after(args->instance_id, known ? known->instance_id : NULL),
+                              text_after(args->rack_id, known ? known->rack_id : NULL),
+                              text_after(args->assignor, known ? known->assignor : NULL),
+                              text_after(args->regex, known ? known->regex : NULL) };
+        return consumer_member_bytes(texts, sizeof(texts) / sizeof(texts[0]), topics);
 }
 
 static int check_room(Beat *b) {
         const ConsumerMember *known = b->replaced ? b->replaced : b->member;
-        int64_t before = known ? known->bytes : 0, after = bytes_after(b, known);
-        int64_t others = b->consumer ? b->consumer->member_bytes - before : 0;
-        if (after <= before || others + after <= config_int(b->state->config, "odradek.group.max.member.bytes"))
+        if (consumer_has_room(b->state, b->consumer, known, bytes_after(b, known)))
                 return 0;
         return REFUSE(b, KAFKA_GROUP_MAX_SIZE_REACHED, "The members of the group take as much memory as odradek.group.max.member.bytes allows.");
 }

@@ -89,16 +89,26 @@ int64_t consumer_topic_bytes(const Str *topics, int32_t count) {
         return bytes;
 }
 
+int64_t consumer_member_bytes(const Str *texts, size_t count, int64_t topic_bytes) {
+        int64_t bytes = (int64_t)sizeof(ConsumerMember) + topic_bytes;
+        for (size_t i = 0; i < count; i++)
+                bytes += (int64_t)texts[i].len;
+        return bytes;
+}
+
+bool consumer_has_room(const State *state, const ConsumerGroup *consumer, const ConsumerMember *known, int64_t member_bytes) {
+        int64_t before = known ? known->bytes : 0, others = consumer ? consumer->member_bytes - before : 0;
+        return member_bytes <= before || others + member_bytes <= config_int(state->config, "odradek.group.max.member.bytes");
+}
+
 void consumer_count_bytes(ConsumerMember *member) {
-        const char *const texts[] = { member->id, member->instance_id, member->rack_id, member->client_id, member->client_host,
-                                      member->regex, member->assignor };
+        const Str texts[] = { str_of(member->id),          str_of(member->instance_id), str_of(member->rack_id), str_of(member->client_id),
+                              str_of(member->client_host), str_of(member->regex),       str_of(member->assignor) };
         member->consumer->member_bytes -= member->bytes;
         member->topic_bytes = 0;
         for (int32_t i = 0; i < member->topics.count; i++)
                 member->topic_bytes += (int64_t)strlen(member->topics.names[i]) + TOPIC_BYTES;
-        member->bytes = (int64_t)sizeof(*member) + member->topic_bytes;
-        for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-                member->bytes += (int64_t)str_of(texts[i]).len;
+        member->bytes = consumer_member_bytes(texts, sizeof(texts) / sizeof(texts[0]), member->topic_bytes);
         member->consumer->member_bytes += member->bytes;
 }
 

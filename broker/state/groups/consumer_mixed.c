@@ -73,12 +73,9 @@ static bool has_room_for_protocols(const MixedJoin *j) {
 static bool has_room_for_member(const MixedJoin *j) {
         const ConsumerMember *known = j->replaced ? j->replaced : j->member;
         const JoinArgs *args = j->args;
-        int64_t before = known ? known->bytes : 0;
-        int64_t after = (int64_t)(sizeof(*known) + j->member_id.len + args->instance_id.len + args->client_id.len + args->client_host.len +
-                                  j->subscription.rack_id.len) +
-                        consumer_topic_bytes(j->subscription.topics, j->subscription.topics_count);
-        return after <= before ||
-               j->consumer->member_bytes - before + after <= config_int(j->state->config, "odradek.group.max.member.bytes");
+        const Str texts[] = { j->member_id, args->instance_id, args->client_id, args->client_host, j->subscription.rack_id };
+        int64_t topics = consumer_topic_bytes(j->subscription.topics, j->subscription.topics_count);
+        return consumer_has_room(j->state, j->consumer, known, consumer_member_bytes(texts, sizeof(texts) / sizeof(texts[0]), topics));
 }
 
 /* Finds and checks; nothing changes. */
