@@ -235,8 +235,16 @@ int log_drop_segments(Log *log, int32_t count) {
         return first;
 }
 
+/* The first segment rather grows on for a while than to have the commit wait until its name is on disk: see keep_beginning(). */
+static int64_t segment_bytes_max(const Log *log) {
+        const Segment *active = log_active(log);
+        int64_t bytes = log->config.segment_bytes;
+        bool waits = log->segment_count == 1 && active->entry_unsynced && active->size >= LOG_NAMES_FROM_BYTES;
+        return waits && bytes <= INT32_MAX / 2 ? bytes * 2 : bytes;
+}
+
 static bool is_full(const Log *log, const BatchHeader *header, int64_t now_ms) {
-        return segment_is_full(log_active(log), header, log->config.segment_bytes, log->config.segment_ms,
+        return segment_is_full(log_active(log), header, segment_bytes_max(log), log->config.segment_ms,
                                log->config.segment_index_bytes, now_ms);
 }
 

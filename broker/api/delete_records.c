@@ -4,6 +4,14 @@
 #include "broker/api/partition_names.h"
 #include "broker/state/checkpoints.h"
 
+/* Parked while the file of starts is written. */
+typedef struct DeleteRecords {
+        StartsWait wait;
+        Call *call;
+        DeleteRecordsResponse response;
+        bool any; /* start has moved */
+} DeleteRecords;
+
 static void delete_one(Call *call, const PartitionName *name, DeleteRecordsResponsePartition *row) {
         const DeleteRecordsRequestPartition *want = name->want;
         Partition *partition = partition_find(call->state, name->topic, name->partition);
@@ -13,15 +21,35 @@ static void delete_one(Call *call, const PartitionName *name, DeleteRecordsRespo
         row->low_watermark = r == 0 ? partition_start_offset(partition) : -1;
 }
 
-/* The new starts must outlast a crash before anybody is told of them. */
-static void checkpoint(Call *call, DeleteRecordsResponse *response) {
-        int16_t code = call_code(call, checkpoints_write_starts(call->state));
+static void reply(DeleteRecords *d, int r) {
+        DeleteRecordsResponse *response = &d->response;
+        int16_t code = call_code(d->call, r);
         for (int32_t i = 0; code && i < response->topics_count; i++)
                 for (int32_t j = 0; j < response->topics[i].partitions_count; j++)
                         if (response->topics[i].partitions[j].error_code == 0) {
                                 response->topics[i].partitions[j].error_code = code;
                                 response->topics[i].partitions[j].low_watermark = -1;
                         }
+        call_reply(d->call, response);
+}
+
+static void on_written(StartsWait *wait, State *state, int result) {
+        reply(container_of(wait, DeleteRecords, wait), result);
+}
+
+static void cancel(Call *call) {
+        starts_wait_cancel(&((DeleteRecords *)call->park)->wait);
+}
+
+/* The new starts must outlast a crash before anybody is told of them. */
+static void checkpoint(DeleteRecords *d) {
+        int r = checkpoints_send_starts(d->call->state, &d->wait);
+        if (r) {
+                reply(d, r);
+                return;
+        }
+        d->call->park = d;
+        d->call->cancel = cancel;
 }
 
 static bool collect(Call *call, PartitionNames *ret_names) {
@@ -35,8 +63,9 @@ static bool collect(Call *call, PartitionNames *ret_names) {
         return partition_names_sort(ret_names);
 }
 
-static bool answer(Call *call, const PartitionNames *names, DeleteRecordsResponse *response) {
-        bool any = false;
+static bool answer(DeleteRecords *d, const PartitionNames *names) {
+        Call *call = d->call;
+        DeleteRecordsResponse *response = &d->response;
         response->topics = call_array(call, DeleteRecordsResponseTopic, partition_names_topics(names));
         for (int32_t i = 0; response->topics && i < names->count;) {
                 int32_t count = partition_names_same_topic(names, i);
@@ -48,19 +77,21 @@ static bool answer(Call *call, const PartitionNames *names, DeleteRecordsRespons
                 topic->partitions_count = count;
                 for (int32_t j = 0; j < count; j++, i++) {
                         delete_one(call, &names->rows[i], &topic->partitions[j]);
-                        any |= topic->partitions[j].error_code == 0;
+                        d->any |= topic->partitions[j].error_code == 0;
                 }
         }
-        if (any)
-                checkpoint(call, response);
         return response->topics != NULL;
 }
 
 void api_delete_records(Call *call) {
-        DeleteRecordsResponse response = DeleteRecordsResponse_INIT;
+        DeleteRecords *d = arena_alloc(&call->arena, sizeof(*d));
         PartitionNames names;
-        if (collect(call, &names) && answer(call, &names, &response))
-                call_reply(call, &response);
-        else
+        if (d)
+                *d = (DeleteRecords){ .wait = { .done = on_written }, .call = call, .response = DeleteRecordsResponse_INIT };
+        if (!d || !collect(call, &names) || !answer(d, &names))
                 call_close(call);
+        else if (d->any)
+                checkpoint(d);
+        else
+                reply(d, 0);
 }

@@ -202,21 +202,54 @@ int checkpoints_write(State *state) {
         return r;
 }
 
-int checkpoints_write_starts(State *state) {
-        if (state->failed)
-                return -EIO;
-        Files files = new_files(state);
-        format(state, start_offset, 1, false, &files.starts);
-        int r = files.starts.failed ? -ENOMEM : write_files(&files);
-        free_files(&files);
-        return r;
-}
-
 int checkpoints_drop_stale_rows(State *state) {
         int r = state->deletion_number == state->checkpointed_deletion ? 0 : checkpoints_write(state);
         if (r)
                 trace_error("cannot write the checkpoint files in '%s': %s; %s", state->config->data_dir, strerror(-r), data_dir_remedy(r));
         return r;
+}
+
+struct StartsJob {
+        Job job;
+        Files files;
+        StartsWait *wait;
+};
+
+static int run_starts(Job *job) {
+        return write_files(&container_of(job, StartsJob, job)->files);
+}
+
+static void starts_written(Job *base, State *state, int result) {
+        StartsJob *job = container_of(base, StartsJob, job);
+        StartsWait *wait = job->wait;
+        free_files(&job->files);
+        free(job);
+        if (!wait)
+                return;
+        wait->job = NULL;
+        wait->done(wait, state, result);
+}
+
+void starts_wait_cancel(StartsWait *wait) {
+        if (wait->job)
+                wait->job->wait = NULL;
+        wait->job = NULL;
+}
+
+int checkpoints_send_starts(State *state, StartsWait *wait) {
+        StartsJob *job = state->failed ? NULL : calloc(1, sizeof(*job));
+        if (!job)
+                return state->failed ? -EIO : -ENOMEM;
+        *job = (StartsJob){ .job = { .run = run_starts, .done = starts_written }, .files = new_files(state), .wait = wait };
+        format(state, start_offset, 1, false, &job->files.starts);
+        if (job->files.starts.failed) {
+                free_files(&job->files);
+                free(job);
+                return -ENOMEM;
+        }
+        wait->job = job;
+        worker_submit(&state->flusher, &job->job); /* which does what somebody waits for */
+        return 0;
 }
 
 typedef struct FilesJob {

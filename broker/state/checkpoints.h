@@ -20,8 +20,16 @@ int checkpoints_read(State *state);
 
 /* Writes the files. 0 or -errno. */
 int checkpoints_write(State *state);
-/* Makes the logs' start offsets durable: once after a DeleteRecords. 0 or -errno. */
-int checkpoints_write_starts(State *state);
+/* Makes the logs' start offsets durable, on another thread: once after a DeleteRecords. done() gets 0 or -errno, unless it is cancelled; not
+ * before this returned. 0; -errno, and then done() is not called. */
+typedef struct StartsJob StartsJob;
+typedef struct StartsWait StartsWait;
+struct StartsWait {
+        void (*done)(StartsWait *wait, State *state, int result);
+        StartsJob *job;
+};
+int checkpoints_send_starts(State *state, StartsWait *wait);
+void starts_wait_cancel(StartsWait *wait);
 /* At a start: the files must not hold rows of topics that are no more, which others of the name would inherit. 0 or -errno (traced). */
 int checkpoints_drop_stale_rows(State *state);
 

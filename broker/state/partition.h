@@ -70,7 +70,7 @@ int partition_append_owned(State *state, Partition *partition, Buffer *batch, Lo
 int partition_read(Partition *partition, int64_t offset, bool committed, int32_t size_max, bool min_one, FileSpan *ret_span);
 
 /* Moves the start of the log forward (DeleteRecords); offset -1 means the high watermark. The new start goes to the checkpoint
- * with checkpoints_write_starts(). 0 or a code for the client. */
+ * with checkpoints_send_starts(). 0 or a code for the client. */
 int partition_delete_records(State *state, Partition *partition, int64_t offset);
 
 /* Wakes every waiting fetch once. */

@@ -105,7 +105,7 @@ Test(deletion, the_checkpoint_files_keep_a_topic_until_its_deletion_is_on_disk) 
         cr_assert_eq(topic_delete(fixture.state, partition->topic), 0);
         checkpoints_now(fixture.state);
         worker_drain(&fixture.state->worker);
-        cr_assert_eq(checkpoints_write_starts(fixture.state), 0);
+        cr_assert_eq(state_write_starts(fixture.state), 0);
         cr_assert(is_in_file("recovery-point-offset-checkpoint", "a 0 3") && is_in_file("log-start-offset-checkpoint", "a 0 2"));
         state_drain(fixture.state);
         checkpoints_now(fixture.state);
@@ -116,7 +116,7 @@ Test(deletion, the_checkpoint_files_keep_a_topic_until_its_deletion_is_on_disk) 
 
 Test(deletion, a_new_topic_inherits_no_checkpoint_of_a_deleted_one) {
         make_durable_topic(5, 3);
-        cr_assert_eq(checkpoints_write_starts(fixture.state), 0);
+        cr_assert_eq(state_write_starts(fixture.state), 0);
         checkpoints_soon(fixture.state, 0);
         state_run_timers(fixture.state);
         state_drain(fixture.state);
@@ -129,7 +129,7 @@ Test(deletion, a_new_topic_inherits_no_checkpoint_of_a_deleted_one) {
 /* Not even when the broker died before it could write new ones. */
 Test(deletion, a_new_topic_inherits_no_checkpoint_of_one_that_was_deleted_before_a_crash) {
         make_durable_topic(5, 3);
-        cr_assert_eq(checkpoints_write_starts(fixture.state), 0);
+        cr_assert_eq(state_write_starts(fixture.state), 0);
         checkpoints_now(fixture.state);
         state_drain(fixture.state);
         cr_assert_eq(topic_delete(fixture.state, partition->topic), 0);

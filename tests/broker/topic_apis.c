@@ -283,10 +283,36 @@ Test(topic_apis, records_are_deleted_up_to_an_offset) {
         create("a", 2);
         DeleteRecordsRequestPartition want[] = { { 0, -1 }, { 1, 7 }, { 2, 0 } };
         DeleteRecordsRequestTopic topic = { .name = STR("a"), .partitions = want, .partitions_count = 3 };
-        DeleteRecordsResponse *answer = ASK(fixture.state, DeleteRecords, delete_records, 2, .topics = &topic, .topics_count = 1);
+        Asked *asked = ASK_START(fixture.state, DeleteRecords, delete_records, 2, .topics = &topic, .topics_count = 1);
+        cr_assert_not(asked_is_done(asked), "nobody else waits for the disk");
+        state_drain(fixture.state);
+        DeleteRecordsResponse *answer = asked_end(asked);
         static const int16_t codes[] = { 0, KAFKA_OFFSET_OUT_OF_RANGE, KAFKA_UNKNOWN_TOPIC_OR_PARTITION };
         for (int i = 0; i < 3; i++) {
                 cr_assert_eq(answer->topics[0].partitions[i].error_code, codes[i]);
                 cr_assert_eq(answer->topics[0].partitions[i].low_watermark, codes[i] ? -1 : 0);
         }
+}
+
+static Asked *start_delete_records(void) {
+        static DeleteRecordsRequestPartition want = { 0, -1 };
+        static DeleteRecordsRequestTopic topic = { .name = { "a", 1 }, .partitions = &want, .partitions_count = 1 };
+        return ASK_START(fixture.state, DeleteRecords, delete_records, 2, .topics = &topic, .topics_count = 1);
+}
+
+Test(topic_apis, deleted_records_whose_start_cannot_be_written_are_not_told_of) {
+        create("a", 1);
+        trace_level = TRACE_NONE;
+        Asked *asked = start_delete_records();
+        state_fixture_fail_writes(true);
+        state_drain(fixture.state);
+        DeleteRecordsResponse *answer = asked_end(asked);
+        cr_assert_eq(answer->topics[0].partitions[0].error_code, KAFKA_KAFKA_STORAGE_ERROR);
+        cr_assert_eq(answer->topics[0].partitions[0].low_watermark, -1);
+}
+
+Test(topic_apis, records_are_deleted_also_for_a_client_that_is_gone) {
+        create("a", 1);
+        asked_drop(start_delete_records());
+        state_drain(fixture.state);
 }

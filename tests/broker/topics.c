@@ -185,7 +185,7 @@ Test(topics, deleted_records_stay_deleted) {
         state_commit(fixture.state);
         cr_assert_eq(partition_delete_records(fixture.state, partition, 4), KAFKA_OFFSET_OUT_OF_RANGE);
         cr_assert_eq(partition_delete_records(fixture.state, partition, 2), 0);
-        cr_assert_eq(checkpoints_write_starts(fixture.state), 0);
+        cr_assert_eq(state_write_starts(fixture.state), 0);
         crash();
         partition = partition_find(fixture.state, STR("a"), 0);
         cr_assert_eq(partition_start_offset(partition), 2);

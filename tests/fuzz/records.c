@@ -120,6 +120,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         files_unpack(dir, packed_template.data, packed_template.size, false);
         log_name(dir, i, path);
         append_batch(path, end_offsets[i], i == 0 ? METADATA_LEADER_EPOCH : 0, data[1], data + SETTINGS_BYTES, size - SETTINGS_BYTES);
-        life_lead(dir);
+        life_lead(dir, true);
         return 0;
 }

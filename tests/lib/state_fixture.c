@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "broker/state/checkpoints.h"
 #include "broker/state/producer_ids.h"
 #include "storage/base/file.h"
 #include "storage/base/trace.h"
@@ -67,6 +68,22 @@ int64_t state_append_one(State *state, Partition *partition, Str value) {
         cr_assert_eq(batch_builder_finish(&builder, 0), 0);
         cr_assert_eq(partition_append_owned(state, partition, &builder.out, LOG_ORIGIN_BROKER, &result), 0);
         return result.last_offset + 1;
+}
+
+typedef struct Starts {
+        StartsWait wait;
+        int result;
+} Starts;
+
+static void on_starts(StartsWait *wait, State *state, int result) {
+        container_of(wait, Starts, wait)->result = result;
+}
+
+int state_write_starts(State *state) {
+        Starts starts = { .wait.done = on_starts };
+        int r = checkpoints_send_starts(state, &starts.wait);
+        worker_drain(&state->flusher);
+        return r ? r : starts.result;
 }
 
 int64_t state_take_producer_id(State *state) {

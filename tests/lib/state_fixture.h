@@ -29,6 +29,8 @@ int state_fixture_create(StateFixture *fixture, Str name, int32_t partition_coun
 int state_create_patiently(State *state, Str name, int32_t partition_count, const ConfigMap *config, Topic **ret_topic);
 /* Appends a record to be committed with the turn; returns the offset behind it. */
 int64_t state_append_one(State *state, Partition *partition, Str value);
+/* As DeleteRecords: makes the starts of logs durable. 0 or -errno. */
+int state_write_starts(State *state);
 /* As InitProducerId: waits for a block of ids. */
 int64_t state_take_producer_id(State *state);
 

@@ -106,6 +106,31 @@ Test(log_sync, roll_leaves_all_it_can_to_the_sync_that_follows) {
         assert_ok(log_close(log, NOW));
 }
 
+/* Which takes the disk as long as it takes, while the producer goes on. */
+Test(log_sync, first_segment_is_ended_when_its_name_is_on_disk_or_it_is_twice_as_big) {
+        for (int comes = 0; comes < 2; comes++) {
+                LogOpen how = how_to_open();
+                how.config.segment_bytes = 2 << 20;
+                how.config.max_message_bytes = 1 << 20;
+                Log *log = open_log(how);
+                count_operations();
+                for (int i = 0; i < 5; i++)
+                        append(log, TEST_BATCH(.value_bytes = 600000));
+                cr_assert(log_active_offset(log) == 0 && syncs == 0 && log_wants_sync(log));
+                if (comes)
+                        sync_in_background(log);
+                int before = syncs;
+                append(log, TEST_BATCH(.value_bytes = 600000));
+                cr_assert_eq(log_active_offset(log), comes ? 5 : 0);
+                append(log, TEST_BATCH(.value_bytes = 600000));
+                cr_assert_eq(log_active_offset(log), comes ? 5 : 6);
+                cr_assert_eq(syncs > before, !comes);
+                file_ops = FILE_OPS_SYSTEM;
+                log_abandon(log);
+                assert_ok(log_delete_directory(test_log_path));
+        }
+}
+
 static void append_at(Log *log, int64_t now_ms) {
         size_t size;
         LogAppend result;
