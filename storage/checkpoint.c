@@ -89,14 +89,6 @@ void checkpoint_format(const CheckpointRow *rows, int32_t count, Buffer *out) {
                 buffer_printf(out, "%s %" PRId32 " %" PRId64 "\n", rows[i].topic, rows[i].partition, rows[i].offset);
 }
 
-int checkpoint_write(const char *dir, const char *name, const CheckpointRow *rows, int32_t count) {
-        Buffer out = BUFFER_INIT;
-        checkpoint_format(rows, count, &out);
-        int r = out.failed ? -ENOMEM : checkpoint_write_text(dir, name, (Str){ (const char *)out.data, out.size });
-        buffer_deinit(&out);
-        return r;
-}
-
 typedef struct RowReader {
         void (*each)(const CheckpointRow *row, void *data);
         void *data;

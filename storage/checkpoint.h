@@ -17,9 +17,6 @@ typedef struct CheckpointRow {
         int64_t offset;
 } CheckpointRow;
 
-/* Replaces dir/name. 0 or -errno. */
-int checkpoint_write(const char *dir, const char *name, const CheckpointRow *rows, int32_t count);
-
 /* The content of such a file, appended to out (out->failed without memory). */
 void checkpoint_format(const CheckpointRow *rows, int32_t count, Buffer *out);
 

@@ -10,7 +10,7 @@ typedef WriteTxnMarkersRequestMarker Want;
 typedef WriteTxnMarkersResponsePartition Row;
 
 typedef struct Marked {
-        Partition *partition;
+        Partition *partition; /* NULL once nothing is waited for: it may be deleted */
         int64_t end_offset;
         const Want *want;
         Row *row;
@@ -26,12 +26,17 @@ typedef struct Marking {
 
 static void on_settled(CommitWait *wait, State *state) {
         Marking *m = container_of(wait, Marking, wait);
-        for (int32_t i = 0; i < m->marked_count; i++)
-                if (!m->marked[i].row->error_code && !partition_is_settled(m->marked[i].partition, m->marked[i].end_offset)) {
-                        state_wait_sync(state, wait, on_settled);
-                        return;
-                }
-        call_reply(m->call, &m->response);
+        bool all = true;
+        for (int32_t i = 0; i < m->marked_count; i++) {
+                Marked *marked = &m->marked[i];
+                if (marked->partition && (marked->row->error_code || partition_is_settled(marked->partition, marked->end_offset)))
+                        marked->partition = NULL;
+                all = all && !marked->partition;
+        }
+        if (all)
+                call_reply(m->call, &m->response);
+        else
+                state_wait_sync(state, wait, on_settled);
 }
 
 static void on_commit(CommitWait *wait, State *state) {

@@ -13,7 +13,10 @@ static void add_row(const CheckpointRow *row, void *data) {
 
 Test(checkpoint, rows_read_back) {
         CheckpointRow rows[] = { { "a.b", 1, 50 }, { "c", 2, 7 } };
-        assert_ok(checkpoint_write(test_dir, "recovery-point-offset-checkpoint", rows, 2));
+        Buffer out = BUFFER_INIT;
+        checkpoint_format(rows, 2, &out);
+        assert_ok(checkpoint_write_text(test_dir, "recovery-point-offset-checkpoint", (Str){ (const char *)out.data, out.size }));
+        buffer_deinit(&out);
         assert_ok(checkpoint_read(test_dir, "recovery-point-offset-checkpoint", add_row, NULL));
         cr_assert_eq(sum, 3058);
         cr_assert_eq(checkpoint_read(test_dir, "other", add_row, NULL), -ENOENT);
