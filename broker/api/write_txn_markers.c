@@ -55,13 +55,20 @@ static void cancel(Call *call) {
         list_remove(&((Marking *)call->park)->wait.node);
 }
 
+/* Whether no marker can be made of it, though there is a place for one. */
+static bool is_impossible(const Call *call, const Want *want) {
+        if (want->producer_id >= 0 && want->producer_epoch != -1)
+                return false;
+        for (int32_t i = 0; i < want->topics_count; i++)
+                for (int32_t j = 0; j < want->topics[i].partition_indexes_count; j++)
+                        if (partition_find(call->state, want->topics[i].name, want->topics[i].partition_indexes[j]))
+                                return true;
+        return false;
+}
+
 static void mark(Marking *m, const Want *want, Str topic, Row *row) {
         Partition *partition = partition_find(m->call->state, topic, row->partition_index);
         int64_t end_offset = -1;
-        if (want->producer_id < 0 || want->producer_epoch == -1) { /* no marker can be made with them */
-                row->error_code = KAFKA_UNKNOWN_SERVER_ERROR;
-                return;
-        }
         int r = partition ? transaction_mark(m->call->state, partition, want->producer_id, want->producer_epoch,
                                              want->coordinator_epoch, want->transaction_version, want->transaction_result, &end_offset)
                           : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
@@ -72,6 +79,7 @@ static void mark(Marking *m, const Want *want, Str topic, Row *row) {
 
 /* Kafka answers for topics and markers of which some partition was named. */
 static bool mark_all(Marking *m, const Want *want, WriteTxnMarkersResponseMarker *answer) {
+        bool impossible = is_impossible(m->call, want);
         answer->producer_id = want->producer_id;
         answer->topics = call_array(m->call, WriteTxnMarkersResponseTopic, want->topics_count);
         if (!answer->topics)
@@ -88,7 +96,10 @@ static bool mark_all(Marking *m, const Want *want, WriteTxnMarkersResponseMarker
                 topic->partitions_count = count;
                 for (int32_t j = 0; j < count; j++) {
                         topic->partitions[j].partition_index = want->topics[i].partition_indexes[j];
-                        mark(m, want, topic->name, &topic->partitions[j]);
+                        if (impossible)
+                                topic->partitions[j].error_code = KAFKA_UNKNOWN_SERVER_ERROR;
+                        else
+                                mark(m, want, topic->name, &topic->partitions[j]);
                 }
         }
         return true;

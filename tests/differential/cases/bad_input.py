@@ -434,6 +434,8 @@ def transaction_cases():
             yield Case('WriteTxnMarkers', version, {'markers': [marker | {'producer_epoch': epoch, 'topics': [
                 {'name': TOPIC, 'partition_indexes': [1, 9]}]}]}, f'epoch {epoch}', shape=lambda a: sorted(
                     (p['partition_index'], p['error_code']) for m in a['markers'] for t in m['topics'] for p in t['partitions']))
+            yield Case('WriteTxnMarkers', version, {'markers': [marker | {'producer_epoch': epoch, 'topics': [
+                {'name': TOPIC, 'partition_indexes': [9]}]}]}, f'epoch {epoch} nowhere')
         for epoch in (-2, -2**31):
             yield Case('WriteTxnMarkers', version, {'markers': [marker | {'producer_id': 424243, 'coordinator_epoch': epoch}]}, f'coordinator epoch {epoch}')
         yield Case('WriteTxnMarkers', version, {'markers': [marker | {'topics': []}]}, 'no topics')
