@@ -27,7 +27,7 @@ import wire  # noqa: E402
 from mutations import Mutations, comparable, served  # noqa: E402
 
 BUSY_SECONDS = 10
-MUTATIONS = 600
+MUTATIONS = 670  # ten of each scene
 
 # (case, path of the field, reason): regular expressions, searched.
 ALLOWED = [

@@ -1,6 +1,6 @@
 """Sound requests with a field or two spoilt, by the schema and a seed: both brokers are to answer them alike.
 
-Each mutation is a scene of its own (scenes.py) and depends on nothing but the seed and its number, so that one that failed can
+Each mutation is a scene of its own (scenes/) and depends on nothing but the seed and its number, so that one that failed can
 be run alone.
 """
 import copy
@@ -27,6 +27,7 @@ VALUES = {
     ('JoinGroup', 'rebalance_timeout_ms'): (9000, 2**31 - 1), 'num_partitions': (0, -1, -2, 2, -2**31), 'count': (0, -1, 1, 2, 3, -2**31),
     'timeout_ms': (0, -1, -2**31, 2**31 - 1),
     'acks': (1, 2, -2, 127, -128),                   # 0 is never answered
+    'duration_filter': (-1, -2, 3600000, 2**63 - 1, -2**63),  # others take all, or none, as the broker is quick
     'broker_id': (0, 2, -1, 2**31 - 1, -2**31),      # 1 is the broker itself
     'allow_auto_topic_creation': None,               # it answers before the topic is there
     'include_documentation': None,                   # a text of its own
@@ -35,11 +36,14 @@ VALUES = {
     ('UpdateFeatures', 'validate_only'): None,       # there would be no way back
     ('CreatePartitions', 'name'): None,              # Kafka's coordinators don't see their topics grow before they start again
     'client_instance_id': (uuid.UUID(int=0),),       # Kafka forgets only the last one of a connection
+    'transaction_version': (0, 1, 2, 3, 127),        # below, Kafka drops the marker, but says that it was written
     # above these, no marker of the transaction's own coordinator is let in any more, and Kafka never ends it
     'coordinator_epoch': (0, -1, -2, -2**31), ('WriteTxnMarkers', 'producer_epoch'): (-1, -2, -2**15),
     ('WriteTxnMarkers', 'producer_id'): (0, -1, 1 << 40),
     # Kafka fails all of the request, or its connection, or itself, over one part of it
-    ('Fetch', 'topic_id'): (uuid.UUID(int=1),), 'resource_type': (2, 4, 8, 16, 32), 'config_operation': (0, 1, 2, 3), 'session_id': (0, -1, 1, 5, 2**31 - 100),
+    ('Fetch', 'topic_id'): (uuid.UUID(int=1),), ('ListOffsets', 'isolation_level'): (0, 1), 'session_id': (0, -1, 1, 5, 2**31 - 100),
+    'resource_type': (2, 4, 8, 16, 32),
+    'config_operation': (0, 1, 2, 3),
     ('AddRaftVoter', 'name'): None, ('AddRaftVoter', 'host'): None, ('AddRaftVoter', 'port'): None,
 }
 # Topics named in several pieces, or without partitions: Kafka answers as its hash tables have it.
@@ -162,12 +166,16 @@ def is_no_use(api, values):
         return has_twice((topic.get('topic_id', topic.get('name', topic.get('topic'))), row[index]) for topic in values[topics] for row in topic[partitions])
     if api == 'JoinGroup':  # a protocol that a member names twice is none that all have
         return has_twice(row['name'] for row in values['protocols'])
+    if api == 'UpdateFeatures':  # only the last entry of a feature is looked at
+        return has_twice(row['feature'] for row in values['feature_updates'])
     if api == 'AlterConfigs':  # never answered
         return has_twice((row['resource_type'], row['resource_name']) for row in values['resources'])
-    if api == 'WriteTxnMarkers':  # never answered, or for one of them
-        return has_twice(marker['producer_id'] for marker in values['markers']) or any(has_twice(
+    if api == 'WriteTxnMarkers':  # never answered, for one of them, or with an error for all because of one
+        return len(values['markers']) > 1 and any(m['producer_id'] == -1 or m['producer_epoch'] == -1 for m in values['markers']) or has_twice(marker['producer_id'] for marker in values['markers']) or any(has_twice(
             (topic['name'], i) for topic in marker['topics'] for i in topic['partition_indexes']) for marker in values['markers'])
-    return api == 'AddPartitionsToTxn' and values.get('transactions') == []  # never answered
+    if api == 'AddPartitionsToTxn' and 'transactions' in values:  # never answered, or for one of them
+        return not values['transactions'] or has_twice(row['transactional_id'] for row in values['transactions'])
+    return False
 
 
 def has_twice(rows):
