@@ -249,10 +249,10 @@ static bool run_first_pass(Fetch *fetch, Pass *pass) {
         return put_unknown_last(fetch) && run_pass(fetch, pass);
 }
 
-static bool tell(FetchSession *session, const FetchWant *want, const FetchResponsePartition *row) {
+static bool tell(FetchSession *session, const FetchWant *want, const FetchResponsePartition *row, bool opens) {
         FetchNews news = { .high_watermark = row->high_watermark, .log_start_offset = row->log_start_offset,
                            .has_records = row->records.span.size > 0, .has_error = row->error_code != 0,
-                           .diverges = row->diverging_epoch.epoch >= 0 };
+                           .diverges = row->diverging_epoch.epoch >= 0, .opens = opens };
         return fetch_session_tell(session, want, &news);
 }
 
@@ -264,7 +264,7 @@ static void keep_news(const Fetch *fetch, FetchSession *session, FetchResponse *
                 FetchResponseResponse topic = response->responses[i];
                 int32_t kept = 0;
                 for (int32_t j = 0; j < topic.partitions_count; j++)
-                        if (tell(session, want++, &topic.partitions[j]))
+                        if (tell(session, want++, &topic.partitions[j], false))
                                 topic.partitions[kept++] = topic.partitions[j];
                 topic.partitions_count = kept;
                 if (kept)
@@ -287,7 +287,7 @@ static void make_session(const Fetch *fetch, FetchResponse *response) {
         const FetchWant *want = fetch->wants;
         for (int32_t i = 0; i < response->responses_count; i++)
                 for (int32_t j = 0; j < response->responses[i].partitions_count; j++)
-                        (void)tell(session, want++, &response->responses[i].partitions[j]);
+                        (void)tell(session, want++, &response->responses[i].partitions[j], true);
         response->session_id = fetch_session_id(session);
 }
 

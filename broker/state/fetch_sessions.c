@@ -251,7 +251,7 @@ bool fetch_session_tell(FetchSession *session, const FetchWant *want, const Fetc
         /* after an error everything is news */
         partition->high_watermark = news->has_error ? NOTHING_TOLD : news->high_watermark;
         partition->log_start_offset = news->log_start_offset;
-        if (news->has_records) {
+        if (news->has_records && !news->opens) {
                 list_remove(&partition->order);
                 list_append(&session->order, &partition->order);
         }

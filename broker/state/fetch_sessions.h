@@ -32,6 +32,7 @@ typedef struct FetchWant {
 typedef struct FetchNews {
         int64_t high_watermark, log_start_offset;
         bool has_records, has_error, diverges;
+        bool opens; /* the answer that makes the session */
 } FetchNews;
 
 int fetch_sessions_open(State *state);
@@ -66,5 +67,5 @@ int32_t fetch_session_count(const FetchSession *session);
 void fetch_session_wants(const FetchSession *session, FetchWant *ret_wants);
 
 /* Whether an answer must name the partition, which is noted then. Those with records go to the end of the order, so that
- * everybody's turn comes. */
+ * everybody's turn comes; in the answer that makes the session they keep their places. */
 bool fetch_session_tell(FetchSession *session, const FetchWant *want, const FetchNews *news);

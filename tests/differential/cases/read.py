@@ -74,6 +74,11 @@ def session_cases():
         yield session('opens again', 0, [(first, [0])], session_id=0)
         yield session('is emptied', 1, forget=[(first, [0])])
         yield session('was emptied', 2)
+        third = f'session-c{version}'
+        yield create(third)
+        yield session('opens where one has records', 0, [(first, [0]), (third, [0])], session_id=0)
+        yield produce(batch, 'into a session', topic=third)
+        yield session('tells two in the order of the first answer', 1)
 
 
 def delete_records(version, offset, note, topic='log', partition=0):
