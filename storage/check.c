@@ -92,7 +92,9 @@ static int list_entry(Check *check, const char *name) {
                 return add_base(check, base);
         check->has_indexes |= ends_with(name, ".index") || ends_with(name, ".timeindex");
         check->has_odd_segments |= segment;
-        if (segment || (is_known(check, name) && !S_ISREG(st.st_mode)))
+        bool alien = segment || (is_known(check, name) && !S_ISREG(st.st_mode));
+        check->checked->alien_count += alien;
+        if (alien)
                 check_report(check, CHECK_ROT, path, -1, segment ? base : -1, -1, "is %s, which no broker follows; put the file itself there",
                              S_ISLNK(st.st_mode) ? "a symbolic link" : "no file");
         else if (!is_known(check, name))

@@ -40,6 +40,7 @@ typedef struct CheckedLog {
         int64_t end_offset;   /* of the last batch, damaged ones left out */
         bool is_empty;        /* there is no segment, and nothing in the place of one */
         int64_t torn_count, rot_count, derived_count, odd_count;
+        int64_t alien_count;  /* of rot_count: what is no file of its own in the place of one */
         /* Where the first bad batch is: the log is good up to there. good_base is -1 when all is. */
         int64_t good_base, good_position, good_offset;
 } CheckedLog;

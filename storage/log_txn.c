@@ -180,7 +180,10 @@ static int64_t read_state(const Log *log, int32_t first, Producers *producers) {
 int log_check_txns(Log *log, int32_t first) {
         Producers producers = PRODUCERS_INIT;
         int64_t base_offset = log->segments[first]->base_offset, from = read_state(log, first, &producers);
-        int r = from < base_offset ? log_replay_producers(log, &producers, from, base_offset, NULL, NULL) : 0;
+        int32_t segment_count = log->segment_count;
+        log->segment_count = first; /* all of them, also where one reaches into the next */
+        int r = from < base_offset ? log_replay_producers(log, &producers, from, INT64_MAX, NULL, NULL) : 0;
+        log->segment_count = segment_count;
         producers_deinit(&producers);
         return r;
 }

@@ -80,6 +80,8 @@ static int repair_log(Inspection *inspection, const char *path, Partition *parti
         bool gone = partition && checked->is_empty;
         int64_t end = checked->good_base >= 0 ? checked->good_offset : checked->end_offset;
         int r = 0;
+        if (checked->alien_count)
+                return 0; /* to be put right first: what lies behind may be sound then */
         if (gone && checked->rot_count)
                 r = begin_anew(repair, path, partition);
         else if (checked->rot_count == 0 && checked->derived_count == 0)

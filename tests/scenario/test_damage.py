@@ -61,6 +61,28 @@ def test_rot_is_told_and_repaired(state, request, serve):
     assert client.offset('good', 0, -1) == ROWS and client.committed('group') == {('good', 0): (5, 'at 5')}
 
 
+@pytest.mark.parametrize('how', ['link', 'pipe', 'directory'])
+@pytest.mark.parametrize('which', [0, 1])
+def test_a_segment_that_is_no_file_is_not_cut_at(sound, tmp_path, how, which):
+    """What lies behind it may be sound, once the file is where it should be."""
+    path = sorted((sound / 'rolled-0').glob('*.log'))[which]
+    path.rename(tmp_path / 'elsewhere')
+    if how == 'link':
+        path.symlink_to(tmp_path / 'elsewhere')
+    elif how == 'pipe':
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    assert str(path) in [each['file'] for each in check(sound, 1)['findings'] if each['kind'] == 'rot']
+    before = directories.digest(sound)
+    done = run('repair', sound)
+    assert done.returncode == 1 and f'{path}: is ' in done.stdout and 'put the file itself there' in done.stdout
+    assert directories.digest(sound) == before
+    path.rmdir() if how == 'directory' else path.unlink()
+    (tmp_path / 'elsewhere').rename(path)
+    check(sound, 0)
+
+
 def test_a_damaged_end_after_a_clean_stop_is_rot(sound, serve, tmp_path):
     data = bad_log(sound).read_bytes()
     bad_log(sound).write_bytes(data[:-7])
