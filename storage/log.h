@@ -318,3 +318,5 @@ int log_doom_directory(const char *path, char **ret_doomed);
 int log_remove_directory(const char *doomed);
 /* Both. */
 int log_delete_directory(const char *path);
+/* The same with the directory of a log that never counted: what a power cut leaves of it does no harm. */
+int log_discard_directory(const char *path);

@@ -137,20 +137,31 @@ int log_doom_directory(const char *path, char **ret_doomed) {
         return 0;
 }
 
+static int remove_directory(const char *doomed) {
+        int r = unlink_all(doomed);
+        return r ? r : file_remove_directory(doomed);
+}
+
 int log_remove_directory(const char *doomed) {
         int r = file_sync_parent(doomed);
-        int r2 = unlink_all(doomed);
-        if (!r2)
-                r2 = file_remove_directory(doomed);
+        int r2 = remove_directory(doomed);
         return r ? r : r2;
 }
 
-int log_delete_directory(const char *path) {
+static int doom_and_remove(const char *path, int (*remove)(const char *doomed)) {
         char *doomed;
         int r = log_doom_directory(path, &doomed);
         if (r)
                 return r;
-        r = log_remove_directory(doomed);
+        r = remove(doomed);
         free(doomed);
         return r;
+}
+
+int log_delete_directory(const char *path) {
+        return doom_and_remove(path, log_remove_directory);
+}
+
+int log_discard_directory(const char *path) {
+        return doom_and_remove(path, remove_directory);
 }

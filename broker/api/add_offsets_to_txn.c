@@ -2,6 +2,7 @@
  * Takes the partition of __consumer_offsets that holds the group into the transaction. v2 knows PRODUCER_FENCED; v3 is flexible; v4
  * knows TRANSACTION_ABORTABLE. */
 #include "broker/api/api.h"
+#include "broker/api/internal_topics.h"
 #include "broker/state/groups/groups.h"
 #include "broker/state/journal.h"
 #include "broker/state/transactions/transactions.h"
@@ -28,6 +29,8 @@ static void cancel(Call *call) {
 
 void api_add_offsets_to_txn(Call *call) {
         const AddOffsetsToTxnRequest *request = call->request;
+        if (internal_topics_await_offsets(call))
+                return;
         if (groups_ensure_topic(call->state)) {
                 reply(call, KAFKA_COORDINATOR_NOT_AVAILABLE);
                 return;

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "broker/api/api.h"
+#include "broker/state/creation.h"
 #include "storage/base/endian.h"
 #include "storage/base/trace.h"
 
@@ -83,6 +84,22 @@ static void on_change(CommitWait *hold, State *state) {
 void call_handle_later(Call *call) {
         call->cancel = stop_holding;
         state_wait_sync(call->state, &call->hold, on_change);
+}
+
+bool call_awaits_creation(Call *call, int (*plan)(Call *call, Creation **creation)) {
+        Creation *creation = NULL;
+        int r = creation_is_made_for(call->state, &call->hold) ? 0 : plan(call, &creation);
+        if (r) {
+                creation_free(creation);
+                if (r == -EBUSY)
+                        call_handle_later(call);
+                else
+                        call_close(call);
+        } else if (creation) {
+                call->cancel = stop_holding;
+                creation_start(call->state, creation, &call->hold, on_change);
+        }
+        return r || creation;
 }
 
 /* KIP-511: the header of an ApiVersions response is always v0, since the client cannot know better yet. */

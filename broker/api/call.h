@@ -54,6 +54,10 @@ void call_reply(Call *call, const void *response);
 /* Parks a call of which nothing was done yet, and handles it anew when more is on disk, or a name is free. */
 void call_handle_later(Call *call);
 
+/* For handlers that create topics, before they do anything: plan says with creation_add() which. Whether their directories have to be made
+ * first; then the call is handled anew afterwards. */
+bool call_awaits_creation(Call *call, int (*plan)(Call *call, Creation **creation));
+
 /* Marks a call done without any bytes (acks=0). */
 void call_finish_silently(Call *call);
 

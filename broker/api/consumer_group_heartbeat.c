@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "broker/api/api.h"
+#include "broker/api/internal_topics.h"
 #include "broker/state/groups/consumer_heartbeat.h"
 
 typedef struct Heartbeat {
@@ -88,6 +89,8 @@ static int handle(Heartbeat *h, ConsumerHeartbeatResult *result) {
 }
 
 void api_consumer_group_heartbeat(Call *call) {
+        if (internal_topics_await_offsets(call))
+                return;
         Heartbeat *h = arena_alloc(&call->arena, sizeof(*h));
         ConsumerHeartbeatResult result = { .message = STR_NULL };
         if (!h) {

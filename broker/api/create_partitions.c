@@ -3,6 +3,7 @@
 #include "broker/api/api.h"
 #include "broker/api/cluster.h"
 #include "broker/api/names.h"
+#include "broker/state/creation.h"
 
 #define REQUEST_PARTITIONS_MAX 10000 /* Kafka's bound on the partitions of one request */
 
@@ -24,8 +25,8 @@ static int16_t check_assignments(Call *call, const CreatePartitionsRequestTopic 
         return 0;
 }
 
-static int16_t grow(Call *call, const CreatePartitionsRequestTopic *want, int64_t *left, Str *ret_message) {
-        const CreatePartitionsRequest *request = call->request;
+/* 0, or the code why the topic cannot grow; takes its new partitions off *left. */
+static int16_t check(Call *call, const CreatePartitionsRequestTopic *want, int64_t *left, Str *ret_message) {
         Topic *topic = topic_find(call->state, want->name);
         if (!topic)
                 return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
@@ -52,7 +53,28 @@ static int16_t grow(Call *call, const CreatePartitionsRequestTopic *want, int64_
                 return KAFKA_POLICY_VIOLATION;
         }
         *left -= added;
-        return request->validate_only ? 0 : call_code(call, topic_add_partitions(call->state, topic, want->count));
+        return 0;
+}
+
+static int16_t grow(Call *call, const CreatePartitionsRequestTopic *want, int64_t *left, Str *ret_message) {
+        const CreatePartitionsRequest *request = call->request;
+        int16_t code = check(call, want, left, ret_message);
+        if (code || request->validate_only)
+                return code;
+        return call_code(call, topic_add_partitions(call->state, topic_find(call->state, want->name), want->count));
+}
+
+static int plan_all(Call *call, Creation **creation) {
+        const CreatePartitionsRequest *request = call->request;
+        int64_t left = REQUEST_PARTITIONS_MAX;
+        Str message;
+        int r = creation_check_turn(call->state);
+        if (request->validate_only || request->timeout_ms <= 0)
+                return 0;
+        for (int32_t i = 0; r == 0 && i < request->topics_count; i++)
+                if (check(call, &request->topics[i], &left, &message) == 0)
+                        r = creation_add(call->state, creation, request->topics[i].name, request->topics[i].count);
+        return r;
 }
 
 /* Kafka's controller takes a request without time for one that came too late, where there is anything to do. */
@@ -67,6 +89,8 @@ static void time_out(const CreatePartitionsRequest *request, CreatePartitionsRes
 
 void api_create_partitions(Call *call) {
         const CreatePartitionsRequest *request = call->request;
+        if (call_awaits_creation(call, plan_all))
+                return;
         CreatePartitionsResponse response = CreatePartitionsResponse_INIT;
         response.results = call_array(call, CreatePartitionsResponseResult, request->topics_count);
         int64_t left = REQUEST_PARTITIONS_MAX;

@@ -6,6 +6,7 @@
 #include "broker/api/api.h"
 #include "broker/api/cluster.h"
 #include "broker/api/names.h"
+#include "broker/state/creation.h"
 #include "broker/state/deletion.h"
 
 #define REQUEST_PARTITIONS_MAX 10000 /* Kafka's bound on the partitions of one request */
@@ -26,17 +27,17 @@ typedef struct Plan {
 } Plan;
 
 static Refusal check_name(Call *call, Str name) {
-        size_t size = name.len + 512;
-        char *message = arena_alloc(&call->arena, size);
-        if (!message)
-                return refuse(KAFKA_UNKNOWN_SERVER_ERROR, STR_NULL);
         if (str_equal(name, STR(TOPIC_NAME_METADATA)))
                 return refuse(KAFKA_INVALID_REQUEST, STR("Creation of internal topic " TOPIC_NAME_METADATA " is prohibited."));
         if (topic_find(call->state, name))
                 return refuse(KAFKA_TOPIC_ALREADY_EXISTS,
                               arena_printf(&call->arena, "Topic '%.*s' already exists.", STR_ARG(name)));
-        int r = topic_validate_name(call->state, name, message, size);
-        return refuse(call_code(call, r), r ? str_of(message) : STR_NULL);
+        int r = topic_validate_name(call->state, name, NULL, 0);
+        size_t size = name.len + 512;
+        char *message = r ? arena_alloc(&call->arena, size) : NULL;
+        if (message)
+                topic_validate_name(call->state, name, message, size);
+        return refuse(call_code(call, r), message ? str_of(message) : STR_NULL);
 }
 
 /* "Null value not supported for topic configs: a,b", or code 0. */
@@ -154,8 +155,7 @@ static bool fill_configs(Call *call, const ConfigMap *config, CreateTopicsRespon
         return true;
 }
 
-static Refusal make_topic(Call *call, const CreateTopicsRequestTopic *want, Plan *plan, CreateTopicsResponseTopic *row) {
-        const CreateTopicsRequest *request = call->request;
+static Refusal plan_topic(Call *call, const CreateTopicsRequestTopic *want, Plan *plan) {
         Refusal refusal = check_name(call, want->name);
         if (refusal.code == 0)
                 refusal = read_configs(call, want, &plan->config);
@@ -163,6 +163,12 @@ static Refusal make_topic(Call *call, const CreateTopicsRequestTopic *want, Plan
                 refusal = check_counts(call, want, &plan->partition_count);
         if (refusal.code == 0 && topics_check_room(call->state, plan->partition_count))
                 refusal = refuse(KAFKA_POLICY_VIOLATION, STR("There are as many partitions as odradek.max.partitions allows."));
+        return refusal;
+}
+
+static Refusal make_topic(Call *call, const CreateTopicsRequestTopic *want, Plan *plan, CreateTopicsResponseTopic *row) {
+        const CreateTopicsRequest *request = call->request;
+        Refusal refusal = plan_topic(call, want, plan);
         if (refusal.code)
                 return refusal;
         Topic *topic = NULL;
@@ -224,12 +230,29 @@ static bool has_held_name(Call *call) {
         return any;
 }
 
+static int plan_all(Call *call, Creation **creation) {
+        const CreateTopicsRequest *request = call->request;
+        int r = creation_check_turn(call->state);
+        if (request->validate_only || request->timeout_ms <= 0 || count_partitions(call) > REQUEST_PARTITIONS_MAX)
+                return 0;
+        for (int32_t i = 0; r == 0 && i < request->topics_count; i++) {
+                const CreateTopicsRequestTopic *want = &request->topics[i];
+                Plan plan = { .config = CONFIG_MAP_INIT };
+                if (plan_topic(call, want, &plan).code == 0)
+                        r = creation_add(call->state, creation, want->name, plan.partition_count);
+                config_map_deinit(&plan.config);
+        }
+        return r;
+}
+
 void api_create_topics(Call *call) {
         const CreateTopicsRequest *request = call->request;
         if (has_held_name(call)) {
                 call_handle_later(call);
                 return;
         }
+        if (call_awaits_creation(call, plan_all))
+                return;
         CreateTopicsResponse response = CreateTopicsResponse_INIT;
         response.topics = call_array(call, CreateTopicsResponseTopic, request->topics_count);
         bool ok = response.topics != NULL;

@@ -2,6 +2,7 @@
  * The coordinator of every group and transactional id is this node. v1 adds key types; v3 is flexible; v4 takes several keys (KIP-699);
  * v6 knows share groups (key type 2), which are not served. Errors are worded as Kafka words them. */
 #include "broker/api/api.h"
+#include "broker/api/internal_topics.h"
 #include "broker/state/groups/groups.h"
 #include "broker/state/journal.h"
 #include "broker/state/transactions/transactions.h"
@@ -42,6 +43,9 @@ static void answer_one(Call *call, FindCoordinatorResponse *response) {
 void api_find_coordinator(Call *call) {
         const FindCoordinatorRequest *request = call->request;
         FindCoordinatorResponse response = FindCoordinatorResponse_INIT;
+        if ((request->key_type == KEY_GROUP && internal_topics_await_offsets(call)) ||
+            (request->key_type == KEY_TRANSACTION && internal_topics_await_transactions(call)))
+                return;
         if (call_version(call) < 4) {
                 answer_one(call, &response);
                 call_reply(call, &response);

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "broker/api/api.h"
+#include "broker/api/internal_topics.h"
 #include "broker/state/producer_ids.h"
 #include "broker/state/transactions/transactions.h"
 
@@ -51,6 +52,8 @@ void api_init_producer_id(Call *call) {
                 call_handle_later(call);
                 return;
         }
+        if (!str_is_null(request->transactional_id) && internal_topics_await_transactions(call))
+                return;
         if ((request->producer_id == -1) != (request->producer_epoch == -1)) {
                 reply(call, KAFKA_INVALID_REQUEST, -1, -1);
         } else if (!str_is_null(request->transactional_id)) {

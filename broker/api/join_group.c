@@ -2,6 +2,7 @@
  * Enters a group; the answer waits for the generation. v1 adds the rebalance timeout; v4 demands a member id that we gave (KIP-394); v5 static
  * members (KIP-345); v6 is flexible; v7 names the protocol type; v8 a reason, traced; v9 lets a returning leader skip the assignment. */
 #include "broker/api/api.h"
+#include "broker/api/internal_topics.h"
 #include "broker/state/groups/groups.h"
 
 typedef struct Join {
@@ -56,6 +57,8 @@ static void cancel(Call *call) {
 
 void api_join_group(Call *call) {
         const JoinGroupRequest *request = call->request;
+        if (internal_topics_await_offsets(call))
+                return;
         Join *join = arena_alloc(&call->arena, sizeof(*join));
         JoinProtocol *protocols = arena_alloc_array(&call->arena, (size_t)request->protocols_count, sizeof(*protocols));
         if (!join || !protocols) {

@@ -147,6 +147,15 @@ static bool has_held_name(Call *call) {
         return any;
 }
 
+static int plan_missing(Call *call, Creation **creation) {
+        const MetadataRequest *request = call->request;
+        int r = 0;
+        for (int32_t i = 0; request->allow_auto_topic_creation && r == 0 && i < request->topics_count; i++)
+                if (uuid_is_zero(&request->topics[i].topic_id) && !str_is_null(request->topics[i].name))
+                        r = topic_plan_auto_create(call->state, request->topics[i].name, creation);
+        return r;
+}
+
 void api_metadata(Call *call) {
         const MetadataRequest *request = call->request;
         int16_t code = check_request(call);
@@ -158,6 +167,8 @@ void api_metadata(Call *call) {
                 call_handle_later(call);
                 return;
         }
+        if (call_awaits_creation(call, plan_missing))
+                return;
         State *state = call->state;
         MetadataResponse response = MetadataResponse_INIT;
         MetadataResponseBroker broker = { .node_id = state->node_id, .host = cluster_host(call), .port = cluster_port(call) };

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "broker/api/api.h"
+#include "broker/api/internal_topics.h"
 #include "broker/state/groups/consumer_heartbeat.h"
 #include "broker/state/groups/offsets_write.h"
 
@@ -141,6 +142,8 @@ static bool add_all(Commit *c) {
 
 void api_offset_commit(Call *call) {
         const OffsetCommitRequest *request = call->request;
+        if (internal_topics_await_offsets(call))
+                return;
         Commit *c = arena_alloc(&call->arena, sizeof(*c));
         if (!c) {
                 call_close(call);

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "broker/api/api.h"
+#include "broker/api/internal_topics.h"
 #include "broker/state/groups/consumer_heartbeat.h"
 #include "broker/state/groups/offsets_pending.h"
 #include "broker/state/groups/offsets_write.h"
@@ -190,6 +191,8 @@ static void begin(Commit *c) {
 }
 
 void api_txn_offset_commit(Call *call) {
+        if (internal_topics_await_offsets(call))
+                return;
         Commit *c = arena_alloc(&call->arena, sizeof(*c));
         if (!c) {
                 call_close(call);

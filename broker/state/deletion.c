@@ -112,7 +112,7 @@ static int run_files(Job *job) {
         char path[PATH_MAX] = "";
         bool any = false;
         for (int32_t i = 0; i < topic->partition_count; i++) {
-                int r = partition_path(deletion->config, topic->partitions[i], path);
+                int r = partition_path(deletion->config, topic->name, i, path);
                 if (r == 0)
                         r = log_doom_directory(path, &deletion->doomed[i]);
                 if (r && r != -ENOENT)

@@ -29,8 +29,8 @@ int partition_new(Topic *topic, int32_t index, int32_t leader_epoch, Partition *
 }
 
 /* The topic's name was validated, so it can be part of a path. */
-int partition_path(const Config *config, const Partition *partition, char path[static PATH_MAX]) {
-        int n = snprintf(path, PATH_MAX, "%s/%s-%d", config->data_dir, partition->topic->name, partition->index);
+int partition_path(const Config *config, const char *topic, int32_t index, char path[static PATH_MAX]) {
+        int n = snprintf(path, PATH_MAX, "%s/%s-%d", config->data_dir, topic, index);
         return n < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
@@ -52,19 +52,31 @@ static int set_aside(const char *path) {
         return 0;
 }
 
-int partition_create_log(State *state, Partition *partition) {
+int partition_make_log(LogOpen *how, const Config *config, const char *topic, int32_t index, const Uuid *topic_id, Log **ret_log) {
         char path[PATH_MAX];
-        int r = partition_path(state->config, partition, path);
+        Log *log = NULL;
+        int r = partition_path(config, topic, index, path);
         if (r == 0)
                 r = set_aside(path);
-        LogOpen how = { .path = path, .now_ms = state->now_ms, .spares_space = partition->topic->is_internal,
-                        .reaper = &state->reaper };
-        config_topic_log(state->config, &partition->topic->config, &how.config);
+        if (r)
+                return r;
+        how->path = path;
+        r = log_open(how, &log);
         if (r == 0)
-                r = log_open(&how, &partition->log);
-        if (r == 0)
-                r = log_write_partition_metadata(partition->log, &partition->topic->id);
-        return r;
+                r = log_write_partition_metadata(log, topic_id);
+        if (r) {
+                log_abandon(log);
+                (void)log_discard_directory(path);
+                return r;
+        }
+        *ret_log = log;
+        return 0;
+}
+
+int partition_create_log(State *state, Partition *partition, const LogConfig *config) {
+        const Topic *topic = partition->topic;
+        LogOpen how = { .config = *config, .now_ms = state->now_ms, .spares_space = topic->is_internal, .reaper = &state->reaper };
+        return partition_make_log(&how, state->config, topic->name, partition->index, &topic->id, &partition->log);
 }
 
 /* Whether the directory belongs to this topic; false with a reason. */
@@ -85,7 +97,7 @@ static bool check_directory(const Partition *partition, const char *path, bool *
 
 int partition_open_log(State *state, Partition *partition, const LogConfig *config, bool clean_shutdown) {
         char path[PATH_MAX];
-        int r = partition_path(state->config, partition, path);
+        int r = partition_path(state->config, partition->topic->name, partition->index, path);
         if (r)
                 return r;
         const char *reason = NULL;
@@ -96,7 +108,7 @@ int partition_open_log(State *state, Partition *partition, const LogConfig *conf
                                                                                               : partition->checkpoint_start_offset;
                 if (lost == 0) {
                         trace_warn("partition directory '%s' is missing: starting it empty", path);
-                        return partition_create_log(state, partition);
+                        return partition_create_log(state, partition, config);
                 }
                 trace_error("partition directory '%s' is missing, and with it the records below offset %lld: it is not served; "
                             "put it back, or let odradek repair begin it anew", path, (long long)lost);
@@ -149,7 +161,7 @@ void partition_close_log(State *state, Partition *partition) {
 void partition_delete_log(State *state, Partition *partition) {
         char path[PATH_MAX], *doomed;
         partition_close_log(state, partition);
-        int r = partition_path(state->config, partition, path);
+        int r = partition_path(state->config, partition->topic->name, partition->index, path);
         if (r == 0)
                 r = log_doom_directory(path, &doomed);
         if (r == 0)

@@ -78,14 +78,16 @@ void partition_wake(State *state, Partition *partition);
 
 /* For state/ only: a partition without a log; one whose directory is made, or found again; the end. */
 int partition_new(Topic *topic, int32_t index, int32_t leader_epoch, Partition **ret_partition);
-int partition_create_log(State *state, Partition *partition);
+int partition_create_log(State *state, Partition *partition, const LogConfig *config);
+/* The same before there is a partition, on any thread; how->path is the callee's. 0 or -errno: then nothing is left. */
+int partition_make_log(LogOpen *how, const Config *config, const char *topic, int32_t index, const Uuid *topic_id, Log **ret_log);
 /* Damage is traced and leaves log NULL with result 0; -errno where no log could be opened at all. Several threads may open
  * different partitions while nothing else happens. */
 int partition_open_log(State *state, Partition *partition, const LogConfig *config, bool clean_shutdown);
 /* The same for the partitions of all topics. 0 or -errno (traced). */
 int partition_open_all(State *state, bool clean_shutdown);
 /* The directory's. 0 or -ENAMETOOLONG. */
-int partition_path(const Config *config, const Partition *partition, char path[static PATH_MAX]);
+int partition_path(const Config *config, const char *topic, int32_t index, char path[static PATH_MAX]);
 /* Nobody appends or reads any more, and what may still be under way does not need the log; its offsets stay for the checkpoint files. */
 void partition_close_log(State *state, Partition *partition);
 /* The same, and removes the directory: of a partition that no metadata record names. */

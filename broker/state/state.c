@@ -151,6 +151,7 @@ static State *state_new(Config *config, int64_t now_ms, int64_t mono_ms) {
         checkpoints_init(state);
         worker_init(&state->flusher, state);
         worker_init(&state->checker, state);
+        worker_init(&state->maker, state);
         worker_init(&state->worker, state);
         worker_init(&state->cleaner.worker, state);
         list_init(&state->cleaner.queue);
@@ -174,6 +175,7 @@ static void free_kept_buffers(State *state) {
 static void state_free(State *state) {
         worker_set_wake(&state->flusher, NULL, NULL);
         worker_set_wake(&state->checker, NULL, NULL);
+        worker_set_wake(&state->maker, NULL, NULL);
         worker_set_wake(&state->worker, NULL, NULL);
         worker_set_wake(&state->cleaner.worker, NULL, NULL);
         while (list_pop(&state->sync_waits))
@@ -188,6 +190,7 @@ static void state_free(State *state) {
         metadata_abandon(state);
         worker_deinit(&state->flusher);
         worker_deinit(&state->checker);
+        worker_deinit(&state->maker);
         worker_deinit(&state->cleaner.worker);
         worker_deinit(&state->worker); /* gets what the others let go */
         deletions_close(state);
@@ -468,6 +471,7 @@ void state_commit(State *state) {
 void state_set_wake(State *state, void (*wake)(void *data), void *data) {
         worker_set_wake(&state->flusher, wake, data);
         worker_set_wake(&state->checker, wake, data);
+        worker_set_wake(&state->maker, wake, data);
         worker_set_wake(&state->worker, wake, data);
         worker_set_wake(&state->cleaner.worker, wake, data);
 }
@@ -475,17 +479,19 @@ void state_set_wake(State *state, void (*wake)(void *data), void *data) {
 void state_collect(State *state) {
         worker_collect(&state->flusher);
         worker_collect(&state->checker);
+        worker_collect(&state->maker);
         worker_collect(&state->worker);
         worker_collect(&state->cleaner.worker);
 }
 
 static bool is_busy(State *state) {
-        return has_to_commit(state) || state->flush_is_running ||
-               state->roll_is_running || state->cleaner.busy || worker_has_jobs(&state->worker);
+        return has_to_commit(state) || state->flush_is_running || state->roll_is_running || state->cleaner.busy ||
+               worker_has_jobs(&state->maker) || worker_has_jobs(&state->worker);
 }
 
 void state_drain(State *state) {
         do {
+                worker_drain(&state->maker); /* what follows that is written and synced by the others */
                 state_commit(state);
                 flusher_start(state);
                 worker_drain(&state->flusher);

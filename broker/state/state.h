@@ -52,6 +52,7 @@ struct State {
         bool is_running_timers;
         Worker flusher;        /* syncs that somebody waits for */
         Worker checker;        /* batches whose check takes long */
+        Worker maker;          /* directories of new partitions */
         Worker worker;         /* everything else that blocks, but for the cleaner */
         Cleaner cleaner;
         Reaper reaper;         /* of dropped segments: to the worker */
@@ -84,6 +85,7 @@ struct State {
         int64_t metadata_recovery_point; /* as the checkpoint file said at start-up */
         int64_t next_producer_id, producer_ids_end; /* on disk in the metadata log */
         int64_t producer_ids_reserved, producer_ids_mark; /* the end as written last, and when that is on disk */
+        Creation *creation; /* under way; or NULL */
         HashMap deletions, replayed_deletions; /* state/deletion.h */
         CheckpointGate checkpoint_gate, start_gate;
         int64_t checkpoint_generation; /* of the newest content that was made for the files */

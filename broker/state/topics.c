@@ -7,6 +7,7 @@
 
 #include "broker/protocol/messages.h"
 #include "broker/state/cleaner.h"
+#include "broker/state/creation.h"
 #include "broker/state/deletion.h"
 #include "broker/state/flusher.h"
 #include "broker/state/metadata/metadata.h"
@@ -189,9 +190,17 @@ static void shrink_topic(State *state, Topic *topic, int32_t count) {
 /* Grows the topic on disk, before the metadata log says so; on error it is as it was. */
 static int grow_on_disk(State *state, Topic *topic, int32_t count) {
         int32_t before = topic->partition_count;
+        LogConfig config = LOG_CONFIG_INIT;
+        config_topic_log(state->config, &topic->config, &config);
         int r = grow_topic(topic, count);
-        for (int32_t i = before; r == 0 && i < count; i++)
-                r = partition_create_log(state, topic->partitions[i]);
+        for (int32_t i = before; r == 0 && i < count; i++) {
+                Partition *partition = topic->partitions[i];
+                partition->log = creation_take_log(state, partition);
+                if (partition->log)
+                        log_set_config(partition->log, &config);
+                else
+                        r = partition_create_log(state, partition, &config);
+        }
         if (r)
                 shrink_topic(state, topic, before);
         return r;
@@ -223,7 +232,7 @@ static int write_topic(State *state, const Topic *topic) {
         return metadata_batch_write(state, &batch);
 }
 
-int topics_check_room(const State *state, int32_t partition_count) {
+int topics_check_room(const State *state, int64_t partition_count) {
         return state->partition_total + partition_count > config_int(state->config, "odradek.max.partitions") ? KAFKA_POLICY_VIOLATION : 0;
 }
 
@@ -233,8 +242,12 @@ int topic_create(State *state, Str name, int32_t partition_count, const ConfigMa
         if (state->failed)
                 return KAFKA_KAFKA_STORAGE_ERROR;
         Topic *topic;
-        Uuid id = uuid_random();
+        Uuid id = { .bytes = { 0 } };
         int r = deletion_check_name(state, name);
+        if (r == 0)
+                r = creation_check(state, name, 0, &id);
+        if (r == 0 && uuid_is_zero(&id))
+                id = uuid_random();
         if (r == 0)
                 r = topic_new(name, &id, config, &topic);
         if (r)
@@ -289,7 +302,9 @@ int topic_add_partitions(State *state, Topic *topic, int32_t partition_count) {
         if (state->failed)
                 return KAFKA_KAFKA_STORAGE_ERROR;
         int32_t before = topic->partition_count;
-        int r = grow_on_disk(state, topic, partition_count);
+        int r = creation_check(state, str_of(topic->name), before, &topic->id);
+        if (r == 0)
+                r = grow_on_disk(state, topic, partition_count);
         if (r)
                 return r;
         MetadataBatch batch;
@@ -358,9 +373,9 @@ static int offsets_topic_config(ConfigMap *ret_config) {
         return r;
 }
 
-int topic_auto_create(State *state, Str name, Topic **ret_topic) {
-        char message[64];
-        int r = topic_validate_name(state, name, message, sizeof(message));
+/* 0, or the code why it is not made. */
+static int check_auto_create(const State *state, Str name, int32_t *ret_count) {
+        int r = topic_validate_name(state, name, NULL, 0);
         if (r)
                 return r;
         if (!config_bool(state->config, "auto.create.topics.enable") || str_equal(name, STR(TOPIC_NAME_METADATA)))
@@ -368,16 +383,27 @@ int topic_auto_create(State *state, Str name, Topic **ret_topic) {
         bool offsets = str_equal(name, STR(TOPIC_NAME_OFFSETS));
         if (topic_name_is_internal(name) && !offsets)
                 return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+        *ret_count = (int32_t)config_int(state->config, offsets ? "offsets.topic.num.partitions" : "num.partitions");
+        return offsets ? 0 : topics_check_room(state, *ret_count);
+}
+
+int topic_auto_create(State *state, Str name, Topic **ret_topic) {
+        int32_t count;
+        int r = check_auto_create(state, name, &count);
+        if (r)
+                return r;
         ConfigMap config = CONFIG_MAP_INIT;
-        if (offsets)
+        if (str_equal(name, STR(TOPIC_NAME_OFFSETS)))
                 r = offsets_topic_config(&config);
-        int64_t count = config_int(state->config, offsets ? "offsets.topic.num.partitions" : "num.partitions");
-        if (r == 0 && !offsets)
-                r = topics_check_room(state, (int32_t)count);
         if (r == 0)
-                r = topic_create(state, name, (int32_t)count, &config, ret_topic);
+                r = topic_create(state, name, count, &config, ret_topic);
         config_map_deinit(&config);
         return r;
+}
+
+int topic_plan_auto_create(State *state, Str name, Creation **creation) {
+        int32_t count;
+        return topic_find(state, name) || check_auto_create(state, name, &count) ? 0 : creation_add(state, creation, name, count);
 }
 
 int topic_replay(State *state, Str name, const Uuid *id) {

@@ -9,6 +9,8 @@
 #include "storage/base/hashmap.h"
 #include "storage/base/uuid.h"
 
+typedef struct Creation Creation; /* state/creation.h */
+
 struct Topic {
         HashNode by_name; /* in state->topics */
         HashNode by_id;   /* in state->topics_by_id */
@@ -48,19 +50,21 @@ bool topic_name_is_valid(Str name);
 int topic_validate_name(const State *state, Str name, char *ret_message, size_t message_size);
 
 /* Whether odradek.max.partitions leaves room for that many more: 0 or KAFKA_POLICY_VIOLATION. */
-int topics_check_room(const State *state, int32_t partition_count);
-/* Creates a topic whose name, count and configs were validated. 0; KAFKA_TOPIC_ALREADY_EXISTS; -errno (nothing is left behind);
- * -EBUSY: see deletion_holds_name(). */
+int topics_check_room(const State *state, int64_t partition_count);
+/* Creates a topic whose name, count and configs were validated; directories that state/creation.h has not made are made here and now. 0;
+ * KAFKA_TOPIC_ALREADY_EXISTS; -errno (nothing is left behind); -EBUSY: see deletion_holds_name(). */
 int topic_create(State *state, Str name, int32_t partition_count, const ConfigMap *config, Topic **ret_topic);
 /* Removes the topic, and, as state/deletion.h says, its logs and its committed offsets; wakes waiting fetches. 0 or -errno. */
 int topic_delete(State *state, Topic *topic);
-/* Grows the topic to partition_count. 0 or -errno. */
+/* Grows the topic to partition_count; likewise. 0 or -errno. */
 int topic_add_partitions(State *state, Topic *topic, int32_t partition_count);
 /* Replaces the topic's configs by a validated map (taken over on success) and applies them to the logs. 0 or -errno. */
 int topic_set_config(State *state, Topic *topic, ConfigMap *config);
 /* Creates on first use, as auto.create.topics.enable allows: with num.partitions. 0, KAFKA_UNKNOWN_TOPIC_OR_PARTITION,
  * KAFKA_INVALID_TOPIC_EXCEPTION, KAFKA_POLICY_VIOLATION where there is no room, -errno. */
 int topic_auto_create(State *state, Str name, Topic **ret_topic);
+/* As creation_add(), for what that would create. */
+int topic_plan_auto_create(State *state, Str name, Creation **creation);
 
 /* Derives the settings of the topic's logs from its configs, and the broker's, anew. */
 void topic_apply_config(State *state, Topic *topic);

@@ -174,6 +174,7 @@ Test(metadata_sync, a_change_is_answered_when_it_is_on_disk) {
         for (int i = 0; i < REQUESTS; i++) {
                 Asked *asked = requests[i].ask();
                 cr_assert_not(asked_is_done(asked), "%s", requests[i].name);
+                worker_drain(&state->maker);
                 state_commit(state);
                 cr_assert_not(asked_is_done(asked), "%s", requests[i].name);
                 cr_assert_str_eq(syncs, "", "%s", requests[i].name);
@@ -189,8 +190,10 @@ Test(metadata_sync, a_change_is_answered_when_it_is_on_disk) {
 
 Test(metadata_sync, changes_of_one_turn_share_a_sync) {
         Asked *asked[REQUESTS];
-        for (int i = 0; i < REQUESTS; i++)
+        for (int i = 0; i < REQUESTS; i++) {
                 asked[i] = requests[i].ask();
+                worker_drain(&state->maker);
+        }
         state_commit(state);
         worker_drain(&state->flusher);
         cr_assert_leq(strlen(syncs), 2); /* the deletion of a topic begins with the end of the turn so far */
@@ -201,8 +204,10 @@ Test(metadata_sync, changes_of_one_turn_share_a_sync) {
 /* What is written while a sync is under way waits for the next. */
 Test(metadata_sync, a_change_waits_for_its_own_sync) {
         Asked *first = ask_create("a");
+        worker_drain(&state->maker);
         state_commit(state);
         Asked *second = ask_create("b");
+        worker_drain(&state->maker);
         worker_wait(&state->flusher);
         worker_collect(&state->flusher);
         cr_assert(asked_is_done(first) && !asked_is_done(second));

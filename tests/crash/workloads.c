@@ -49,6 +49,19 @@ static void run_topics(World *world) {
         world_delete(world, 1);
 }
 
+/* What is made for nobody is gone, and in nobody's way. */
+static void run_creation(World *world) {
+        world_start(world);
+        world_create_in_vain(world, 0);
+        world_create(world, 0);
+        world_append(world, 0, 1, 1);
+        world_create_in_vain(world, 1);
+        world_crash(world);
+        world_start(world);
+        world_create(world, 1);
+        world_append(world, 1, 0, 1);
+}
+
 /* A topic that comes back when its deletion is not on disk is as it was, its checkpoints and offsets too. */
 static void run_deletion(World *world) {
         world_start(world);
@@ -170,6 +183,6 @@ const Workload workloads[] = {
         { "truncate", run_truncate },     { "retention", run_retention }, { "clean stop", run_clean_stop },
         { "metadata", run_metadata },     { "durable", run_durable },     { "recovery", run_recovery },
         { "compaction", run_compaction }, { "clock", run_clock },
-        { "deletion", run_deletion },
+        { "deletion", run_deletion },     { "creation", run_creation },
 };
 const int workload_count = sizeof(workloads) / sizeof(workloads[0]);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "broker/state/checkpoints.h"
+#include "broker/state/creation.h"
 #include "broker/state/groups/groups.h"
 #include "broker/state/groups/offsets_write.h"
 #include "storage/base/error.h"
@@ -84,13 +85,42 @@ static bool is_told(World *world) {
         return !world->state->failed && !state_metadata_mark(world->state);
 }
 
-/* As CreateTopics, which waits until a topic that had the name is gone. */
-static int create_topic(World *world, int topic, const ConfigMap *config) {
-        int r = topic_create(world->state, topic_name(topic), WORLD_PARTITIONS, config, NULL);
+typedef struct Creator {
+        CommitWait wait;
+        Str name;
+        const ConfigMap *config;
+        int result;
+} Creator;
+
+static void on_made(CommitWait *wait, State *state) {
+        Creator *creator = container_of(wait, Creator, wait);
+        creator->result = topic_create(state, creator->name, WORLD_PARTITIONS, creator->config, NULL);
+}
+
+/* As CreateTopics, which has the directories made first; a client that is not patient is gone by then. */
+static int create_topic(World *world, int topic, const ConfigMap *config, bool is_patient) {
+        Creation *creation = NULL;
+        Creator creator = { .name = topic_name(topic), .config = config, .result = -EBUSY };
+        int r = creation_add(world->state, &creation, creator.name, WORLD_PARTITIONS);
+        if (r)
+                creation_free(creation);
+        else if (creation)
+                creation_start(world->state, creation, &creator.wait, on_made);
+        else
+                on_made(&creator.wait, world->state);
+        if (!is_patient)
+                list_remove(&creator.wait.node);
+        worker_drain(&world->state->maker);
+        return r ? r : creator.result;
+}
+
+/* Which waits until a topic that had the name is gone, too. */
+static int create_patiently(World *world, int topic, const ConfigMap *config) {
+        int r = create_topic(world, topic, config, true);
         if (r != -EBUSY)
                 return r;
         state_drain(world->state);
-        return topic_create(world->state, topic_name(topic), WORLD_PARTITIONS, config, NULL);
+        return create_topic(world, topic, config, true);
 }
 
 static void create(World *world, int topic, const ConfigMap *config, bool compacts) {
@@ -99,7 +129,7 @@ static void create(World *world, int topic, const ConfigMap *config, bool compac
                 return;
         if (model->presence == WORLD_GONE)
                 *model = (WorldTopic){ .presence = WORLD_DOUBTFUL, .flush_acknowledged = -1, .flush_asked = -1, .compacts = compacts };
-        int r = create_topic(world, topic, config);
+        int r = create_patiently(world, topic, config);
         cr_assert(is_honest(r) || (r == KAFKA_TOPIC_ALREADY_EXISTS && find_topic(world, topic)) || r == -EBUSY, "create: %d", r);
         cr_assert(r || model->presence != WORLD_THERE);
         if (is_told(world) && r == 0) {
@@ -110,6 +140,13 @@ static void create(World *world, int topic, const ConfigMap *config, bool compac
 
 void world_create(World *world, int topic) {
         create(world, topic, &CONFIG_MAP_INIT, false);
+}
+
+void world_create_in_vain(World *world, int topic) {
+        if (!world->state || find_topic(world, topic))
+                return;
+        (void)create_topic(world, topic, &CONFIG_MAP_INIT, false);
+        cr_assert_null(find_topic(world, topic));
 }
 
 static void create_rolling(World *world, int topic, bool compacts) {

@@ -42,6 +42,7 @@ void world_start(World *world);
 void world_stop(World *world);  /* cleanly, as far as it goes */
 void world_crash(World *world); /* the process ends here */
 void world_create(World *world, int topic);
+void world_create_in_vain(World *world, int topic); /* the client goes away before it is done */
 void world_create_rolling(World *world, int topic); /* a new segment every few records */
 void world_create_compacted(World *world, int topic); /* that, and its records have one of a few keys */
 void world_delete(World *world, int topic);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "broker/state/creation.h"
 #include "broker/state/groups/classic_rebalance.h"
 #include "broker/state/groups/consumer.h"
 #include "broker/state/groups/consumer_heartbeat.h"
@@ -79,6 +80,10 @@ static void set_config(ConfigMap *map, const char *key, Str value) {
                 trace_error("out of memory");
 }
 
+static int32_t topic_partition_count(const State *state) {
+        return (int32_t)config_int(state->config, "offsets.topic.num.partitions");
+}
+
 int groups_ensure_topic(State *state) {
         Topic *topic;
         ConfigMap map = CONFIG_MAP_INIT;
@@ -87,10 +92,14 @@ int groups_ensure_topic(State *state) {
         set_config(&map, "cleanup.policy", STR("compact"));
         set_config(&map, "compression.type", STR("producer"));
         set_config(&map, "segment.bytes", config_str(state->config, "offsets.topic.segment.bytes"));
-        int r = topic_create(state, STR(TOPIC_NAME_OFFSETS), (int32_t)config_int(state->config, "offsets.topic.num.partitions"),
-                             &map, &topic);
+        int r = topic_create(state, STR(TOPIC_NAME_OFFSETS), topic_partition_count(state), &map, &topic);
         config_map_deinit(&map);
         return r == KAFKA_TOPIC_ALREADY_EXISTS ? 0 : r;
+}
+
+int groups_plan_topic(State *state, Creation **creation) {
+        bool is_there = topic_find(state, STR(TOPIC_NAME_OFFSETS));
+        return is_there ? 0 : creation_add(state, creation, STR(TOPIC_NAME_OFFSETS), topic_partition_count(state));
 }
 
 /* Everybody has a whole session from now on. group.max.size may have become smaller. */

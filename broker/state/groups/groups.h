@@ -117,6 +117,8 @@ void groups_close(State *state);
 
 /* Creates __consumer_offsets on first use. 0, a positive code, or -errno. */
 int groups_ensure_topic(State *state);
+/* As creation_add(), for what that would create. */
+int groups_plan_topic(State *state, Creation **creation);
 
 /* NULL when there is none. */
 Group *group_find(State *state, Str id);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "broker/state/creation.h"
 #include "broker/state/journal.h"
 #include "broker/state/producer_ids.h"
 #include "broker/state/transactions/transaction_log.h"
@@ -123,6 +124,10 @@ static void set_config(ConfigMap *map, const char *key, Str value) {
                 trace_error("out of memory");
 }
 
+static int32_t topic_partition_count(const State *state) {
+        return (int32_t)config_int(state->config, "transaction.state.log.num.partitions");
+}
+
 int transactions_ensure_topic(State *state) {
         if (topic_find(state, STR(TOPIC_NAME_TRANSACTIONS)))
                 return 0;
@@ -133,10 +138,14 @@ int transactions_ensure_topic(State *state) {
         set_config(&map, "unclean.leader.election.enable", STR("false"));
         set_config(&map, "min.insync.replicas", STR("1"));
         set_config(&map, "segment.bytes", config_str(state->config, "transaction.state.log.segment.bytes"));
-        int r = topic_create(state, STR(TOPIC_NAME_TRANSACTIONS),
-                             (int32_t)config_int(state->config, "transaction.state.log.num.partitions"), &map, &topic);
+        int r = topic_create(state, STR(TOPIC_NAME_TRANSACTIONS), topic_partition_count(state), &map, &topic);
         config_map_deinit(&map);
         return r == KAFKA_TOPIC_ALREADY_EXISTS ? 0 : r;
+}
+
+int transactions_plan_topic(State *state, Creation **creation) {
+        bool is_there = topic_find(state, STR(TOPIC_NAME_TRANSACTIONS));
+        return is_there ? 0 : creation_add(state, creation, STR(TOPIC_NAME_TRANSACTIONS), topic_partition_count(state));
 }
 
 /* ---- expiry of transactional ids */

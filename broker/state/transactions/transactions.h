@@ -67,6 +67,8 @@ void transactions_close(State *state);
 
 /* Creates __transaction_state on first use. 0, a positive code, or -errno. */
 int transactions_ensure_topic(State *state);
+/* As creation_add(), for what that would create. */
+int transactions_plan_topic(State *state, Creation **creation);
 
 /* NULL when there is none. */
 Transaction *transaction_find(const State *state, Str id);
