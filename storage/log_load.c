@@ -107,12 +107,17 @@ static int list_directory(const Log *log, Listing *listing) {
 static int open_segments(Log *log, const Offsets *logs, int64_t now_ms) {
         for (int32_t i = 0; i < logs->count; i++) {
                 char path[SEGMENT_PATH_MAX];
-                int64_t size;
+                struct stat st;
                 segment_path(log->path, logs->values[i], "log", path);
-                int r = file_stat(path, &size, NULL);
+                int r = file_lstat(path, &st);
                 if (r)
                         return r;
-                Segment *segment = segment_new(log->path, logs->values[i], size);
+                if (!S_ISREG(st.st_mode)) {
+                        trace_error("'%s' is %s; put the file itself there", path,
+                                    S_ISLNK(st.st_mode) ? "a symbolic link, which no broker follows" : "no file");
+                        return -EUCLEAN;
+                }
+                Segment *segment = segment_new(log->path, logs->values[i], st.st_size);
                 r = segment ? log_push_segment(log, segment) : -ENOMEM;
                 if (r) {
                         segment_unref(segment);

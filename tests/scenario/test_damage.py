@@ -63,7 +63,7 @@ def test_rot_is_told_and_repaired(state, request, serve):
 
 @pytest.mark.parametrize('how', ['link', 'pipe', 'directory'])
 @pytest.mark.parametrize('which', [0, 1])
-def test_a_segment_that_is_no_file_is_not_cut_at(sound, tmp_path, how, which):
+def test_a_segment_that_is_no_file_is_not_cut_at(sound, serve, tmp_path, how, which):
     """What lies behind it may be sound, once the file is where it should be."""
     path = sorted((sound / 'rolled-0').glob('*.log'))[which]
     path.rename(tmp_path / 'elsewhere')
@@ -78,6 +78,9 @@ def test_a_segment_that_is_no_file_is_not_cut_at(sound, tmp_path, how, which):
     done = run('repair', sound)
     assert done.returncode == 1 and f'{path}: is ' in done.stdout and 'put the file itself there' in done.stdout
     assert directories.digest(sound) == before
+    it, client = serve()
+    assert fetch(client, 'rolled', 0)[0] == STORAGE_ERROR and f"'{path}' is " in said(tmp_path)
+    assert fetch(client, 'good', 0)[0] == 0 and it.stop() == 0
     path.rmdir() if how == 'directory' else path.unlink()
     (tmp_path / 'elsewhere').rename(path)
     check(sound, 0)
