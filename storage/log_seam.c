@@ -37,7 +37,9 @@ static int find_seam(Log *log, int32_t index, int64_t *ret_end) {
                 r = walk(segment, 0, ret_end, &gaps); /* a topic that is no longer compacted may have been; the index may be wrong */
         if (r)
                 return r;
-        segment->seam = *ret_end > next ? SEGMENT_SEAM_OVERLAP : *ret_end < next && !gaps && next > log->compacted_offset ? SEGMENT_SEAM_GAP : SEGMENT_SEAM_FITS;
+        segment->seam = *ret_end > next                                             ? SEGMENT_SEAM_OVERLAP
+                        : *ret_end < next && !gaps && next > log->compacted_offset ? SEGMENT_SEAM_GAP
+                                                                                   : SEGMENT_SEAM_FITS;
         return 0;
 }
 

@@ -125,7 +125,8 @@ static Refusal check_counts(Call *call, const CreateTopicsRequestTopic *want, in
         if (factor > 1 && !config->any_replication_factor)
                 return refuse(KAFKA_INVALID_REPLICATION_FACTOR, arena_printf(&call->arena,
                         "Unable to replicate the partition %d time(s): The target replication factor of %d cannot be reached "
-                        "because only 1 broker(s) are registered or some brokers have all their log directories cordoned.", (int)factor, (int)factor));
+                        "because only 1 broker(s) are registered or some brokers have all their log directories cordoned.",
+                        (int)factor, (int)factor));
         *ret_count = want->num_partitions == -1 ? (int32_t)config_int(config, "num.partitions") : want->num_partitions;
         return refuse(0, STR_NULL);
 }

@@ -156,8 +156,7 @@ static bool is_taken(const Creation *creation) {
 
 static void finish(Job *job, State *state, int result) {
         Creation *creation = container_of(job, Creation, job);
-        while (list_pop(&creation->waits))
-                ;
+        list_pop(&creation->waits); /* at the end of the state nobody was called */
         creation_free(creation);
         state->creation = NULL;
         if (!result)

@@ -1,9 +1,9 @@
 /* What follows the deletion of a topic, on other threads, while the broker goes on: nobody waits for the disk.
  *
  * First its record reaches the disk; until then everything stays as it is there, or a power cut would leave half of a topic that
- * nobody was told is gone. Then the groups' offsets of it are dropped; when their tombstones are as durable as offsets are, and no sync or compaction under way needs its files any
- * more the directories are renamed, durably, and unlinked; and with the next checkpoint the last rows about it go. Until then
- * nothing can take its name: what is left would be taken for the new topic's. */
+ * nobody was told is gone. Then the groups' offsets of it are dropped; when their tombstones are as durable as offsets are, and no
+ * sync or compaction under way needs its files any more, the directories are renamed, durably, and unlinked; and with the next
+ * checkpoint the last rows about it go. Until then nothing can take its name: what is left would be taken for the new topic's. */
 #pragma once
 
 #include "broker/state/state.h"

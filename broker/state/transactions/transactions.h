@@ -127,7 +127,8 @@ bool transaction_is_part(Str records);
 void transaction_end(State *state, Str id, int64_t producer_id, int16_t producer_epoch, bool commit, int16_t client_version,
                      TransactionWait *wait);
 
-/* Queues an end marker for one partition, and tells the offset behind it; version as in TransactionFacts. 0, a positive code (INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED ...), -errno. */
+/* Queues an end marker for one partition, and tells the offset behind it; version as in TransactionFacts. 0, a positive code
+ * (INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED ...), -errno. */
 int transaction_mark(State *state, Partition *partition, int64_t producer_id, int16_t producer_epoch, int32_t coordinator_epoch,
                      int16_t version, bool commit, int64_t *ret_end_offset);
 
