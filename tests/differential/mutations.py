@@ -32,6 +32,7 @@ VALUES = {
     'allow_auto_topic_creation': None,               # it answers before the topic is there
     'include_documentation': None,                   # a text of its own
     ('DescribeTopicPartitions', 'partition_index'): (0, 1, 2, 5, -1),  # Kafka's next one overflows
+    ('CreateTopics', 'value'): ('', 'x', '-1', '0'),  # blanks around a value are not kept
     ('OffsetFetch', 'member_id'): ('', 'x'),         # null is an error that Kafka does not expect
     ('UpdateFeatures', 'validate_only'): None,       # there would be no way back
     ('CreatePartitions', 'name'): None,              # Kafka's coordinators don't see their topics grow before they start again
@@ -49,7 +50,7 @@ VALUES = {
 # Topics named in several pieces, or without partitions: Kafka answers as its hash tables have it.
 GATHERED = {'OffsetCommit', 'OffsetDelete', 'Produce', 'TxnOffsetCommit'}
 TIMES = {'throttle_time_ms', 'size', 'usable_bytes', 'total_bytes', 'last_timestamp', 'last_fetch_timestamp', 'last_caught_up_timestamp',
-         'transaction_start_time_ms', 'timestamp_ms'}
+         'transaction_start_time_ms', 'timestamp_ms', 'batch_index_error_message'}  # which holds the time of the answer
 
 
 def slots(fields, values, version):
