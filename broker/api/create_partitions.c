@@ -44,6 +44,11 @@ static int16_t check(Call *call, const CreatePartitionsRequestTopic *want, int64
         int16_t code = check_assignments(call, want, added, ret_message);
         if (code)
                 return code;
+        if (topic->is_internal) {
+                *ret_message = arena_printf(&call->arena, "The number of partitions of %s says where the records of a group or a transaction "
+                                            "are: it cannot change.", topic->name);
+                return KAFKA_POLICY_VIOLATION;
+        }
         if (added > *left) {
                 *ret_message = STR("Unable to perform excessively large batch operation.");
                 return KAFKA_POLICY_VIOLATION;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "broker/api/api.h"
+#include "broker/state/groups/groups.h"
 #include "storage/base/trace.h"
 #include "tests/lib/ask.h"
 
@@ -200,6 +201,19 @@ Test(topic_apis, partitions_only_grow) {
                 cr_assert(str_equal(answer->results[0].error_message, str_of(messages[i])));
         }
         cr_assert_eq(topic_find(fixture.state, STR("a"))->partition_count, 5);
+}
+
+/* Which partition holds a group's records depends on their number. */
+Test(topic_apis, the_coordinators_topics_stay_as_large_as_they_are) {
+        cr_assert_eq(groups_ensure_topic(fixture.state), 0);
+        const Topic *topic = topic_find(fixture.state, STR(TOPIC_NAME_OFFSETS));
+        int32_t count = topic->partition_count;
+        CreatePartitionsRequestTopic want = { .name = STR(TOPIC_NAME_OFFSETS), .count = count + 1, .assignments_count = -1 };
+        CreatePartitionsResponse *answer = ASK(fixture.state, CreatePartitions, create_partitions, 3, .timeout_ms = 1000, .topics = &want,
+                                               .topics_count = 1);
+        cr_assert_eq(answer->results[0].error_code, KAFKA_POLICY_VIOLATION);
+        cr_assert(answer->results[0].error_message.len > 0);
+        cr_assert_eq(topic->partition_count, count);
 }
 
 Test(topic_apis, metadata_names_this_broker_as_everything) {

@@ -35,7 +35,7 @@ VALUES = {
     ('CreateTopics', 'value'): ('', 'x', '-1', '0'),  # blanks around a value are not kept
     ('OffsetFetch', 'member_id'): ('', 'x'),         # null is an error that Kafka does not expect
     ('UpdateFeatures', 'validate_only'): None,       # there would be no way back
-    ('CreatePartitions', 'name'): None,              # Kafka's coordinators don't see their topics grow before they start again
+    ('CreatePartitions', 'name'): None,              # the coordinators' topics can grow in Kafka, which harms them
     'client_instance_id': (uuid.UUID(int=0),),       # Kafka forgets only the last one of a connection
     'transaction_version': (0, 1, 2, 3, 127),        # below, Kafka drops the marker, but says that it was written
     # above these, no marker of the transaction's own coordinator is let in any more, and Kafka never ends it
