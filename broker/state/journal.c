@@ -23,6 +23,11 @@ int32_t journal_partition_index(Str group_id, int32_t partition_count) {
         return (int32_t)((java_hash_string(group_id) & 0x7fffffff) % (uint32_t)partition_count);
 }
 
+Partition *journal_partition(const State *state, Str group_id) {
+        const Topic *topic = topic_find(state, STR(TOPIC_NAME_OFFSETS));
+        return topic && topic->partition_count ? topic->partitions[journal_partition_index(group_id, topic->partition_count)] : NULL;
+}
+
 /* A key begins with the type of its record, a value with its version. */
 static void encode_headed(const MessageSchema *message, int16_t head, int16_t version, const void *value, Reply *out) {
         uint8_t *to = buffer_extend(&out->bytes, 2);
@@ -164,13 +169,12 @@ static int append_limited(State *state, Partition *partition, Buffer *batch) {
 int journal_append(State *state, Journal *journal, Str group_id, JournalWrite *write,
                    void (*done)(JournalWrite *write, State *state, int16_t code)) {
         int r = groups_ensure_topic(state);
-        Topic *topic = topic_find(state, STR(TOPIC_NAME_OFFSETS));
-        if (!r && !topic)
+        Partition *partition = journal_partition(state, group_id);
+        if (!r && !partition)
                 r = KAFKA_COORDINATOR_NOT_AVAILABLE;
         if (!r)
                 r = batch_builder_finish(&journal->batch, 0);
         if (!r) {
-                Partition *partition = topic->partitions[journal_partition_index(group_id, topic->partition_count)];
                 r = append_limited(state, partition, &journal->batch.out);
                 if (!r && write) {
                         write->partition = partition;
@@ -183,8 +187,7 @@ int journal_append(State *state, Journal *journal, Str group_id, JournalWrite *w
 }
 
 void journal_follow(State *state, Str group_id, JournalWrite *write, void (*done)(JournalWrite *write, State *state, int16_t code)) {
-        Topic *topic = topic_find(state, STR(TOPIC_NAME_OFFSETS));
-        write->partition = topic->partitions[journal_partition_index(group_id, topic->partition_count)];
+        write->partition = journal_partition(state, group_id);
         write->done = done;
         state_wait_commit(state, &write->wait, on_commit);
 }
@@ -348,8 +351,7 @@ static int replay_one_of_group(State *state, const ReplayedRecord *replayed, voi
 }
 
 int journal_replay_group(State *state, Str group_id) {
-        Topic *topic = topic_find(state, STR(TOPIC_NAME_OFFSETS));
-        Partition *partition = topic ? topic->partitions[journal_partition_index(group_id, topic->partition_count)] : NULL;
+        Partition *partition = journal_partition(state, group_id);
         return partition && partition->log ? replay_partition(state, partition, replay_one_of_group, &group_id) : 0;
 }
 

@@ -10,6 +10,8 @@
 
 /* The partition that holds the group's records, as Kafka computes it; 0 <= result < partition_count. */
 int32_t journal_partition_index(Str group_id, int32_t partition_count);
+/* The same of __consumer_offsets as it is; NULL: there is none. Its log may be missing: nothing can be known of the group before a repair. */
+Partition *journal_partition(const State *state, Str group_id);
 
 /* Records that wait for the commit of the turn. done() gets 0 or a positive code. */
 typedef struct JournalWrite JournalWrite;

@@ -45,8 +45,8 @@ static void reload(State *state, Group *group) {
 }
 
 static bool is_written(const State *state, const Group *group) {
-        const Topic *topic = topic_find(state, STR(TOPIC_NAME_OFFSETS));
-        return topic && !topic->partitions[journal_partition_index(str_of(group->id), topic->partition_count)]->commit_error;
+        const Partition *partition = journal_partition(state, str_of(group->id));
+        return partition && !partition->commit_error;
 }
 
 static void on_settle(CommitWait *wait, State *state) {

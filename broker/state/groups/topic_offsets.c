@@ -8,11 +8,14 @@
 
 #define BATCH_BYTES_MAX 65536 /* far below max.message.bytes */
 
-/* Where the group's records are; NULL: nothing can be known of them before a repair. */
-static Partition *journal_partition(const State *state, Str group) {
-        const Topic *topic = topic_find(state, STR(TOPIC_NAME_OFFSETS));
-        Partition *partition = topic ? topic->partitions[journal_partition_index(group, topic->partition_count)] : NULL;
-        return partition && partition->log ? partition : NULL;
+/* Whether the group's records can be read back, and so would its offsets. */
+static bool has_journal(const State *state, Str group) {
+        const Partition *partition = journal_partition(state, group);
+        return partition && partition->log;
+}
+
+static int commit_error(const State *state, Str group) {
+        return has_journal(state, group) ? journal_partition(state, group)->commit_error : 0;
 }
 
 static int append(State *state, Journal *journal, Str group) {
@@ -37,7 +40,7 @@ static int end_run(State *state, OffsetTopic *of, CommittedOffset **offset) {
         journal_begin(&journal, state->now_ms);
         for (; *offset && (*offset)->group == group && journal.batch.out.size < BATCH_BYTES_MAX; *offset = next_of(of, &(*offset)->by_topic))
                 journal_add_offset_tombstone(&journal, str_of(group->id), str_of((*offset)->topic), (*offset)->partition);
-        if (journal_partition(state, str_of(group->id)))
+        if (has_journal(state, str_of(group->id)))
                 return append(state, &journal, str_of(group->id));
         batch_builder_deinit(&journal.batch);
         return 0;
@@ -47,7 +50,7 @@ static int end_run(State *state, OffsetTopic *of, CommittedOffset **offset) {
 static void end_pending(State *state, Str group, Str topic, int32_t partition, void *data) {
         int *result = data;
         Journal journal;
-        if (*result || !journal_partition(state, group))
+        if (*result || !has_journal(state, group))
                 return;
         journal_begin(&journal, state->now_ms);
         journal_add_offset_tombstone(&journal, group, topic, partition);
@@ -66,9 +69,9 @@ int topic_offsets_end(State *state, Str topic) {
 }
 
 static void forget_pending(State *state, Str group, Str topic, int32_t partition, void *data) {
-        const Partition *journal = journal_partition(state, group);
-        if (journal && journal->commit_error)
-                *(int *)data = journal->commit_error;
+        int r = commit_error(state, group);
+        if (r)
+                *(int *)data = r;
         else
                 offsets_pending_forget(state, group, topic, partition);
 }
@@ -78,9 +81,9 @@ int topic_offsets_forget(State *state, Str topic) {
         OffsetTopic *of = find(state, topic);
         for (CommittedOffset *offset = of ? next_of(of, NULL) : NULL, *next; offset; offset = next) {
                 next = next_of(of, &offset->by_topic);
-                const Partition *journal = journal_partition(state, str_of(offset->group->id));
-                if (journal && journal->commit_error) {
-                        r = journal->commit_error;
+                int failed = commit_error(state, str_of(offset->group->id));
+                if (failed) {
+                        r = failed;
                         continue;
                 }
                 hashmap_remove(&offset->group->offsets, &offset->node);
