@@ -95,8 +95,8 @@ static int list_entry(Check *check, const char *name) {
         bool alien = segment || (is_known(check, name) && !S_ISREG(st.st_mode));
         check->checked->alien_count += alien;
         if (alien)
-                check_report(check, CHECK_ROT, path, -1, segment ? base : -1, -1, "is %s, which no broker follows; put the file itself there",
-                             S_ISLNK(st.st_mode) ? "a symbolic link" : "no file");
+                check_report(check, CHECK_ROT, path, -1, segment ? base : -1, -1, "is %s; put the file itself there",
+                             file_alien(st.st_mode, S_IFREG));
         else if (!is_known(check, name))
                 check_report(check, CHECK_ODD, path, -1, -1, -1, "is nothing that a log has; it is left alone");
         return 0;

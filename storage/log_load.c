@@ -112,9 +112,8 @@ static int open_segments(Log *log, const Offsets *logs, int64_t now_ms) {
                 int r = file_lstat(path, &st);
                 if (r)
                         return r;
-                if (!S_ISREG(st.st_mode)) {
-                        trace_error("'%s' is %s; put the file itself there", path,
-                                    S_ISLNK(st.st_mode) ? "a symbolic link, which no broker follows" : "no file");
+                if (file_alien(st.st_mode, S_IFREG)) {
+                        trace_error("'%s' is %s; put the file itself there", path, file_alien(st.st_mode, S_IFREG));
                         return -EUCLEAN;
                 }
                 Segment *segment = segment_new(log->path, logs->values[i], st.st_size);

@@ -115,7 +115,7 @@ static int check_partition(Inspection *inspection, const Topic *topic, Partition
                 return errno == ENOENT ? check_missing(inspection, path, partition) : -errno;
         if (!S_ISDIR(st.st_mode)) {
                 report(inspection, CHECK_ROT, path, "put the directory itself there", "is %s",
-                       S_ISLNK(st.st_mode) ? "a symbolic link, which no broker follows" : "no directory");
+                       file_alien(st.st_mode, S_IFDIR));
                 return 0;
         }
         check_owner(inspection, path, topic);

@@ -121,8 +121,7 @@ static int check_kind(const State *state, const char *name, mode_t kind) {
         if (r || lstat(path, &st) || (st.st_mode & S_IFMT) == kind)
                 return r;
         trace_error("'%s' is %s; put the %s itself there, or name another directory with --data. Nothing was changed", path,
-                    S_ISLNK(st.st_mode) ? "a symbolic link, which no broker follows" : kind == S_IFDIR ? "no directory" : "no file",
-                    kind == S_IFDIR ? "directory" : "file");
+                    file_alien(st.st_mode, kind), kind == S_IFDIR ? "directory" : "file");
         return STATE_OPEN_FOREIGN;
 }
 

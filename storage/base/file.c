@@ -141,6 +141,12 @@ int file_stat(const char *path, int64_t *ret_size, int64_t *ret_mtime_ms) {
         return 0;
 }
 
+const char *file_alien(mode_t mode, mode_t kind) {
+        if ((mode & S_IFMT) == kind)
+                return NULL;
+        return S_ISLNK(mode) ? "a symbolic link, which no broker follows" : kind == S_IFDIR ? "no directory" : "no file";
+}
+
 int file_lstat(const char *path, struct stat *ret_stat) {
         return file_ops.lstat(path, ret_stat) < 0 ? -errno : 0;
 }

@@ -63,6 +63,8 @@ int file_write(int fd, const void *data, size_t size, int64_t position);
 
 /* The size of an open file or -errno. */
 int64_t file_size(int fd);
+/* What stands in the place of a file (kind S_IFREG) or a directory (S_IFDIR) of its own, in words; NULL: it does. */
+const char *file_alien(mode_t mode, mode_t kind);
 /* The size and, unless NULL, mtime of path: 0 or -errno. */
 int file_stat(const char *path, int64_t *ret_size, int64_t *ret_mtime_ms);
 
