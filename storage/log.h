@@ -155,9 +155,10 @@ static inline void log_append_init(LogAppend *append) {
 int log_append(Log *log, uint8_t *records, size_t size, LogOrigin origin, int32_t leader_epoch, int64_t now_ms,
                LogAppend *ret_append);
 
+#define LOG_AT_ONCE_WORK_MAX ((size_t)1 << 20) /* bytes inflated: a millisecond or three, by codec */
+#define LOG_DEFLATE_WORK 64                    /* compressing a byte takes about as long as inflating so many */
+
 /* The same in two steps, the first of which needs no log and may take long: it inflates what is compressed. */
-#define LOG_AT_ONCE_WORK_MAX ((size_t)1 << 20) /* a millisecond or three, by codec */
-#define LOG_DEFLATE_WORK 64                    /* compressing a byte takes as long as inflating so many */
 typedef struct LogCheck {
         const LogConfig *config; /* the log's, or a copy for another thread */
         LogOrigin origin;
