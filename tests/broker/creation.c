@@ -67,16 +67,6 @@ static void finish_all(void) {
         state_drain(fixture.state);
 }
 
-static int count_entries(const char *pattern) {
-        char command[256];
-        snprintf(command, sizeof(command), "ls -d %s/%s 2>/dev/null | wc -l", fixture.dir, pattern);
-        FILE *out = popen(command, "r");
-        int count = -1;
-        cr_assert_eq(fscanf(out, "%d", &count), 1);
-        pclose(out);
-        return count;
-}
-
 static Topic *topic_of(const char *name) {
         return topic_find(fixture.state, str_of(name));
 }
@@ -129,10 +119,10 @@ static int16_t ask_delete(const char *name) {
 
 Test(creation, a_topic_is_there_when_its_directories_are) {
         Asked *asked = ask_create("a", 3);
-        cr_assert(!asked_is_done(asked) && count_entries("a-*") == 0);
+        cr_assert(!asked_is_done(asked) && state_fixture_count(&fixture, "a-*") == 0);
         let_worker_run();
-        cr_assert_eq(count_entries("a-[012]/00000000000000000000.log"), 3);
-        cr_assert_eq(count_entries("a-[012]/partition.metadata"), 3);
+        cr_assert_eq(state_fixture_count(&fixture, "a-[012]/00000000000000000000.log"), 3);
+        cr_assert_eq(state_fixture_count(&fixture, "a-[012]/partition.metadata"), 3);
         cr_assert(!topic_of("a") && !asked_is_done(asked));
         make_all();
         cr_assert(topic_of("a") && topic_of("a")->partition_count == 3);
@@ -268,7 +258,7 @@ Test(creation, the_first_of_two_makes_the_topic) {
         cr_assert_eq(end_create(second), KAFKA_TOPIC_ALREADY_EXISTS);
         cr_assert_eq(end_grow(grow), 0);
         cr_assert_eq(topic_of("a")->partition_count, 5);
-        cr_assert_eq(count_entries("a-*"), 5);
+        cr_assert_eq(state_fixture_count(&fixture, "a-*"), 5);
 }
 
 /* As in Kafka: whoever asks is told that there is nothing yet, whoever asks later finds it. */
@@ -291,7 +281,7 @@ Test(creation, names_that_collide_are_found_late_enough) {
         finish_all();
         CreateTopicsResponse *answer = asked_end(asked);
         cr_assert(answer->topics[0].error_code == 0 && answer->topics[1].error_code == KAFKA_INVALID_TOPIC_EXCEPTION);
-        cr_assert_eq(count_entries("?_?-*"), 0);
+        cr_assert_eq(state_fixture_count(&fixture, "?_?-*"), 0);
 }
 
 #define MANY 300
@@ -316,8 +306,8 @@ Test(creation, a_request_makes_many_topics_in_one_step) {
                 int16_t code = i == 7 ? KAFKA_TOPIC_ALREADY_EXISTS : i == 9 ? KAFKA_INVALID_PARTITIONS : 0;
                 cr_assert_eq(answer->topics[i].error_code, code, "%s: %d", names[i], answer->topics[i].error_code);
         }
-        cr_assert_eq(count_entries("t*-0"), MANY - 1);
-        cr_assert_eq(count_entries("t*-1"), MANY / 2 - 2);
+        cr_assert_eq(state_fixture_count(&fixture, "t*-0"), MANY - 1);
+        cr_assert_eq(state_fixture_count(&fixture, "t*-1"), MANY / 2 - 2);
         cr_assert_eq(made_on_loop, 0);
 }
 
@@ -328,7 +318,7 @@ Test(creation, there_are_directories_only_where_there_is_room) {
                                               { .name = STR("c"), .num_partitions = 2, .replication_factor = 1 } };
         Asked *asked = ask_create_all(topics, 3);
         let_worker_run();
-        cr_assert_eq(count_entries("[abc]-*"), 5);
+        cr_assert_eq(state_fixture_count(&fixture, "[abc]-*"), 5);
         finish_all();
         CreateTopicsResponse *answer = asked_end(asked);
         cr_assert_eq(answer->topics[0].error_code, 0);
@@ -349,15 +339,15 @@ Test(creation, what_cannot_be_made_leaves_nothing) {
         int bad = answer->topics[0].error_code ? 0 : 1;
         cr_assert_eq(answer->topics[bad].error_code, KAFKA_KAFKA_STORAGE_ERROR);
         cr_assert_eq(answer->topics[1 - bad].error_code, 0);
-        cr_assert_eq(count_entries("[ab]-*"), 2);
+        cr_assert_eq(state_fixture_count(&fixture, "[ab]-*"), 2);
         cr_assert_eq(made_on_loop, 0); /* nor is it tried there */
         asked = ask_grow(bad ? "a" : "b", 3);
         finish_all();
         cr_assert_eq(end_grow(asked), KAFKA_KAFKA_STORAGE_ERROR);
-        cr_assert_eq(count_entries("[ab]-*"), 2);
+        cr_assert_eq(state_fixture_count(&fixture, "[ab]-*"), 2);
         mkdirs_left = -1;
         create(bad ? "b" : "a", 2);
-        cr_assert_eq(count_entries("[ab]-*"), 4);
+        cr_assert_eq(state_fixture_count(&fixture, "[ab]-*"), 4);
 }
 
 /* However far it has come. */
@@ -373,7 +363,7 @@ Test(creation, nothing_is_left_when_the_client_is_gone) {
                 asked = ask_create(others[step], 1); /* who waits behind it */
                 finish_all();
                 cr_assert_eq(end_create(asked), 0);
-                cr_assert(!topic_of("a") && count_entries("a-*") == 0);
+                cr_assert(!topic_of("a") && state_fixture_count(&fixture, "a-*") == 0);
         }
         create("a", 1);
         cr_assert_eq(made_on_loop, 0);
@@ -392,14 +382,14 @@ Test(creation, a_request_that_is_refused_leaves_nothing) {
                                  .protocol_type = STR("consumer"), .protocols = &protocol, .protocols_count = 1);
         finish_all();
         cr_assert_eq(((JoinGroupResponse *)asked_end(asked))->error_code, KAFKA_INVALID_SESSION_TIMEOUT);
-        cr_assert(!topic_of(TOPIC_NAME_OFFSETS) && count_entries(TOPIC_NAME_OFFSETS "-*") == 0);
+        cr_assert(!topic_of(TOPIC_NAME_OFFSETS) && state_fixture_count(&fixture, TOPIC_NAME_OFFSETS "-*") == 0);
 }
 
 Test(creation, a_topic_may_be_deleted_while_it_grows) {
         create("a", 1);
         Asked *asked = ask_grow("a", 3);
         let_worker_run();
-        cr_assert_eq(count_entries("a-*"), 3);
+        cr_assert_eq(state_fixture_count(&fixture, "a-*"), 3);
         cr_assert_eq(topic_delete(fixture.state, topic_of("a")), 0);
         Asked *again = ask_create("a", 4);
         finish_all();
@@ -407,7 +397,7 @@ Test(creation, a_topic_may_be_deleted_while_it_grows) {
         cr_assert_eq(end_create(again), 0);
         cr_assert_eq(topic_of("a")->partition_count, 4);
         state_drain(fixture.state);
-        cr_assert_eq(count_entries("a-*"), 4);
+        cr_assert_eq(state_fixture_count(&fixture, "a-*"), 4);
 }
 
 /* ---- the end of the process */
@@ -428,10 +418,10 @@ Test(creation, a_crash_leaves_no_topic) {
                 state_fixture_crash(&fixture);
                 asked_drop(asked);
                 cr_assert_null(topic_of("a"));
-                cr_assert_eq(count_entries("a-[01]"), step ? 2 : 0);
+                cr_assert_eq(state_fixture_count(&fixture, "a-[01]"), step ? 2 : 0);
         }
         create("a", 2);
-        cr_assert_eq(count_entries("a-[01].*-stray"), 2);
+        cr_assert_eq(state_fixture_count(&fixture, "a-[01].*-stray"), 2);
         state_fixture_crash(&fixture);
         cr_assert_not_null(topic_of("a")->partitions[1]->log);
 }

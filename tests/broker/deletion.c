@@ -63,16 +63,6 @@ static void assert_holds_one_record(void) {
         cr_assert_eq(log_end_offset(partition->log), 1);
 }
 
-static int count_entries(const char *pattern) {
-        char command[256];
-        snprintf(command, sizeof(command), "ls -d %s/%s 2>/dev/null | wc -l", fixture.dir, pattern);
-        FILE *out = popen(command, "r");
-        int count = -1;
-        cr_assert_eq(fscanf(out, "%d", &count), 1);
-        pclose(out);
-        return count;
-}
-
 /* However far the deletion got: its record was written, synced, or the directories have their new names. */
 Test(deletion, a_deleted_topic_s_directories_go_later_or_at_the_next_start) {
         for (int step = 0; step < 3; step++) {
@@ -82,13 +72,13 @@ Test(deletion, a_deleted_topic_s_directories_go_later_or_at_the_next_start) {
                         state_commit(fixture.state), worker_drain(&fixture.state->flusher);
                 if (step == 2)
                         state_commit(fixture.state), worker_wait(&fixture.state->worker), worker_collect(&fixture.state->worker);
-                cr_assert_eq(count_entries("a-[01]"), step < 2 ? 2 : 0);
-                cr_assert_eq(count_entries("a-?.*-delete"), step < 2 ? 0 : 2);
+                cr_assert_eq(state_fixture_count(&fixture, "a-[01]"), step < 2 ? 2 : 0);
+                cr_assert_eq(state_fixture_count(&fixture, "a-?.*-delete"), step < 2 ? 0 : 2);
                 state_fixture_crash(&fixture);
                 cr_assert_null(topic_find(fixture.state, STR("a")));
-                cr_assert_eq(count_entries("a-[01]"), 0);
+                cr_assert_eq(state_fixture_count(&fixture, "a-[01]"), 0);
                 state_drain(fixture.state);
-                cr_assert_eq(count_entries("a-*"), 0);
+                cr_assert_eq(state_fixture_count(&fixture, "a-*"), 0);
                 state_fixture_reopen(&fixture);
         }
 }
@@ -204,7 +194,7 @@ Test(deletion, nothing_takes_the_name_while_offsets_are_left) {
         delete_up_to_the_offsets();
         state_fixture_fail_writes(true);
         state_drain(fixture.state);
-        cr_assert_eq(count_entries("a-*"), 0);
+        cr_assert_eq(state_fixture_count(&fixture, "a-*"), 0);
         cr_assert_eq(count_offsets(STR("g")), 2);
         cr_assert_eq(create(), -EIO);
         cr_assert_eq(create(), -EIO);
@@ -264,7 +254,7 @@ Test(deletion, the_name_is_free_when_the_tombstones_are_on_disk) {
         checkpoints_now(fixture.state);
         for (int i = 0; i < 3; i++)
                 worker_drain(&fixture.state->worker);
-        cr_assert_eq(count_entries("a-[01]"), 2);
+        cr_assert_eq(state_fixture_count(&fixture, "a-[01]"), 2);
         cr_assert_eq(topic_create(fixture.state, STR("a"), 2, &CONFIG_MAP_INIT, NULL), -EBUSY);
         state_drain(fixture.state);
         cr_assert_eq(create(), 0);

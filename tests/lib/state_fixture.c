@@ -48,6 +48,16 @@ void state_fixture_crash(StateFixture *fixture) {
         open_again(fixture, now_ms, mono_ms);
 }
 
+int state_fixture_count(const StateFixture *fixture, const char *pattern) {
+        char command[256];
+        snprintf(command, sizeof(command), "ls -d %s/%s 2>/dev/null | wc -l", fixture->dir, pattern);
+        FILE *out = popen(command, "r");
+        int count = -1;
+        cr_assert_eq(fscanf(out, "%d", &count), 1);
+        pclose(out);
+        return count;
+}
+
 int state_fixture_create(StateFixture *fixture, Str name, int32_t partition_count, Topic **ret_topic) {
         return state_create_patiently(fixture->state, name, partition_count, &CONFIG_MAP_INIT, ret_topic);
 }

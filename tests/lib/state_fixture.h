@@ -23,6 +23,9 @@ void state_fixture_reopen(StateFixture *fixture);
 /* The same as if the process had been killed: what the turn has not committed is lost, and whoever waits for it is told so. */
 void state_fixture_crash(StateFixture *fixture);
 
+/* How many files and directories have such names, a pattern of the shell below the data directory. */
+int state_fixture_count(const StateFixture *fixture, const char *pattern);
+
 /* As CreateTopics: waits until the topic that had the name before is gone. */
 int state_fixture_create(StateFixture *fixture, Str name, int32_t partition_count, Topic **ret_topic);
 /* The same in any state, with configs. */
