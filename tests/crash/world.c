@@ -17,6 +17,7 @@
 #include "storage/base/trace.h"
 #include "storage/batch.h"
 #include "tests/crash/faults.h"
+#include "tests/lib/state_fixture.h"
 
 #define GROUP STR("readers")
 #define KEYS 3 /* of a compacted topic */
@@ -171,23 +172,6 @@ void world_create_compacted(World *world, int topic) {
         create_rolling(world, topic, true);
 }
 
-typedef struct Starts {
-        StartsWait wait;
-        int result;
-} Starts;
-
-static void on_starts(StartsWait *wait, State *state, int result) {
-        container_of(wait, Starts, wait)->result = result;
-}
-
-/* As DeleteRecords. */
-static int write_starts(State *state) {
-        Starts starts = { .wait.done = on_starts };
-        int r = checkpoints_send_starts(state, &starts.wait);
-        worker_drain(&state->flusher);
-        return r ? r : starts.result;
-}
-
 static void delete_topic(World *world, int topic, bool checkpoints) {
         WorldTopic *model = &world->topics[topic];
         Topic *found = find_topic(world, topic);
@@ -198,7 +182,7 @@ static void delete_topic(World *world, int topic, bool checkpoints) {
         cr_assert(is_honest(r), "delete: %d", r);
         if (checkpoints) {
                 checkpoints_now(world->state);
-                (void)write_starts(world->state);
+                (void)state_write_starts(world->state);
                 worker_drain(&world->state->worker);
         }
         if (is_told(world) && r == 0) {
@@ -314,7 +298,7 @@ void world_delete_records(World *world, int topic, int partition, int64_t offset
         bool is_beyond = offset > partition_high_watermark(found->partitions[partition]);
         int r = partition_delete_records(world->state, found->partitions[partition], offset);
         if (r == 0)
-                r = write_starts(world->state);
+                r = state_write_starts(world->state);
         cr_assert(is_honest(r) || (r == KAFKA_OFFSET_OUT_OF_RANGE && is_beyond), "delete records: %d", r);
         if (r == 0) {
                 model->start_acknowledged = offset;
