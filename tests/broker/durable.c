@@ -13,6 +13,7 @@
 #include "storage/base/file.h"
 #include "storage/base/trace.h"
 #include "storage/batch.h"
+#include "tests/lib/state_fixture.h"
 
 #define NOW 1700000000000
 
@@ -113,30 +114,13 @@ static Buffer make_batch(int32_t sequence) {
         return builder.out;
 }
 
-/* As Produce waits. */
-typedef struct Ack {
-        CommitWait wait;
-        Partition *partition;
-        int64_t end_offset;
-        int count;
-} Ack;
-
-static void on_sync(CommitWait *wait, State *unused) {
-        Ack *ack = container_of(wait, Ack, wait);
-        if (!partition_is_settled(ack->partition, ack->end_offset)) {
-                state_wait_sync(state, wait, on_sync);
-                return;
-        }
-        ack->count++;
+static void note_ack(void) {
         note('a');
 }
 
 static void append_to(Partition *to, Ack *ack) {
-        Buffer bytes = make_batch(-1);
-        LogAppend result;
-        cr_assert_eq(partition_append_owned(state, to, &bytes, LOG_ORIGIN_BROKER, &result), 0);
-        *ack = (Ack){ .partition = to, .end_offset = result.last_offset + 1 };
-        state_wait_commit(state, &ack->wait, on_sync);
+        state_append_acked(state, to, ack);
+        ack->on_done = note_ack;
 }
 
 static void on_wake(PartitionWait *wait, State *unused) {

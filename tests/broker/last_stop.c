@@ -78,27 +78,6 @@ Test(last_stop, a_failed_sync_is_known_until_a_clean_stop) {
         cr_assert(!fixture.state->writes_again);
 }
 
-/* As Produce waits. */
-typedef struct Ack {
-        CommitWait wait;
-        Partition *partition;
-        int64_t end_offset;
-        int count;
-} Ack;
-
-static void on_sync(CommitWait *wait, State *state) {
-        Ack *ack = container_of(wait, Ack, wait);
-        if (partition_is_settled(ack->partition, ack->end_offset))
-                ack->count++;
-        else
-                state_wait_sync(state, wait, on_sync);
-}
-
-static void append_to(Partition *partition, Ack *ack) {
-        *ack = (Ack){ .partition = partition, .end_offset = state_append_one(fixture.state, partition, STR("v")) };
-        state_wait_commit(fixture.state, &ack->wait, on_sync);
-}
-
 /* Nor is what it was for acknowledged; only it fails. */
 Test(last_stop, a_failed_sync_leaves_no_marker) {
         fixture.config.durable = true;
@@ -108,7 +87,7 @@ Test(last_stop, a_failed_sync_leaves_no_marker) {
         state_drain(fixture.state);
         file_ops.fdatasync = sync_that_fails_once;
         Ack ack;
-        append_to(topic->partitions[0], &ack);
+        state_append_acked(fixture.state, topic->partitions[0], &ack);
         state_drain(fixture.state);
         cr_assert(fixture.state->failed && !ack.count);
         cr_assert_lt(state_close(fixture.state), 0);

@@ -80,6 +80,22 @@ int64_t state_append_one(State *state, Partition *partition, Str value) {
         return result.last_offset + 1;
 }
 
+void ack_on_commit(CommitWait *wait, State *state) {
+        Ack *ack = container_of(wait, Ack, wait);
+        if (!partition_is_settled(ack->partition, ack->end_offset)) {
+                state_wait_sync(state, wait, ack_on_commit);
+                return;
+        }
+        ack->count++;
+        if (ack->on_done)
+                ack->on_done();
+}
+
+void state_append_acked(State *state, Partition *partition, Ack *ack) {
+        *ack = (Ack){ .partition = partition, .end_offset = state_append_one(state, partition, STR("v")) };
+        state_wait_commit(state, &ack->wait, ack_on_commit);
+}
+
 typedef struct Starts {
         StartsWait wait;
         int result;

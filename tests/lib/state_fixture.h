@@ -13,6 +13,15 @@ typedef struct StateFixture {
         State *state;
 } StateFixture;
 
+/* As Produce waits for the records before an offset. */
+typedef struct Ack {
+        CommitWait wait;
+        Partition *partition;
+        int64_t end_offset;
+        void (*on_done)(void); /* or NULL */
+        int count;             /* of acknowledgements */
+} Ack;
+
 /* Makes the directory and opens it. */
 void state_fixture_start(StateFixture *fixture);
 /* Closes and removes it. */
@@ -32,6 +41,10 @@ int state_fixture_create(StateFixture *fixture, Str name, int32_t partition_coun
 int state_create_patiently(State *state, Str name, int32_t partition_count, const ConfigMap *config, Topic **ret_topic);
 /* Appends a record to be committed with the turn; returns the offset behind it. */
 int64_t state_append_one(State *state, Partition *partition, Str value);
+/* The same, to be acknowledged; *ack stays where it is until then. */
+void state_append_acked(State *state, Partition *partition, Ack *ack);
+/* The CommitWait of an Ack: acknowledges what is settled, or else waits for the sync that settles it. */
+void ack_on_commit(CommitWait *wait, State *state);
 /* As DeleteRecords: makes the starts of logs durable. 0 or -errno. */
 int state_write_starts(State *state);
 /* As InitProducerId: waits for a block of ids. */
