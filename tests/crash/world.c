@@ -199,26 +199,11 @@ void world_delete_checkpointed(World *world, int topic) {
         delete_topic(world, topic, true);
 }
 
-typedef struct Ack {
-        CommitWait wait;
-        Partition *partition;
-        int64_t offset;
-        bool is_done;
-} Ack;
-
-static void on_sync(CommitWait *wait, State *state) {
-        Ack *ack = container_of(wait, Ack, wait);
-        if (!partition_is_settled(ack->partition, ack->offset + 1))
-                state_wait_sync(state, wait, on_sync);
-        else
-                ack->is_done = true;
-}
-
 /* As Produce answers: an error at once, or when it was not written, or success once it is settled. */
 static void on_commit(CommitWait *wait, State *state) {
         Ack *ack = container_of(wait, Ack, wait);
-        if (partition_is_written(ack->partition, ack->offset + 1))
-                on_sync(wait, state);
+        if (partition_is_written(ack->partition, ack->end_offset))
+                ack_on_commit(wait, state);
 }
 
 static void append_one(World *world, Partition *partition, WorldLog *model, bool compacts) {
@@ -238,14 +223,14 @@ static void append_one(World *world, Partition *partition, WorldLog *model, bool
         cr_assert(is_honest(r), "append: %d", r);
         if (r)
                 return;
-        Ack ack = { .partition = partition, .offset = result.last_offset };
+        Ack ack = { .partition = partition, .end_offset = result.last_offset + 1 };
         state_wait_commit(world->state, &ack.wait, on_commit);
         state_commit(world->state);
         state_drain(world->state);
         list_remove(&ack.wait.node);
-        if (!ack.is_done)
+        if (!ack.count)
                 return;
-        model->acknowledged[sequence] = ack.offset;
+        model->acknowledged[sequence] = result.last_offset;
         world->acknowledged++;
 }
 
