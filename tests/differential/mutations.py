@@ -172,8 +172,10 @@ def is_no_use(api, values):
     if api == 'AlterConfigs':  # never answered
         return has_twice((row['resource_type'], row['resource_name']) for row in values['resources'])
     if api == 'WriteTxnMarkers':  # never answered, for one of them, or with an error for all because of one
-        return len(values['markers']) > 1 and any(m['producer_id'] == -1 or m['producer_epoch'] == -1 for m in values['markers']) or has_twice(marker['producer_id'] for marker in values['markers']) or any(has_twice(
-            (topic['name'], i) for topic in marker['topics'] for i in topic['partition_indexes']) for marker in values['markers'])
+        markers = values['markers']
+        bad = len(markers) > 1 and any(marker['producer_id'] == -1 or marker['producer_epoch'] == -1 for marker in markers)
+        return bad or has_twice(marker['producer_id'] for marker in markers) or any(
+            has_twice((topic['name'], i) for topic in marker['topics'] for i in topic['partition_indexes']) for marker in markers)
     if api == 'AddPartitionsToTxn' and 'transactions' in values:  # never answered, or for one of them
         return not values['transactions'] or has_twice(row['transactional_id'] for row in values['transactions'])
     return False
