@@ -156,6 +156,11 @@ def cpu_us(result):
     return result['broker_cpu_s'] / result['requests'] * 1e6
 
 
+def percent_more(name, this, than):
+    """No figure where the runs were too short for the kernel to see any processor time, as in a smoke."""
+    return {name: (this / than - 1) * 100} if than else {}
+
+
 def in_turns(bench, one, other, pairs=11):
     """One's and other's figures, measured in turns: of each the smallest. What else runs only ever adds to them, so that medians differ by
     10 % and more where one and other are the same."""
@@ -177,14 +182,14 @@ def parked(bench, contender):
             return alone()
     without, with_them = in_turns(bench, alone, beside)
     contender.delete(idle_topic)
-    return {'parked_percent': (with_them / without - 1) * 100}
+    return percent_more('parked_percent', with_them, without)
 
 
 def acks_all(bench, contender):
     def cost(acks):
         return cpu_us(produce(bench, contender, int(300_000 * contender.speed), acks=acks, **SMALL))
     one, every = in_turns(bench, lambda: cost(1), lambda: cost(-1))
-    return {'acks_all_percent': (every / one - 1) * 100}
+    return percent_more('acks_all_percent', every, one)
 
 
 # Durability.
