@@ -19,6 +19,7 @@ class Case:
     shape: typing.Callable = None     # reduces the answer to what is compared
     remember: typing.Callable = None  # keeps something of the answer in side.memory
     until: typing.Callable = None     # asked again until the answer is like that: a broker may still be busy
+    settles: bool = False             # asked again while the answers differ: a broker does things after it answered
     fixed: tuple = ()                 # fields that mutations leave as they are
 
 

@@ -146,12 +146,16 @@ def find_coordinator(it, version):
     yield Case('FindCoordinator', version, ({'coordinator_keys': [it.own, 't']} if version >= 4 else {'key': it.own}) | kind, MUTATED)
 
 
+def consumer_group_now(it):
+    return dataclasses.replace(consumer_groups.describe(it.own, 'the group now'), settles=True)  # patterns are resolved after the answer
+
+
 @scene('ConsumerGroupHeartbeat')
 def first_beat(it, version):
     yield Case('ConsumerGroupHeartbeat', version, {
         'group_id': it.own, 'member_id': 'me', 'member_epoch': 0, 'rebalance_timeout_ms': 30000, 'topic_partitions': [], 'instance_id': None,
         'subscribed_topic_names': [it.topic, it.empty]}, MUTATED, shape=consumer_groups.in_order)
-    yield consumer_groups.describe(it.own, 'the group now')
+    yield consumer_group_now(it)
 
 
 @scene('ConsumerGroupHeartbeat')
@@ -164,7 +168,7 @@ def next_beat(it, version):
                 'subscribed_topic_names': [it.topic, it.empty], 'topic_partitions': [
                     {'topic_id': topic_id(side, topic), 'partitions': [0, 1]} for topic in (it.topic, it.empty)]}
     yield Case('ConsumerGroupHeartbeat', version, values, MUTATED, shape=consumer_groups.in_order)
-    yield consumer_groups.describe(it.own, 'the group now')
+    yield consumer_group_now(it)
 
 
 @scene('ConsumerGroupHeartbeat')
@@ -174,7 +178,7 @@ def beat_of_two(it, version):
     yield consumer_groups.beat(it.own, 'you', 2, 'gives up', owned={it.topic: [0]})
     yield dataclasses.replace(consumer_groups.beat(it.own, 'me', 3, '', version, owned={}, timeout=30000, names=[it.topic]), note=MUTATED)
     yield consumer_groups.beat(it.own, 'you', 3, 'goes on')
-    yield consumer_groups.describe(it.own, 'the group now')
+    yield consumer_group_now(it)
 
 
 @scene('ConsumerGroupDescribe')
