@@ -187,7 +187,8 @@ bool log_is_dirty(const Log *log);
  * to the last good end, everything queued is forgotten (producers' sequences too), and the log goes on. */
 int log_commit(Log *log, int64_t now_ms);
 
-/* fdatasync of what is not on disk yet, advancing the recovery point. 0 or -errno. */
+/* fdatasync of what is not on disk yet, advancing the recovery point, as before a clean stop: asks for the last of the disk where it has to
+ * (file_spare_space()). 0 or -errno. */
 int log_sync(Log *log);
 
 /* The same in steps, of which only begin and finish belong to the log's thread; between them the log goes on as usual (but for

@@ -28,6 +28,7 @@ struct LogSync {
         int64_t named_offset;  /* of the first segment, where only its name is to be synced; or -1 */
         bool with_next;        /* the next segment's file is to be made */
         bool has_next;         /* it is there */
+        bool spares_space;     /* the last of the disk serves also for what can be made again */
         SnapshotQueue snapshots;   /* to be saved */
         Buffer epochs;             /* leader-epoch-checkpoint, where it is to be written */
         int snapshot_result, epochs_result;
@@ -96,6 +97,7 @@ int log_sync_begin(Log *log, bool sealed_only, LogSync **ret_sync) {
                 return -ENOMEM;
         }
         sync->end_offset = end_offset;
+        sync->spares_space = log->spares_space;
         sync->with_next = with_next;
         sync->with_entries = with_names;
         sync->named_offset = with_names ? log->segments[0]->base_offset : -1;
@@ -191,10 +193,12 @@ static bool is_gone(const LogSync *sync) {
 }
 
 int log_sync_run(LogSync *sync) {
+        bool kept = file_keep_space(!sync->spares_space);
         if (!sync->derived_saved)
                 save_derived(sync);
         if (sync->with_next)
                 make_next(sync);
+        file_keep_space(kept);
         int r = sync->with_description ? sync_description(sync) : 0;
         if (!r && (sync->with_entries || sync->with_description))
                 r = file_sync_directory(sync->path);
@@ -265,6 +269,7 @@ int log_sync(Log *log) {
         int r = log_sync_begin(log, false, &sync);
         if (r || !sync)
                 return r;
+        sync->spares_space = true;
         r = log_sync_run(sync);
         log_sync_finish(log, sync, r);
         return r;

@@ -271,22 +271,66 @@ static bool have_no_room(void) {
         return false;
 }
 
-/* The first append to a log writes its epochs, too. */
+static int have_no_blocks(const char *path, int flags, mode_t mode) {
+        return flags & O_CREAT ? (errno = ENOSPC, -1) : open(path, flags, mode);
+}
+
+static void fill_disk(void) {
+        writes_left = asked = 0;
+        file_ops.pwritev = full_disk;
+        file_ops.open = have_no_blocks;
+        file_spare_space = have_no_room;
+}
+
+static void empty_disk(void) {
+        file_ops = FILE_OPS_SYSTEM;
+        file_spare_space = NULL;
+}
+
 Test(log, only_where_it_is_to_be_spared_a_commit_asks_for_the_last_of_the_disk) {
         for (int spares = 0; spares < 2; spares++) {
                 LogOpen how = how_to_open();
                 LogAppend result;
                 how.spares_space = spares;
                 Log *log = open_log(how);
-                writes_left = asked = 0;
-                file_ops.pwritev = full_disk;
-                file_spare_space = have_no_room;
+                fill_disk();
                 cr_assert_eq(try_append(log, TEST_BATCH(), &result), -ENOSPC);
                 cr_assert_eq(asked > 0, spares);
-                file_ops = FILE_OPS_SYSTEM;
-                file_spare_space = NULL;
+                empty_disk();
                 log_abandon(log);
         }
+}
+
+/* Syncs a log that was written to for the first time: its file of leader epochs is to be made. Whether that asked for the last of the disk. */
+static bool sync_asks(bool spares, bool is_last) {
+        LogOpen how = how_to_open();
+        how.spares_space = spares;
+        Log *log = open_log(how);
+        append_many(log, 1);
+        LogSync *sync = NULL;
+        fill_disk();
+        int r = is_last ? log_sync(log) : log_sync_begin(log, true, &sync);
+        if (sync) {
+                r = log_sync_run(sync);
+                log_sync_finish(log, sync, r);
+        }
+        empty_disk();
+        assert_ok(r);
+        log_abandon(log);
+        return asked > 0;
+}
+
+Test(log, nor_does_a_sync) {
+        cr_assert_not(sync_asks(false, false));
+}
+
+Test(log, a_sync_of_what_is_to_be_spared_does) {
+        cr_assert(sync_asks(true, false));
+}
+
+/* A clean stop needs it. */
+Test(log, the_last_sync_does) {
+        cr_assert(sync_asks(false, true));
 }
 
 static bool given_back;
