@@ -102,7 +102,8 @@ static void run_retention(World *world) {
         world_configure(world, 0, "retention.bytes", 100);
         world_pass(world, 310000);
         world_append(world, 0, 0, 2);
-        world_pass(world, 8 * (int64_t)DAY_MS);
+        world_configure(world, 0, "retention.ms", 1000000);
+        world_pass(world, 1310000);
         world_append(world, 0, 0, 1);
 }
 
