@@ -15,6 +15,10 @@ def is_idle(answer):
     return f"error_code': {BUSY}" not in str(answer)
 
 
+def is_over(answer):
+    return 'Prepare' not in str(answer)
+
+
 def batches(data):
     """What a reader is to find: producer ids, times and CRCs differ."""
     found, at = [], 0
@@ -105,7 +109,7 @@ class Producer:
                 for topic in state['topics']:
                     topic['partitions'].sort()
             return answer
-        return Case('DescribeTransactions', 0, {'transactional_ids': [self.name]}, note, shape=shape)
+        return Case('DescribeTransactions', 0, {'transactional_ids': [self.name]}, note, shape=shape, until=is_over)
 
 
 def doubled(produce):
@@ -260,7 +264,7 @@ def error_cases():
             (t['transactional_id'], t['transaction_state']) for t in answer['transaction_states'])
 
     for version in versions('ListTransactions'):
-        yield Case('ListTransactions', version, {}, 'all', shape=ids, until=lambda a: 'Prepare' not in str(a))
+        yield Case('ListTransactions', version, {}, 'all', shape=ids, until=is_over)
         yield Case('ListTransactions', version, {'state_filters': ['Empty', 'Nonsense', 'Empty', 'Nonsense']}, 'by state', shape=ids)
         yield Case('ListTransactions', version, {'producer_id_filters': [987654]}, 'by producer', shape=ids)
         if version >= 1:
