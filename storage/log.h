@@ -155,8 +155,7 @@ static inline void log_append_init(LogAppend *append) {
 int log_append(Log *log, uint8_t *records, size_t size, LogOrigin origin, int32_t leader_epoch, int64_t now_ms,
                LogAppend *ret_append);
 
-#define LOG_AT_ONCE_WORK_MAX ((size_t)1 << 20) /* bytes inflated: a millisecond or three, by codec */
-#define LOG_DEFLATE_WORK 64                    /* compressing a byte takes about as long as inflating so many */
+#define LOG_DEFLATE_WORK 64 /* compressing a byte takes about as long as inflating so many */
 
 /* The same in two steps, the first of which needs no log and may take long: it inflates what is compressed. */
 typedef struct LogCheck {
@@ -165,7 +164,7 @@ typedef struct LogCheck {
         uint8_t *data;           /* to be appended; the check may change it, and put other bytes in its place */
         size_t size;
         int64_t now_ms;
-        bool at_once;            /* give up with -E2BIG, nothing changed, where it would take milliseconds */
+        size_t work_max;         /* give up with -E2BIG, nothing changed, where work_bytes would become more; 0: no limit */
         LogAppend *append;       /* filled in by both steps */
         int result;              /* of the first step */
         size_t work_bytes;       /* what it has walked, out of its compression, and LOG_DEFLATE_WORK times what it compressed anew */

@@ -6,8 +6,6 @@
 #include "storage/compress.h"
 #include "storage/log_internal.h"
 
-#define AT_ONCE_DEFLATE_BYTES_MAX (LOG_AT_ONCE_WORK_MAX / LOG_DEFLATE_WORK)
-
 static int check_record(const LogConfig *config, const Record *record, LogOrigin origin, int64_t now_ms) {
         if (origin != LOG_ORIGIN_CLIENT)
                 return 0;
@@ -37,9 +35,15 @@ static bool has_to_recompress(const LogCheck *check, const BatchHeader *header) 
 
 /* Records may inflate to that. */
 static size_t inflate_bytes_max(const LogCheck *check, const BatchHeader *header) {
-        if (!check->at_once)
+        if (!check->work_max)
                 return LOG_INFLATE_BYTES_MAX;
-        return has_to_recompress(check, header) ? AT_ONCE_DEFLATE_BYTES_MAX : LOG_AT_ONCE_WORK_MAX;
+        return has_to_recompress(check, header) ? check->work_max / LOG_DEFLATE_WORK : check->work_max;
+}
+
+/* It was tried up to there. */
+static int give_up(LogCheck *check) {
+        check->work_bytes = check->work_max;
+        return -E2BIG;
 }
 
 /* Whether no time that is near the batch's can be refused. */
@@ -61,7 +65,7 @@ static int check_records(LogCheck *check, const uint8_t *data, const BatchHeader
         bool walks = check->origin == LOG_ORIGIN_CLIENT && has_usual_times(check, header);
         int r = batch_reader_init(&reader, data, header, inflate_bytes_max(check, header));
         if (r > 0)
-                r = r == KAFKA_MESSAGE_TOO_LARGE && check->at_once ? -E2BIG : -EBADMSG;
+                r = r == KAFKA_MESSAGE_TOO_LARGE && check->work_max ? give_up(check) : -EBADMSG;
         else if (!r)
                 check->work_bytes += (size_t)(reader.end - reader.at) * (has_to_recompress(check, header) ? LOG_DEFLATE_WORK : 1);
         while (!r && !(walks && batch_reader_walk(&reader, check->config->cleanup_compact, &max))) {
@@ -165,7 +169,7 @@ static int check_client_batch(LogCheck *check, BatchHeader *header) {
         int64_t max;
         int r = check_header(check, check->data, header);
         bool recompresses = !r && has_to_recompress(check, header);
-        if (recompresses && check->at_once && check->size > AT_ONCE_DEFLATE_BYTES_MAX)
+        if (recompresses && check->work_max && check->size > check->work_max / LOG_DEFLATE_WORK)
                 r = -E2BIG;
         if (!r)
                 r = check_records(check, check->data, header, &max);

@@ -6,6 +6,8 @@
 #include "broker/state/state.h"
 #include "storage/batch.h"
 
+#define AT_ONCE_WORK_MAX ((size_t)512 << 10) /* bytes inflated in a millisecond: it takes up to one and a half, by codec */
+
 struct BatchChecks {
         Job job;
         List rows; /* BatchCheck.node, by place */
@@ -24,7 +26,7 @@ static BatchChecks *checks_new(void) {
         return checks;
 }
 
-/* What was checked at once in this millisecond; the last check may have gone beyond what should be. */
+/* What was checked at once in this millisecond. */
 static size_t *work_now(State *state) {
         if (state->checked_ms != state->mono_ms)
                 state->checked_work = 0;
@@ -45,12 +47,14 @@ int batch_checks_add(BatchChecks **checks, State *state, const Partition *partit
         row->place = place;
         row->config = *config;
         row->log = (LogCheck){ .config = &row->config, .origin = LOG_ORIGIN_CLIENT, .data = (uint8_t *)(uintptr_t)records.data,
-                               .size = records.len, .now_ms = state->now_ms, .at_once = true, .append = &row->append };
-        if ((*checks)->takes_long || *work_now(state) >= LOG_AT_ONCE_WORK_MAX)
+                               .size = records.len, .now_ms = state->now_ms, .append = &row->append };
+        size_t *work = work_now(state);
+        row->log.work_max = *work < AT_ONCE_WORK_MAX ? AT_ONCE_WORK_MAX - *work : 0;
+        if ((*checks)->takes_long || !row->log.work_max)
                 row->log.result = -E2BIG;
         else
                 log_check(&row->log);
-        *work_now(state) += row->log.work_bytes;
+        *work += row->log.work_bytes;
         (*checks)->takes_long |= row->log.result == -E2BIG;
         list_append(&(*checks)->rows, &row->node);
         return 0;
@@ -86,7 +90,7 @@ static int own_bytes(BatchCheck *row) {
         if (copy.failed)
                 return -ENOMEM;
         log_check_own(&row->log, copy);
-        row->log.at_once = false;
+        row->log.work_max = 0;
         return 0;
 }
 
