@@ -53,13 +53,14 @@ Group *group_get(State *state, Str id) {
                 free(group);
                 return NULL;
         }
+        list_append(&state->groups->in_turn, &group->in_turn);
         offsets_watch(state);
         return group;
 }
 
 void group_free(State *state, Group *group) {
         list_remove(&group->unsettled);
-        list_remove(&group->expiring);
+        list_remove(&group->in_turn);
         consumer_free(state, group->consumer);
         group_clear_members(group);
         timer_stop(state, &group->join);
@@ -120,7 +121,7 @@ int groups_open(State *state) {
         if (!state->groups)
                 return -ENOMEM;
         list_init(&state->groups->unsettled);
-        list_init(&state->groups->expiring);
+        list_init(&state->groups->in_turn);
         int r = journal_replay(state);
         if (r < 0)
                 return r;

@@ -76,7 +76,7 @@ struct Group {
         int32_t initial_left_ms;
         struct ConsumerGroup *consumer; /* a group of the consumer protocol (state/groups/consumer.h), or NULL: a classic one */
         HashMap offsets;        /* of CommittedOffset, by "topic\0partition" */
-        ListNode expiring;      /* in groups->expiring */
+        ListNode in_turn;       /* in groups->in_turn */
         ListNode unsettled;     /* in groups->unsettled, while records of the consumer protocol are not known to be written */
         bool is_ahead;          /* of the log: some of them were not even queued */
 };
@@ -105,7 +105,8 @@ struct Groups {
         HashMap by_id;
         HashMap offset_topics;
         Timer expiry;
-        List expiring; /* what is left of the look at all groups that is under way */
+        List in_turn;  /* all groups; whose offsets were looked at last, for their expiry, comes last */
+        size_t to_expire; /* how many of them are left of the look that is under way */
         List unsettled;
         CommitWait settle;
 };

@@ -249,15 +249,17 @@ static void on_expiry(Timer *timer, State *state) {
         int64_t retention_ms = config_int(state->config, "offsets.retention.minutes") * 60000;
         size_t cost = 0;
         state_commit(state);
-        if (list_is_empty(&groups->expiring))
-                HASHMAP_FOREACH(&groups->by_id, node)
-                        list_append(&groups->expiring, &container_of(node, Group, node)->expiring);
-        for (ListNode *node; cost < OFFSETS_PER_TURN && (node = list_pop(&groups->expiring));) {
-                Group *group = container_of(node, Group, expiring);
+        if (!groups->to_expire)
+                groups->to_expire = groups->by_id.count;
+        for (ListNode *node; groups->to_expire && cost < OFFSETS_PER_TURN && (node = list_pop(&groups->in_turn)); groups->to_expire--) {
+                Group *group = container_of(node, Group, in_turn);
+                list_append(&groups->in_turn, node);
                 cost += 1 + group->offsets.count;
                 cost += expire_group(state, group, retention_ms) ? OFFSETS_A_WRITE : 0;
         }
-        if (list_is_empty(&groups->expiring))
+        if (list_is_empty(&groups->in_turn))
+                groups->to_expire = 0;
+        if (!groups->to_expire)
                 offsets_watch(state);
         else if (timer_set(state, timer, state->mono_ms) < 0)
                 trace_error("out of memory");
