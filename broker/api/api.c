@@ -83,6 +83,11 @@ bool api_can_pipeline(Str frame) {
         return frame.len >= 2 && (int16_t)load_be16(frame.data) == ProduceRequest_message.key;
 }
 
+bool api_ends_with_client(const Call *call) {
+        const MessageSchema *request = call->api->request;
+        return request == &FetchRequest_message || request == &JoinGroupRequest_message || request == &SyncGroupRequest_message;
+}
+
 /* A client newer than we are learns from a v0 answer which versions to use. */
 static DispatchResult dispatch_unknown_version(Call *call) {
         if (call->api->request != &ApiVersionsRequest_message)

@@ -30,6 +30,10 @@ typedef enum DispatchResult {
  * commit (Produce behind Produce). */
 bool api_can_pipeline(Str frame);
 
+/* Whether the call, while it is parked, only waits for what others do, so that it ends with its client. Any other one changes something,
+ * or will soon, and is carried out whoever is gone, as in Kafka. */
+bool api_ends_with_client(const Call *call);
+
 /* Decodes the frame (without its length prefix) into an initialised call (state, client_host, listener, on_done,
  * owner set; all else zero) and handles it. A Produce's frame must stay, and is changed, until the end of the round's
  * commit; others are copied. */

@@ -162,21 +162,24 @@ static bool has_complete_frame(const Connection *c) {
         return (int64_t)in_size(c) - 4 >= (int32_t)load_be32(c->in->data + c->in_start);
 }
 
-/* Produces that a peer sent before it closed its end, perhaps only that one. */
-static bool awaits_sync(const Connection *c) {
-        return c->waiting > 0 && c->pipelines;
+/* The waiting call that ends with its client, or NULL. It waits alone, as any but Produces do, so it is the last one. */
+static Call *find_idle_call(const Connection *c) {
+        Call *call = c->waiting > 0 ? container_of(list_last(&c->calls), Call, node) : NULL;
+        return call && api_ends_with_client(call) ? call : NULL;
 }
 
-/* What a read returned when it brought nothing. The frames that a peer sent before it left are handled all the same. */
+/* Whether something of what a peer sent before it left is still to be carried out. */
+static bool has_work(const Connection *c) {
+        return has_complete_frame(c) || (c->waiting > 0 && !find_idle_call(c));
+}
+
+/* What a read returned when it brought nothing. */
 static void read_ended(Connection *c, ssize_t n) {
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
                 return;
-        if (n == 0 && (has_complete_frame(c) || awaits_sync(c))) {
-                c->saw_eof = true;
-                activate(c);
-                return;
-        }
-        connection_close(c);
+        c->saw_eof = true;
+        c->is_unheard |= n < 0;
+        activate(c);
 }
 
 /* While a request is parked: notices that the peer closes, and keeps a little of what comes. */
@@ -301,6 +304,16 @@ static void update_events(Connection *c) {
                 ev_io_start(c->net->loop, &c->io);
 }
 
+/* Nobody would hear its answer, and others may wait behind it. */
+static void drop_idle_call(Connection *c) {
+        Call *call = find_idle_call(c);
+        if (!call)
+                return;
+        c->waiting--;
+        list_remove(&call->node);
+        net_give_call(c->net, call);
+}
+
 void connection_settle(Connection *c) {
         if (c->is_dead)
                 return;
@@ -308,10 +321,12 @@ void connection_settle(Connection *c) {
                 connection_close(c);
                 return;
         }
+        if (c->is_unheard)
+                drop_idle_call(c);
         if (c->in && in_size(c) == 0)
                 in_retire(c);
         bool is_answered = c->waiting == 0 && !c->out_blocked;
-        if ((c->is_closing && is_answered) || (c->saw_eof && !has_complete_frame(c) && !awaits_sync(c))) {
+        if ((c->is_closing && is_answered) || (c->saw_eof && !has_work(c))) {
                 connection_close(c);
                 return;
         }

@@ -2,7 +2,9 @@
  *
  * An idle connection is this struct and nothing else. Bytes that wait (half a frame; frames behind a parked request) are copied to a block
  * of the connection's own, which grows with what was received, not by what a client announces (beyond a usual size). A client that does not
- * read its replies, or sends behind a parked request, is read no further than CONNECTION_AHEAD_BYTES. */
+ * read its replies, or sends behind a parked request, is read no further than CONNECTION_AHEAD_BYTES.
+ *
+ * The connection of a client that is gone, in whatever way, stays until its requests that were read are carried out. */
 #pragma once
 
 #include <sys/socket.h>
@@ -41,7 +43,8 @@ struct Connection {
         bool is_closing;  /* no further request is handled; closed when the replies are out */
         bool is_broken;  /* a call gave up on it: closed as soon as its turn to answer comes */
         bool is_dead;
-        bool saw_eof;    /* the peer is gone; what it left is still handled */
+        bool saw_eof;     /* the peer sends no more; what it left is still handled */
+        bool is_unheard;  /* nor does it read: answers are dropped */
         const Listener *listener;
         Peer *peer;
         char host[48];

@@ -21,14 +21,14 @@ typedef struct Gather {
         bool more; /* there is more behind it */
 } Gather;
 
-/* Drops calls at the head of the queue that are done and wholly sent. */
+/* Drops calls at the head of the queue that are done and wholly sent, or need not be. */
 static void pop_sent(Connection *c) {
         for (ListNode *node; (node = list_first(&c->calls));) {
                 Call *call = container_of(node, Call, node);
                 Reply *reply = &call->reply;
                 if (!call->is_done)
                         return;
-                if (!call->no_reply && (c->out_at < reply->bytes.size || c->out_span < reply->span_count))
+                if (!call->no_reply && !c->is_unheard && (c->out_at < reply->bytes.size || c->out_span < reply->span_count))
                         return;
                 if (call->close)
                         c->is_broken = true;
@@ -119,12 +119,16 @@ static bool failed(Connection *c, const char *what) {
                 c->out_blocked = true;
                 return true;
         }
-        if (errno != EPIPE && errno != ECONNRESET)
-                trace_warn("%s to %s failed: %s", what, c->host + 1, strerror(errno));
+        if (errno == EPIPE || errno == ECONNRESET) {
+                c->is_unheard = true;
+                return true;
+        }
+        trace_warn("%s to %s failed: %s", what, c->host + 1, strerror(errno));
         return false;
 }
 
-/* Sends the gathered pieces, then the span. False: broken. Sets out_blocked when the socket takes no more. */
+/* Sends the gathered pieces, then the span. False: broken. Sets out_blocked when the socket takes no more, is_unheard when nobody is
+ * there any more. */
 static bool send_gathered(Connection *c, Gather *g, size_t *sent) {
         if (g->count > 0) {
                 struct msghdr message = { .msg_iov = g->iov, .msg_iovlen = (size_t)g->count };
@@ -161,7 +165,7 @@ bool output_flush(Connection *c) {
         Gather g;
         c->out_blocked = false;
         pop_sent(c);
-        while (c->reply_bytes > 0 && !c->out_blocked && !c->is_broken) {
+        while (c->reply_bytes > 0 && !c->out_blocked && !c->is_broken && !c->is_unheard) {
                 gather(c, &g);
                 if (g.count == 0 && !g.span)
                         break; /* finished replies behind one that is not */
@@ -169,6 +173,10 @@ bool output_flush(Connection *c) {
                         return false;
                 if (sent >= TURN_BYTES_MAX && c->reply_bytes > 0)
                         c->out_blocked = true; /* the others' turn: continues when the loop finds the socket writable */
+        }
+        if (c->is_unheard) {
+                c->reply_bytes = 0;
+                pop_sent(c);
         }
         if (sent > 0)
                 connection_touch(c);

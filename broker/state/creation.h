@@ -4,7 +4,7 @@
  * Whoever is about to create topics, or to grow them, says which; waits; and is called again when their directories are there. Only then is
  * it done, in one step of the loop, by topic_create() and topic_add_partitions(), which take what was made; until then there is nothing of
  * it but directories that no metadata record names. Those that are not taken are removed, be it that the request is refused after all or
- * that its client is gone. One creation is under way at a time: others wait for their turn, and find what the one before them did. */
+ * that it is cancelled. One creation is under way at a time: others wait for their turn, and find what the one before them did. */
 #pragma once
 
 #include "broker/state/state.h"

@@ -57,6 +57,10 @@ static inline ListNode *list_first(const List *list) {
         return list_is_empty(list) ? NULL : list->head.next;
 }
 
+static inline ListNode *list_last(const List *list) {
+        return list_is_empty(list) ? NULL : list->head.prev;
+}
+
 /* Removes and returns the first node, or NULL. Drain with this where members may change the list. */
 static inline ListNode *list_pop(List *list) {
         ListNode *node = list_first(list);

@@ -201,14 +201,18 @@ class Connection:
             data += piece
         return data
 
-    def send(self, api, version, values):
+    def frame(self, api, version, values):
+        """A request as it goes over the wire, for whom sending it is more than that."""
         message = MESSAGES[api + 'Request']
         flexible = version >= message.flexible
         self.correlation += 1
         client = self.client_id.encode()
         data = struct.pack('>hhih', message.key, version, self.correlation, len(client)) + client
         data += (b'\0' if flexible else b'') + encode(api + 'Request', version, values)
-        self.sock.sendall(struct.pack('>i', len(data)) + data)
+        return struct.pack('>i', len(data)) + data
+
+    def send(self, api, version, values):
+        self.sock.sendall(self.frame(api, version, values))
 
     def read(self, api, version):
         message = MESSAGES[api + 'Response']
