@@ -18,13 +18,21 @@ void worker_init(Worker *worker, State *state) {
         list_init(&worker->results);
 }
 
-/* With the lock held. */
+/* The loop is woken without the lock: it may go on at once, on this very processor, and want it. */
 static void put_result(Worker *worker, Job *job) {
-        bool first = list_is_empty(&worker->results);
+        pthread_mutex_lock(&worker->lock);
+        bool wakes = worker->is_waking = worker->wake && list_is_empty(&worker->results);
         list_append(&worker->results, &job->node);
+        worker->running = 0;
+        pthread_mutex_unlock(&worker->lock);
         pthread_cond_signal(&worker->finished);
-        if (first && worker->wake)
-                worker->wake(worker->wake_data);
+        if (!wakes)
+                return;
+        worker->wake(worker->wake_data);
+        pthread_mutex_lock(&worker->lock);
+        worker->is_waking = false;
+        pthread_mutex_unlock(&worker->lock);
+        pthread_cond_signal(&worker->finished);
 }
 
 static void *work(void *data) {
@@ -40,9 +48,8 @@ static void *work(void *data) {
                 worker->running = 1;
                 pthread_mutex_unlock(&worker->lock);
                 job->result = job->run(job);
-                pthread_mutex_lock(&worker->lock);
-                worker->running = 0;
                 put_result(worker, job);
+                pthread_mutex_lock(&worker->lock);
         }
         pthread_mutex_unlock(&worker->lock);
         return NULL;
@@ -69,9 +76,7 @@ static void run_inline(Worker *worker) {
         for (ListNode *node; (node = list_pop(&worker->todo));) {
                 Job *job = container_of(node, Job, node);
                 job->result = job->run(job);
-                pthread_mutex_lock(&worker->lock);
                 put_result(worker, job);
-                pthread_mutex_unlock(&worker->lock);
         }
 }
 
@@ -89,19 +94,22 @@ static void start_if_needed(Worker *worker) {
 
 void worker_set_wake(Worker *worker, void (*wake)(void *data), void *data) {
         pthread_mutex_lock(&worker->lock);
+        while (worker->is_waking)
+                pthread_cond_wait(&worker->finished, &worker->lock);
         worker->wake = wake;
         worker->wake_data = data;
-        if (wake && !list_is_empty(&worker->results))
-                wake(data);
+        bool wakes = wake && !list_is_empty(&worker->results);
         pthread_mutex_unlock(&worker->lock);
+        if (wakes)
+                wake(data);
         start_if_needed(worker);
 }
 
 void worker_submit(Worker *worker, Job *job) {
         pthread_mutex_lock(&worker->lock);
         list_append(&worker->todo, &job->node);
-        pthread_cond_signal(&worker->wanted);
         pthread_mutex_unlock(&worker->lock);
+        pthread_cond_signal(&worker->wanted);
         start_if_needed(worker);
 }
 

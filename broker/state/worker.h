@@ -28,6 +28,7 @@ typedef struct Worker {
         List todo, results;
         int running; /* jobs in the thread's hands: 0 or 1 */
         bool has_thread, stopping;
+        bool is_waking; /* wake() is being called */
         void (*wake)(void *data);
         void *wake_data;
         State *state;
