@@ -203,6 +203,9 @@ int log_sync_run(LogSync *sync);
 /* Whether a log_sync_begin() of what lies before the active segment has something to do: files of segments that are no longer written,
  * or what would otherwise take the next roll long. */
 bool log_wants_sync(const Log *log);
+/* Likewise, but only names are to be synced, those of a log's first segment and its directory: quickly done, and its first roll would wait
+ * for it. */
+bool log_wants_names(const Log *log);
 /* Frees. With result 0 the recovery point advances, otherwise the log takes no more. log is NULL when it was closed meanwhile. */
 void log_sync_finish(Log *log, LogSync *sync, int result);
 

@@ -96,13 +96,6 @@ static inline bool log_is_near_roll(const Log *log) {
 /* To be asked for whenever time may have passed. */
 void log_note_age(Log *log, int64_t now_ms);
 
-/* Whether the first segment's name has to reach the disk before the roll that is to be expected. */
-static inline bool log_wants_names(const Log *log) {
-        const Segment *active = log_active(log);
-        bool is_due = active->size >= LOG_NAMES_FROM_BYTES || log_is_near_roll(log) || log->is_seasoned;
-        return log->segment_count == 1 && active->entry_unsynced && is_due;
-}
-
 static inline bool log_wants_next(const Log *log) {
         return !log->has_next && log->next_asked_offset != log_active(log)->base_offset && log_is_near_roll(log);
 }

@@ -125,6 +125,12 @@ int log_sync_begin(Log *log, bool sealed_only, LogSync **ret_sync) {
         return 0;
 }
 
+bool log_wants_names(const Log *log) {
+        const Segment *active = log_active(log);
+        bool is_due = active->size >= LOG_NAMES_FROM_BYTES || log_is_near_roll(log) || log->is_seasoned;
+        return !log->failure && log->segment_count == 1 && active->entry_unsynced && is_due;
+}
+
 bool log_wants_sync(const Log *log) {
         int32_t last = log->segment_count - 1;
         bool rolled = log->recovery_point < log->segments[last]->base_offset || (last > 0 && log->segments[last - 1]->unsaved);

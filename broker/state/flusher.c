@@ -24,7 +24,7 @@ struct FlushItem {
 
 typedef struct Round {
         Job job;
-        bool in_background;
+        RoundKind kind;
         LogSync *metadata; /* or NULL */
         bool has_taken; /* off the queue, with something to sync or without */
         int32_t count;
@@ -33,6 +33,15 @@ typedef struct Round {
 
 static bool is_durable(const State *state, const Partition *partition) {
         return state->config->durable || partition->topic->flush_messages <= 1;
+}
+
+static List *queue_of(State *state, RoundKind kind) {
+        return kind == ROUND_FLUSH ? &state->flush_queue : kind == ROUND_NAMES ? &state->names_queue : &state->roll_queue;
+}
+
+/* Names are synced in no time, and a roll may be waiting for them: they don't wait for the bytes of others. */
+static Worker *worker_of(State *state, RoundKind kind) {
+        return kind == ROUND_FLUSH ? &state->flusher : kind == ROUND_NAMES ? &state->maker : &state->worker;
 }
 
 static void queue(List *list, ListNode *node) {
@@ -49,7 +58,7 @@ static void queue_flush(State *state, Flush *flush) {
 
 /* What is in the queue may have to wait for more than one round, while others overtake it. */
 static void note_done(State *state) {
-        if (state->flush_is_running || state->failed)
+        if (state->round_is_running[ROUND_FLUSH] || state->failed)
                 return;
         ListNode *first = list_first(&state->flush_queue);
         state->flushes_done = first ? container_of(first, Flush, node)->number - 1 : state->flushes_wanted;
@@ -80,7 +89,7 @@ bool flusher_settle(State *state, Partition *partition) {
                 partition->sync_offset = end;
                 queue_flush(state, &partition->flush);
         } else if (log_wants_sync(partition->log)) {
-                queue(&state->roll_queue, &partition->roll);
+                queue(queue_of(state, log_wants_names(partition->log) ? ROUND_NAMES : ROUND_ROLLS), &partition->roll);
         }
         if (recovery_point < end && !durable)
                 await_deadline(state, partition);
@@ -179,7 +188,7 @@ static void finish_item(State *state, Round *round, FlushItem *item, int result,
                 partition->flushing = NULL;
         if (result || !partition || !partition->log)
                 return;
-        if (!round->in_background)
+        if (round->kind == ROUND_FLUSH)
                 list_remove(&partition->overdue);
         if (flusher_settle(state, partition))
                 queue(grown, &partition->grown);
@@ -195,10 +204,7 @@ static void finish_round(Job *job, State *state, int result) {
         Round *round = container_of(job, Round, job);
         List grown;
         list_init(&grown);
-        if (round->in_background)
-                state->roll_is_running = false;
-        else
-                state->flush_is_running = false;
+        state->round_is_running[round->kind] = false;
         if (result && result != -ECANCELED && !state->failed)
                 fail(state, result);
         if (round->metadata)
@@ -212,7 +218,7 @@ static void finish_round(Job *job, State *state, int result) {
         if (!result && !state->failed) {
                 for (ListNode *node; (node = list_pop(&grown));)
                         partition_wake(state, container_of(node, Partition, grown));
-                if (round->in_background)
+                if (round->kind == ROUND_ROLLS)
                         checkpoints_soon(state, CHECKPOINT_SOON_MS);
                 flusher_start(state);
         }
@@ -221,13 +227,13 @@ static void finish_round(Job *job, State *state, int result) {
         free(round);
 }
 
-static Partition *partition_of(ListNode *node, bool in_background) {
-        return in_background ? container_of(node, Partition, roll) : container_of(node, Partition, flush.node);
+static Partition *partition_of(ListNode *node, RoundKind kind) {
+        return kind == ROUND_FLUSH ? container_of(node, Partition, flush.node) : container_of(node, Partition, roll);
 }
 
 /* The metadata log, whatever was queued before it. 0 or -errno: later. */
 static int take_metadata(State *state, Round *round) {
-        if (round->in_background || !list_node_is_linked(&state->metadata_flush.node))
+        if (round->kind != ROUND_FLUSH || !list_node_is_linked(&state->metadata_flush.node))
                 return 0;
         int r = metadata_sync_begin(state, &round->metadata);
         if (r)
@@ -237,19 +243,19 @@ static int take_metadata(State *state, Round *round) {
         return 0;
 }
 
-/* Takes partitions off the queue that are not in the other kind of round. 0 or -errno: then some are left for later. */
-static int fill_round(State *state, Round *round, List *queued) {
+/* Takes partitions off the queue that are not in another kind of round. 0 or -errno: then some are left for later. */
+static int fill_round(State *state, Round *round) {
         int r = take_metadata(state, round);
         if (r)
                 return r;
-        LIST_FOREACH(queued, node) {
-                Partition *partition = partition_of(node, round->in_background);
+        LIST_FOREACH(queue_of(state, round->kind), node) {
+                Partition *partition = partition_of(node, round->kind);
                 if (round->count == ROUND_PARTITIONS_MAX)
                         return 0;
                 if (partition->flushing)
                         continue;
                 LogSync *sync;
-                r = log_sync_begin(partition->log, round->in_background, &sync);
+                r = log_sync_begin(partition->log, round->kind != ROUND_FLUSH, &sync);
                 if (r)
                         return r;
                 list_remove(node);
@@ -263,20 +269,20 @@ static int fill_round(State *state, Round *round, List *queued) {
         return 0;
 }
 
-static void start_round(State *state, bool in_background, List *queued, bool *is_running) {
-        if (*is_running || state->failed || list_is_empty(queued))
+static void start_round(State *state, RoundKind kind) {
+        if (state->round_is_running[kind] || state->failed || list_is_empty(queue_of(state, kind)))
                 return;
         Round *round = calloc(1, sizeof(*round) + ROUND_PARTITIONS_MAX * sizeof(FlushItem));
         if (round)
-                round->in_background = in_background;
-        int r = round ? fill_round(state, round, queued) : -ENOMEM;
+                round->kind = kind;
+        int r = round ? fill_round(state, round) : -ENOMEM;
         if (r) {
                 trace_warn("a sync has to wait: %s", strerror(-r));
                 if (!timer_is_set(&state->flush_timer) || state->flush_timer.node.key > state->mono_ms + RETRY_MS)
                         timer_set(state, &state->flush_timer, state->mono_ms + RETRY_MS);
         }
         if (!round || (round->count == 0 && !round->metadata)) {
-                bool is_done = round && round->has_taken && !in_background; /* somebody else synced them */
+                bool is_done = round && round->has_taken && kind == ROUND_FLUSH; /* somebody else synced them */
                 free(round);
                 note_done(state);
                 if (is_done)
@@ -285,13 +291,13 @@ static void start_round(State *state, bool in_background, List *queued, bool *is
         }
         round->job.run = run_round;
         round->job.done = finish_round;
-        *is_running = true;
-        worker_submit(in_background ? &state->worker : &state->flusher, &round->job);
+        state->round_is_running[kind] = true;
+        worker_submit(worker_of(state, kind), &round->job);
 }
 
 void flusher_start(State *state) {
-        start_round(state, false, &state->flush_queue, &state->flush_is_running);
-        start_round(state, true, &state->roll_queue, &state->roll_is_running);
+        for (RoundKind kind = 0; kind < ROUND_KINDS; kind++)
+                start_round(state, kind);
 }
 
 /* Only partitions that are dirty and have a deadline are looked at. */

@@ -1,7 +1,8 @@
 /* When records reach the disk: group commit for those whose acknowledgement waits for it, and a sync in the background of
- * segments that were rolled, so that a recovery has only the active ones to read.
+ * segments that were rolled, so that a recovery has only the active ones to read, and of the names of young logs, so that their first roll
+ * has nothing to wait for.
  *
- * One round is under way at a time: it takes every partition that is queued, syncs on a thread of its own, and on the loop
+ * One round of a kind is under way at a time: it takes every partition that is queued, syncs on a thread of its own, and on the loop
  * moves the recovery points and high watermarks and releases who waits. What is appended meanwhile joins the next round. A
  * partition is durable with --durable or flush.messages=1: its records are not served before they are on disk, either, since
  * what a consumer saw must not be gone after a power cut. The metadata log always is. The first failed sync is final: nothing more

@@ -145,6 +145,7 @@ static State *state_new(Config *config, int64_t now_ms, int64_t mono_ms) {
         list_init(&state->kept_buffers);
         list_init(&state->flush_queue);
         list_init(&state->roll_queue);
+        list_init(&state->names_queue);
         list_init(&state->flush_deadlines);
         list_init(&state->sync_waits);
         list_init(&state->retention_queue);
@@ -485,7 +486,7 @@ void state_collect(State *state) {
 }
 
 static bool is_busy(State *state) {
-        return has_to_commit(state) || state->flush_is_running || state->roll_is_running || state->cleaner.busy ||
+        return has_to_commit(state) || state->round_is_running[ROUND_FLUSH] || state->round_is_running[ROUND_ROLLS] || state->cleaner.busy ||
                worker_has_jobs(&state->maker) || worker_has_jobs(&state->worker);
 }
 

@@ -25,6 +25,14 @@ typedef struct CheckpointGate {
         int64_t written; /* generation of the files on disk */
 } CheckpointGate;
 
+/* Rounds of syncs (state/flusher.h), one of each kind at a time, on different threads. */
+typedef enum RoundKind {
+        ROUND_FLUSH, /* somebody waits for it */
+        ROUND_NAMES, /* of young logs, before their first roll */
+        ROUND_ROLLS, /* what was rolled */
+        ROUND_KINDS,
+} RoundKind;
+
 /* What cleaner.c knows. */
 typedef struct Cleaner {
         Worker worker;
@@ -52,19 +60,20 @@ struct State {
         bool is_running_timers;
         Worker flusher;        /* syncs that somebody waits for */
         Worker checker;        /* batches whose check takes long */
-        Worker maker;          /* directories of new partitions */
+        Worker maker;          /* directories of new partitions, and their names on the disk */
         Worker worker;         /* everything else that blocks, but for the cleaner */
         Cleaner cleaner;
         Reaper reaper;         /* of dropped segments: to the worker */
         List dirty_partitions; /* Partition.dirty */
         List commit_waits;     /* CommitWait.node, in the order of their appends */
         List flush_queue;      /* Flush.node, by number */
-        List roll_queue;       /* Partition.roll */
+        List roll_queue, names_queue; /* Partition.roll */
         List flush_deadlines;  /* Partition.overdue */
         List sync_waits;       /* CommitWait.node of those whose writes are not on disk yet */
         int64_t flushes_wanted, flushes_done; /* the last number that was given in the queue, and up to which all are dealt with */
         Flush metadata_flush;  /* of the metadata log: the number of what was written last, or is queued now */
-        bool flush_is_running, roll_is_running, checkpoint_is_running, checkpoint_is_wanted;
+        bool round_is_running[ROUND_KINDS];
+        bool checkpoint_is_running, checkpoint_is_wanted;
         Timer flush_timer;
         int64_t checked_ms;    /* state/batch_checks.h: when the loop checked last, by mono_ms, and how much then */
         size_t checked_work;
