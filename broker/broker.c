@@ -15,6 +15,8 @@
 #include "storage/base/time.h"
 #include "storage/base/trace.h"
 
+#define DESCRIPTORS_USUAL 4096
+
 struct Broker {
         Config *config; /* not owned */
         ListenerSet listeners;
@@ -71,6 +73,20 @@ static void raise_descriptor_limit(void) {
         }
 }
 
+/* The kernel's table of descriptors grows in steps, for each of which a process with several threads waits milliseconds. This one has no
+ * other thread yet. */
+static void grow_descriptor_table(void) {
+        struct rlimit limit;
+        int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (nothing < 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+                return;
+        int usual = limit.rlim_cur < DESCRIPTORS_USUAL ? (int)limit.rlim_cur : DESCRIPTORS_USUAL;
+        int last = fcntl(nothing, F_DUPFD_CLOEXEC, usual - 1);
+        if (last >= 0)
+                close(last);
+        close(nothing);
+}
+
 static BrokerExit open_state(Broker *broker) {
         int r = state_open(broker->config, time_wall_ms(), time_monotonic_ms(), &broker->state);
         if (r == STATE_OPEN_LOCKED || r == STATE_OPEN_FOREIGN)
@@ -114,6 +130,7 @@ BrokerExit broker_start(Config *config, bool handle_signals, FILE *ready, Broker
         broker->config = config;
         signal(SIGPIPE, SIG_IGN);
         raise_descriptor_limit();
+        grow_descriptor_table();
         BrokerExit code = start(broker, handle_signals);
         if (code) {
                 (void)broker_free(broker);
