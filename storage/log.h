@@ -155,6 +155,9 @@ static inline void log_append_init(LogAppend *append) {
 int log_append(Log *log, uint8_t *records, size_t size, LogOrigin origin, int32_t leader_epoch, int64_t now_ms,
                LogAppend *ret_append);
 
+/* Whether a client's bytes begin with one whole batch v2, and no other follows: 0 or the error of log_append(). */
+int log_check_frame(const uint8_t *records, size_t size);
+
 #define LOG_DEFLATE_WORK 64 /* compressing a byte takes about as long as inflating so many */
 
 /* The same in two steps, the first of which needs no log and may take long: it inflates what is compressed. */

@@ -129,6 +129,11 @@ static int check_frame(const uint8_t *records, size_t *size, LogOrigin origin, B
         return 0;
 }
 
+int log_check_frame(const uint8_t *records, size_t size) {
+        BatchHeader header;
+        return check_frame(records, &size, LOG_ORIGIN_CLIENT, &header);
+}
+
 /* Patches the timestamp where the topic says so, or the producer got it wrong. */
 static void stamp(const LogCheck *check, uint8_t *data, BatchHeader *header, int64_t max) {
         if (check->config->message_timestamp_log_append)

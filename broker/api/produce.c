@@ -1,9 +1,9 @@
 /* Produce: v3-13 (advertised from 0)
  * Appends record batches. The answer waits for the turn's write: base offsets are final only then; and, where the configs ask for it,
  * for the sync that follows.
- * v5 adds log_start_offset; v8 record_errors and error_message (KIP-467); v9 is flexible; v10 the current leader (KIP-951), which
- * is always this node; v11 knows TRANSACTION_ABORTABLE; v12 takes partitions into their transaction (KIP-890); v13 names topics by id
- * (KIP-516). */
+ * v5 adds log_start_offset; v7 takes zstd (KIP-110); v8 adds record_errors and error_message (KIP-467); v9 is flexible; v10 adds the
+ * current leader (KIP-951), which is always this node; v11 knows TRANSACTION_ABORTABLE; v12 takes partitions into their transaction
+ * (KIP-890); v13 names topics by id (KIP-516). */
 #include <inttypes.h>
 
 #include "broker/api/api.h"
@@ -231,6 +231,10 @@ static void append_one(Produce *p, Topic *topic, const ProduceRequestPartitionDa
                 return;
         }
         Str records = data->records.bytes;
+        if (call_version(p->call) < 7 && batch_checks_is_zstd(records)) {
+                fail_row(p, row, KAFKA_UNSUPPORTED_COMPRESSION_TYPE);
+                return;
+        }
         TransactionAdmission admission = { 0 };
         if (!str_is_null(request->transactional_id)) /* check_request() saw that without one no batch is part of a transaction */
                 admission = transaction_admit(p->call->state, request->transactional_id, call_version(p->call), partition, records);
@@ -239,15 +243,15 @@ static void append_one(Produce *p, Topic *topic, const ProduceRequestPartitionDa
                 refuse_admission(p, admission.code ? admission.code : p->add_code, row);
                 return;
         }
-        if (request->acks < -1 || request->acks > 1) {
-                fail_row(p, row, KAFKA_INVALID_REQUIRED_ACKS);
+        int code = request->acks < -1 || request->acks > 1 ? KAFKA_INVALID_REQUIRED_ACKS
+                   : topic->is_internal                    ? KAFKA_INVALID_TOPIC_EXCEPTION
+                                                           : 0;
+        if (!code) {
+                append_batch(p, partition, records, row);
                 return;
         }
-        if (topic->is_internal) {
-                fail_row(p, row, KAFKA_INVALID_TOPIC_EXCEPTION);
-                return;
-        }
-        append_batch(p, partition, records, row);
+        int frame_code = log_check_frame((const uint8_t *)records.data, records.len); /* it matters more */
+        fail_row(p, row, (int16_t)(frame_code ? frame_code : code));
 }
 
 static Topic *find_topic(const Call *call, const ProduceRequestTopicData *data) {

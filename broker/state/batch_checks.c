@@ -5,6 +5,7 @@
 
 #include "broker/state/state.h"
 #include "storage/batch.h"
+#include "storage/compress.h"
 
 #define AT_ONCE_WORK_MAX ((size_t)512 << 10) /* bytes inflated in a millisecond: it takes up to one and a half, by codec */
 
@@ -17,6 +18,11 @@ struct BatchChecks {
 
 bool batch_checks_concern(const State *state, Str records) {
         return state->compresses || batch_peek_compression((const uint8_t *)records.data, records.len) != 0;
+}
+
+bool batch_checks_is_zstd(Str records) {
+        BatchHeader header;
+        return batch_read_header((const uint8_t *)records.data, records.len, &header) == 0 && batch_compression(&header) == CODEC_ZSTD;
 }
 
 static BatchChecks *checks_new(void) {

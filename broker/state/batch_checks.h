@@ -27,6 +27,9 @@ typedef struct BatchCheck {
 /* Whether a batch may need more than a glance: it is compressed, or its log might want it so. */
 bool batch_checks_concern(const State *state, Str records);
 
+/* Whether the first batch is there as a whole, and of that codec. */
+bool batch_checks_is_zstd(Str records);
+
 /* Looks at such a batch for the partition; places ascend. *checks is made with the first (NULL before). 0 or -ENOMEM. */
 int batch_checks_add(BatchChecks **checks, State *state, const Partition *partition, int32_t place, Str records);
 

@@ -153,7 +153,7 @@ def spoilt(seed, case, it, side):
     sound = case.values(side) if callable(case.values) else case.values
     while True:
         values, notes = sound, []
-        for _ in range(1 + (rng.random() < .25 and case.api != 'Produce')):  # Kafka looks at records first, and then refuses all
+        for _ in range(1 + (rng.random() < .25)):
             values, note = mutate(rng, case, values, it)
             notes.append(note)
         if not is_no_use(case.api, values):

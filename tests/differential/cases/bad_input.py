@@ -75,6 +75,14 @@ def produce_cases():
         yield request(f'acks {acks} outside a transaction', [(TOPIC, [(0, good(attributes=0x10)), (9, good())])], acks=acks)
         yield request(f'acks {acks}, in a transaction of nobody', [(TOPIC, [(0, good(producer=(5, 0, 0), attributes=0x10)), (1, good())])], acks=acks,
                       transactional_id='nobody')
+    for acks in (2, 1):  # what the records are not is told first
+        for note, data in (('no batch', b''), ('magic 1', good(magic=1)), ('two batches', good() * 2), ('half a batch', good()[:40]),
+                           ('a batch and a half', good() + good()[:40]), ('a bad CRC', good(crc=1))):
+            yield request(f'acks {acks}, {note}', [(TOPIC, [(0, data), (1, good())]), ('__consumer_offsets', [(0, data)])], acks=acks)
+        for version in (6, 7):
+            for note, data in (('zstd', good(attributes=4)), ('two of zstd', good(attributes=4) * 2), ('half of zstd', good(attributes=4)[:-1]),
+                               ('zstd of magic 1', good(attributes=4, magic=1))):
+                yield request(f'acks {acks}, {note}', [(TOPIC, [(0, data), (1, good())])], version, acks=acks)
     for timeout in (0, -1, -2**31):
         yield request(f'timeout {timeout}', [(TOPIC, [(0, good())])], acks=-1, timeout=timeout)
     for id_ in (ZERO, NOBODY):
