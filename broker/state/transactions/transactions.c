@@ -421,7 +421,7 @@ static int16_t produce_code(int16_t code, int16_t version) {
 
 TransactionAdmission transaction_admit(const State *state, Str id, int16_t produce_version, const Partition *partition, Str records) {
         BatchHeader header;
-        if (!read_transactional(records, &header) || header.producer_id < 0 || batch_size(&header) != records.len)
+        if (!read_transactional(records, &header) || header.producer_id < 0 || log_check_frame((const uint8_t *)records.data, records.len))
                 return (TransactionAdmission){ 0 }; /* the log will refuse what is not one whole batch */
         TransactionAdmission admission = { .producer_id = header.producer_id, .producer_epoch = header.producer_epoch };
         if (partition->log && log_has_open_transaction(partition->log, header.producer_id, header.producer_epoch))

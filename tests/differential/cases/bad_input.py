@@ -94,6 +94,9 @@ def produce_cases():
         yield request(f'producer {producer}', [(TOPIC, [(0, good(producer=producer))])])
     yield request('in a transaction, without an id', [(TOPIC, [(0, good(producer=(5, 0, 0), attributes=0x10))])])
     yield request('in a transaction of nobody', [(TOPIC, [(0, good(producer=(5, 0, 0), attributes=0x10))])], transactional_id='nobody')
+    part = good(producer=(5, 0, 0), attributes=0x10)
+    for note, data in (('two batches', part * 2), ('and more', part + b'x'), ('half a batch', part[:-1])):
+        yield request(f'in a transaction of nobody, {note}', [(TOPIC, [(0, data)])], transactional_id='nobody')
     yield request('in a transaction, without a producer', [(TOPIC, [(0, good(attributes=0x10))])], transactional_id='nobody')
     yield request('not in a transaction, with an id', [(TOPIC, [(0, good())])], transactional_id='nobody')
     yield request('some in a transaction', [(TOPIC, [(0, good()), (1, good(producer=(5, 0, 0), attributes=0x10))])])
