@@ -135,8 +135,16 @@ static int compare_configs(const void *a, const void *b) {
         return str_compare(((const CreateTopicsResponseConfig *)a)->name, ((const CreateTopicsResponseConfig *)b)->name);
 }
 
+/* What was given is told as it was, blanks and all. */
+static Str given_value(const CreateTopicsRequestTopic *want, Str name, Str value) {
+        for (int32_t i = 0; i < want->configs_count; i++)
+                if (str_equal(want->configs[i].name, name))
+                        value = want->configs[i].value;
+        return value;
+}
+
 /* v5+: what the new topic's configs are, defaults included. */
-static bool fill_configs(Call *call, const ConfigMap *config, CreateTopicsResponseTopic *row) {
+static bool fill_configs(Call *call, const CreateTopicsRequestTopic *want, const ConfigMap *config, CreateTopicsResponseTopic *row) {
         if (call_version(call) < 5)
                 return true;
         row->configs = call_array(call, CreateTopicsResponseConfig, topic_config_key_count);
@@ -146,7 +154,7 @@ static bool fill_configs(Call *call, const ConfigMap *config, CreateTopicsRespon
         for (size_t i = 0; i < topic_config_key_count; i++) {
                 const ConfigKey *key = &topic_config_keys[i];
                 ConfigSource source = CONFIG_SOURCE_DEFAULT;
-                Str value = config_topic_str(call->state->config, config, key->name, &source);
+                Str value = given_value(want, str_of(key->name), config_topic_str(call->state->config, config, key->name, &source));
                 row->configs[i].name = str_of(key->name);
                 row->configs[i].value = key->sensitive ? STR_NULL : arena_str(&call->arena, value);
                 row->configs[i].config_source = (int8_t)source;
@@ -180,7 +188,7 @@ static Refusal make_topic(Call *call, const CreateTopicsRequestTopic *want, Plan
         row->topic_id = topic ? topic->id : uuid_random();
         row->num_partitions = plan->partition_count;
         row->replication_factor = 1;
-        if (!fill_configs(call, &plan->config, row))
+        if (!fill_configs(call, want, &plan->config, row))
                 row->topic_config_error_code = KAFKA_UNKNOWN_SERVER_ERROR;
         return refusal;
 }

@@ -32,7 +32,6 @@ VALUES = {
     'allow_auto_topic_creation': None,               # it answers before the topic is there
     'include_documentation': None,                   # a text of its own
     ('DescribeTopicPartitions', 'partition_index'): (0, 1, 2, 5, -1),  # Kafka's next one overflows
-    ('CreateTopics', 'value'): ('', 'x', '-1', '0'),  # blanks around a value are not kept
     ('OffsetFetch', 'member_id'): ('', 'x'),         # null is an error that Kafka does not expect
     ('UpdateFeatures', 'validate_only'): None,       # there would be no way back
     ('CreatePartitions', 'name'): None,              # the coordinators' topics can grow in Kafka, which harms them

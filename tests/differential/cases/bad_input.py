@@ -507,6 +507,10 @@ def admin_cases():
         yield make('bad config', configs=[{'name': 'no.such', 'value': '1'}])
         yield make('a config twice', configs=[{'name': 'retention.ms', 'value': '1'}, {'name': 'retention.ms', 'value': 'x'}])
         yield make('a config without a value', configs=[{'name': 'retention.ms', 'value': None}])
+        for key, value in (('retention.ms', ' 5'), ('retention.ms', '+5'), ('preallocate', 'TRUE '), ('min.cleanable.dirty.ratio', ' 0.5'),
+                           ('compression.type', ' zstd '), ('cleanup.policy', ' compact , delete'), ('segment.bytes', '\t1048576\n')):
+            checked = make(f'{key}={value!r}', configs=[{'name': key, 'value': value}])
+            yield dataclasses.replace(checked, values=checked.values | {'validate_only': True})
         yield make('no partitions', num_partitions=0)
         yield make('negative partitions', num_partitions=-7)
         yield make('no replicas', replication_factor=0)
