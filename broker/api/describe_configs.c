@@ -333,12 +333,34 @@ static bool describe(Describing *d, const Want *want, Row *row) {
                         return describe_resource(d, want, client_metrics_config_keys, client_metrics_config_key_count, row);
                 refuse(row, KAFKA_INVALID_REQUEST, STR("Client metrics subscription name must not be empty"));
                 return true;
-        default:
-                refuse(row, KAFKA_INVALID_REQUEST, STR("This most likely occurs because of a request being malformed by the client "
-                                                       "library or the message was sent to an incompatible broker. See the broker "
-                                                       "logs for more details."));
+        default: /* which spoils the request for all, as in Kafka */
                 return true;
         }
+}
+
+static bool has_unknown_type(const DescribeConfigsRequest *request) {
+        for (int32_t i = 0; i < request->resources_count; i++)
+                switch (request->resources[i].resource_type) {
+                case CONFIG_RESOURCE_TOPIC:
+                case CONFIG_RESOURCE_BROKER:
+                case CONFIG_RESOURCE_BROKER_LOGGER:
+                case CONFIG_RESOURCE_GROUP:
+                case CONFIG_RESOURCE_CLIENT_METRICS:
+                        break;
+                default:
+                        return true;
+                }
+        return false;
+}
+
+static void refuse_all(const DescribeConfigsRequest *request, DescribeConfigsResponse *response) {
+        for (int32_t i = 0; i < request->resources_count; i++)
+                response->results[i] = (Row){
+                        .resource_type = request->resources[i].resource_type, .resource_name = request->resources[i].resource_name,
+                        .error_code = KAFKA_INVALID_REQUEST,
+                        .error_message = STR("This most likely occurs because of a request being malformed by the client library or the "
+                                             "message was sent to an incompatible broker. See the broker logs for more details."),
+                };
 }
 
 /* A request may ask for the same thing many times. */
@@ -358,7 +380,10 @@ void api_describe_configs(Call *call) {
                 call_close(call);
                 return;
         }
-        for (int32_t i = 0; i < request->resources_count; i++) {
+        bool is_malformed = has_unknown_type(request);
+        if (is_malformed)
+                refuse_all(request, &response);
+        for (int32_t i = 0; !is_malformed && i < request->resources_count; i++) {
                 const Want *want = &request->resources[i];
                 if (want->configuration_keys_count > 0)
                         qsort(want->configuration_keys, (size_t)want->configuration_keys_count, sizeof(Str), compare_names);

@@ -18,6 +18,9 @@ def config_cases():
     yield describe(4, 'x', 'broker that is no number')
     yield describe(4, '99', 'another broker')
     yield describe(99, 'x', 'unknown resource type')
+    for kind in (0, 1, 3, -1, 99):
+        yield Case('DescribeConfigs', 4, {'resources': [{'resource_type': t, 'resource_name': n, 'configuration_keys': None} for t, n in (
+            (2, 'c1'), (kind, 'x'), (32, 'g'), (2, 'missing'))]}, f'known types and {kind}')
 
     def alter(changes, note, version=1, topic='c1', validate=False):
         rows = [{'name': k, 'config_operation': op, 'value': v} for k, op, v in changes]
