@@ -508,6 +508,10 @@ void api_fetch(Call *call) {
                 return;
         }
         *fetch = (Fetch){ .timer = { .fire = on_timer }, .call = call };
+        if (!fetch_session_id_is_sound(request->session_id)) {
+                refuse_all(call, KAFKA_UNKNOWN_SERVER_ERROR);
+                return;
+        }
         int r = begin(fetch);
         if (r > 0) {
                 refuse(call, (int16_t)r);

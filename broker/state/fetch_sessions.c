@@ -9,6 +9,7 @@
 #include "storage/base/error.h"
 
 #define NOTHING_TOLD (-1)
+#define SHARDS 8 /* of Kafka */
 
 typedef struct SessionPartition {
         HashNode node; /* keyed by topic and partition */
@@ -113,6 +114,11 @@ static bool make_room(State *state, int32_t partition_count) {
         return victim != NULL;
 }
 
+bool fetch_session_id_is_sound(int32_t id) {
+        int32_t shard = id / (INT32_MAX / SHARDS);
+        return shard >= 0 && shard < SHARDS;
+}
+
 /* A random positive number, so that a client of an earlier process does not hit a stranger's session. */
 static int32_t new_id(const State *state) {
         for (;;) {
@@ -120,7 +126,7 @@ static int32_t new_id(const State *state) {
                 int32_t id;
                 memcpy(&id, random.bytes, sizeof(id));
                 id &= INT32_MAX;
-                if (id && !find(state, id))
+                if (id && fetch_session_id_is_sound(id) && !find(state, id))
                         return id;
         }
 }

@@ -38,6 +38,9 @@ typedef struct FetchNews {
 int fetch_sessions_open(State *state);
 void fetch_sessions_close(State *state);
 
+/* Whether a session may be called so: Kafka keeps them in shards, by their ids, and fails where there is no shard for one. */
+bool fetch_session_id_is_sound(int32_t id);
+
 /* Makes a session; its next request has to come with epoch 1. NULL when there is no room for it (no error: the client goes on
  * without). */
 FetchSession *fetch_session_new(State *state, bool by_id, int32_t partition_count);

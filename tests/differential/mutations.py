@@ -41,8 +41,7 @@ VALUES = {
     'coordinator_epoch': (0, -1, -2, -2**31), ('WriteTxnMarkers', 'producer_epoch'): (-1, -2, -2**15),
     ('WriteTxnMarkers', 'producer_id'): (0, -1, 1 << 40),
     # Kafka fails all of the request, or its connection, or itself, over one part of it
-    ('Fetch', 'topic_id'): (uuid.UUID(int=1),), ('ListOffsets', 'isolation_level'): (0, 1), 'session_id': (0, -1, 1, 5, 2**31 - 100),
-    'resource_type': (2, 4, 8, 16, 32),
+    ('Fetch', 'topic_id'): (uuid.UUID(int=1),), ('ListOffsets', 'isolation_level'): (0, 1),
     'config_operation': (0, 1, 2, 3),
     ('AddRaftVoter', 'name'): None, ('AddRaftVoter', 'host'): None, ('AddRaftVoter', 'port'): None,
 }

@@ -155,6 +155,9 @@ def fetch_cases():
     yield request('a rack', [(TOPIC, [row()])], rack_id='somewhere')
     for session, epoch in ((0, 5), (5, 0), (5, 1), (5, -1), (-1, 0), (-1, 1), (0, -1), (0, -2), (5, -2), (2**31 - 100, 2**31 - 1)):
         yield request(f'session {session} epoch {epoch}', [(TOPIC, [row()])], session_id=session, session_epoch=epoch)
+    for session in (2**31 - 1, 2**31 - 8, 2**31 - 9, -2**28 + 2, -2**28 + 1, -2**28, -2**31):  # for some there is no place
+        for version, epoch in ((11, 0), (12, 1), (13, -1), (18, 1)):
+            yield request(f'session {session} epoch {epoch}', [(TOPIC, [row(), row(9)])], version, session_id=session, session_epoch=epoch)
     yield request('forgets without a session', [(TOPIC, [row()])], forgotten_topics_data=[{'topic': TOPIC, 'partitions': [0]}])
 
 
