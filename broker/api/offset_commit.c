@@ -37,11 +37,7 @@ static void cancel(Call *call) {
         offsets_wait_cancel(&((Commit *)call->park)->wait);
 }
 
-static int16_t check_partition(Call *call, int16_t group_code, Topic *topic, const OffsetCommitRequestPartition *want) {
-        if (!topic)
-                return call_version(call) >= 10 ? KAFKA_UNKNOWN_TOPIC_ID : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
-        if (!topic_partition(topic, want->partition_index))
-                return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+static int16_t check_partition(Call *call, int16_t group_code, const OffsetCommitRequestPartition *want) {
         if (group_code)
                 return group_code;
         return offsets_metadata_fits(call->state, want->committed_metadata) ? 0 : KAFKA_OFFSET_METADATA_TOO_LARGE;
@@ -60,26 +56,38 @@ static void add_partition(Commit *c, const Topic *topic, const OffsetCommitReque
         };
 }
 
-/* A topic that there is but without partitions is not answered, as in Kafka. */
-static bool add_topic(Commit *c, int16_t group_code, const OffsetCommitRequestTopic *want) {
-        Call *call = c->call;
-        bool by_id = call_version(call) >= 10;
-        Topic *topic = by_id ? topic_find_id(call->state, &want->topic_id) : topic_find(call->state, want->name);
-        if (topic && want->partitions_count == 0)
-                return true;
+/* A topic of the request; answer NULL: it has none yet. */
+typedef struct Wanted {
+        Topic *topic;
+        OffsetCommitResponseTopic *answer;
+} Wanted;
+
+static bool begin_answer(Commit *c, const OffsetCommitRequestTopic *want, Wanted *wanted) {
         OffsetCommitResponseTopic *answer = &c->response.topics[c->response.topics_count++];
         answer->name = want->name;
         answer->topic_id = want->topic_id;
-        answer->partitions = call_array(call, OffsetCommitResponsePartition, want->partitions_count);
-        if (!answer->partitions)
+        answer->partitions = call_array(c->call, OffsetCommitResponsePartition, want->partitions_count);
+        wanted->answer = answer;
+        return answer->partitions;
+}
+
+/* The partitions that there are, or the others. A topic that there is but without partitions is not answered, as in Kafka. */
+static bool add_partitions(Commit *c, int16_t group_code, const OffsetCommitRequestTopic *want, Wanted *wanted, bool there_are) {
+        int16_t unknown = !wanted->topic && call_version(c->call) >= 10 ? KAFKA_UNKNOWN_TOPIC_ID : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+        if (!wanted->topic && !wanted->answer && !begin_answer(c, want, wanted))
                 return false;
-        answer->partitions_count = want->partitions_count;
         for (int32_t i = 0; i < want->partitions_count; i++) {
-                OffsetCommitResponsePartition *row = &answer->partitions[i];
-                row->partition_index = want->partitions[i].partition_index;
-                row->error_code = check_partition(call, group_code, topic, &want->partitions[i]);
+                const OffsetCommitRequestPartition *partition = &want->partitions[i];
+                bool there_is = wanted->topic && topic_partition(wanted->topic, partition->partition_index);
+                if (there_is != there_are)
+                        continue;
+                if (!wanted->answer && !begin_answer(c, want, wanted))
+                        return false;
+                OffsetCommitResponsePartition *row = &wanted->answer->partitions[wanted->answer->partitions_count++];
+                row->partition_index = partition->partition_index;
+                row->error_code = there_is ? check_partition(c->call, group_code, partition) : unknown;
                 if (!row->error_code)
-                        add_partition(c, topic, &want->partitions[i], row);
+                        add_partition(c, wanted->topic, partition, row);
         }
         return true;
 }
@@ -133,10 +141,17 @@ static bool add_all(Commit *c) {
         c->offsets = arena_alloc_array(&call->arena, count, sizeof(*c->offsets));
         c->rows = arena_alloc_array(&call->arena, count, sizeof(*c->rows));
         c->response.topics = call_array(call, OffsetCommitResponseTopic, request->topics_count);
+        Wanted *wanted = arena_alloc_array(&call->arena, (size_t)request->topics_count, sizeof(*wanted));
         int16_t code = check_group(call);
-        bool ok = c->offsets && c->rows && c->response.topics;
+        bool ok = c->offsets && c->rows && c->response.topics && wanted;
+        for (int32_t i = 0; ok && i < request->topics_count; i++) {
+                const OffsetCommitRequestTopic *want = &request->topics[i];
+                wanted[i].topic = call_version(call) >= 10 ? topic_find_id(call->state, &want->topic_id) : topic_find(call->state, want->name);
+                wanted[i].answer = NULL;
+                ok = add_partitions(c, code, want, &wanted[i], false); /* what there is not comes first, as in Kafka */
+        }
         for (int32_t i = 0; ok && i < request->topics_count; i++)
-                ok = add_topic(c, code, &request->topics[i]);
+                ok = add_partitions(c, code, &request->topics[i], &wanted[i], true);
         return ok;
 }
 

@@ -116,32 +116,45 @@ static int16_t check_group(Call *call) {
                                                 request->group_instance_id, request->generation_id);
 }
 
-/* A topic that there is but without partitions is not answered, as in Kafka. */
-static bool add_topic(Commit *c, const TxnOffsetCommitRequestTopic *want) {
-        Topic *topic = topic_find(c->call->state, want->name);
-        if (topic && want->partitions_count == 0)
-                return true;
+/* A topic of the request; answer NULL: it has none yet. */
+typedef struct Wanted {
+        Topic *topic;
+        TxnOffsetCommitResponseTopic *answer;
+} Wanted;
+
+static bool begin_answer(Commit *c, const TxnOffsetCommitRequestTopic *want, Wanted *wanted) {
         TxnOffsetCommitResponseTopic *answer = &c->response.topics[c->response.topics_count++];
-        bool has_group = ((const TxnOffsetCommitRequest *)c->call->request)->group_id.len > 0;
         answer->name = want->name;
         answer->partitions = call_array(c->call, TxnOffsetCommitResponsePartition, want->partitions_count);
-        if (!answer->partitions)
+        wanted->answer = answer;
+        return answer->partitions;
+}
+
+static void add_partition(Commit *c, Str topic, const TxnOffsetCommitRequestPartition *want, TxnOffsetCommitResponsePartition *row) {
+        c->rows[c->count] = row;
+        c->offsets[c->count++] = (OffsetToCommit){
+                .topic = topic, .metadata = str_is_null(want->committed_metadata) ? STR("") : want->committed_metadata,
+                .partition = want->partition_index, .leader_epoch = want->committed_leader_epoch, .offset = want->committed_offset,
+                .commit_ms = c->call->state->now_ms, .expire_ms = -1 };
+}
+
+/* The partitions that there are, or the others. A topic that there is but without partitions is not answered, as in Kafka. */
+static bool add_partitions(Commit *c, const TxnOffsetCommitRequestTopic *want, Wanted *wanted, bool there_are) {
+        bool has_group = ((const TxnOffsetCommitRequest *)c->call->request)->group_id.len > 0;
+        if (!wanted->topic && !wanted->answer && !begin_answer(c, want, wanted))
                 return false;
-        answer->partitions_count = want->partitions_count;
         for (int32_t i = 0; i < want->partitions_count; i++) {
-                const TxnOffsetCommitRequestPartition *p = &want->partitions[i];
-                TxnOffsetCommitResponsePartition *row = &answer->partitions[i];
-                row->partition_index = p->partition_index;
-                row->error_code = !topic || !topic_partition(topic, p->partition_index) ? KAFKA_UNKNOWN_TOPIC_OR_PARTITION
-                                  : has_group                                           ? 0
-                                                                                        : KAFKA_INVALID_GROUP_ID;
-                if (row->error_code)
+                const TxnOffsetCommitRequestPartition *partition = &want->partitions[i];
+                bool there_is = wanted->topic && topic_partition(wanted->topic, partition->partition_index);
+                if (there_is != there_are)
                         continue;
-                c->rows[c->count] = row;
-                c->offsets[c->count++] = (OffsetToCommit){
-                        .topic = want->name, .metadata = str_is_null(p->committed_metadata) ? STR("") : p->committed_metadata,
-                        .partition = p->partition_index, .leader_epoch = p->committed_leader_epoch, .offset = p->committed_offset,
-                        .commit_ms = c->call->state->now_ms, .expire_ms = -1 };
+                if (!wanted->answer && !begin_answer(c, want, wanted))
+                        return false;
+                TxnOffsetCommitResponsePartition *row = &wanted->answer->partitions[wanted->answer->partitions_count++];
+                row->partition_index = partition->partition_index;
+                row->error_code = !there_is ? KAFKA_UNKNOWN_TOPIC_OR_PARTITION : has_group ? 0 : KAFKA_INVALID_GROUP_ID;
+                if (!row->error_code)
+                        add_partition(c, want->name, partition, row);
         }
         return true;
 }
@@ -155,9 +168,14 @@ static bool add_all(Commit *c) {
         c->offsets = arena_alloc_array(&call->arena, count, sizeof(*c->offsets));
         c->rows = arena_alloc_array(&call->arena, count, sizeof(*c->rows));
         c->response.topics = call_array(call, TxnOffsetCommitResponseTopic, request->topics_count);
-        bool ok = c->offsets && c->rows && c->response.topics;
+        Wanted *wanted = arena_alloc_array(&call->arena, (size_t)request->topics_count, sizeof(*wanted));
+        bool ok = c->offsets && c->rows && c->response.topics && wanted;
+        for (int32_t i = 0; ok && i < request->topics_count; i++) {
+                wanted[i] = (Wanted){ topic_find(call->state, request->topics[i].name), NULL };
+                ok = add_partitions(c, &request->topics[i], &wanted[i], false); /* what there is not comes first, as in Kafka */
+        }
         for (int32_t i = 0; ok && i < request->topics_count; i++)
-                ok = add_topic(c, &request->topics[i]);
+                ok = add_partitions(c, &request->topics[i], &wanted[i], true);
         return ok;
 }
 

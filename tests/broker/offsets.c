@@ -214,9 +214,11 @@ Test(offsets, one_bad_partition_does_not_hold_the_others_up) {
         OffsetCommitResponse *answer = ASK(fixture.state, OffsetCommit, offset_commit, 8, .group_id = STR("g"),
                                            .generation_id_or_member_epoch = -1, .member_id = STR(""), .topics = topics,
                                            .topics_count = 2);
-        static const int16_t codes[] = { 0, KAFKA_UNKNOWN_TOPIC_OR_PARTITION, 0, 0 };
-        for (int i = 0; i < 4; i++)
-                cr_assert_eq(answer->topics[0].partitions[i].error_code, codes[i]);
+        static const int32_t partitions[] = { 9, 0, 1, 1 }; /* what there is not comes first */
+        for (int i = 0; i < 4; i++) {
+                cr_assert_eq(answer->topics[0].partitions[i].partition_index, partitions[i]);
+                cr_assert_eq(answer->topics[0].partitions[i].error_code, i ? 0 : KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
+        }
         cr_assert_eq(answer->topics[1].partitions[0].error_code, KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
         assert_offset("g", "t", 0, 1);
         assert_offset("g", "t", 1, 4);

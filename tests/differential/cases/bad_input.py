@@ -224,6 +224,10 @@ def group_offset_cases():
         yield commit('unknown without partitions', [('missing' if version < 10 else None, []), (TOPIC, [])], shape=lambda a: [t['partitions'] for t in a['topics']])
         yield commit('of all kinds', [(TOPIC, [(0, 5, 'x' * 5000), (1, 6, None), (9, 1, ''), (-1, 1, '')]), ('missing' if version < 10 else None, [(0, 1, '')])],
                      shape=TOLD if version < 10 else by_code)
+        missing = 'missing' if version < 10 else None
+        for note, rows in (('known after unknown', [(TOPIC, [(0, 1, ''), (9, 1, ''), (1, 2, '')]), ('never-written', [(0, 1, '')]), (missing, [(0, 1, ''), (1, 1, '')])]),
+                           ('unknown between', [('never-written', [(0, 1, '')]), (missing, []), (TOPIC, [(1, 1, ''), (-1, 1, ''), (0, 2, '')])])):
+            yield commit(note, rows, shape=None if version < 10 else lambda a: [[(p['partition_index'], p['error_code']) for p in t['partitions']] for t in a['topics']])
         for offset in (-1, -2, -2**63, 2**63 - 1):
             yield commit(f'offset {offset}', [(TOPIC, [(0, offset, '')])])
         yield commit('generation without a member', [(TOPIC, [(0, 1, '')])], generation_id_or_member_epoch=0)
@@ -407,6 +411,7 @@ def adding_offsets_cases():
                 {'name': t, 'partitions': [{'partition_index': i, 'committed_offset': 1, 'committed_metadata': ''} for i in p]} for t, p in rows]} | more, note)
         yield offsets('twice', [(TOPIC, [0, 0]), (TOPIC, [1])])
         yield offsets('unknown', [(TOPIC, [9, -1]), ('missing', [0])])
+        yield offsets('unknown between', [('never-written', [0]), (TOPIC, [1, 9, 0]), ('missing', [1, 0])])
         yield offsets('nothing', [])
         yield offsets('without partitions', [(TOPIC, []), (TOPIC, [0])])
         yield offsets('unknown without partitions', [('missing', []), (TOPIC, [])])
