@@ -189,3 +189,12 @@ TelemetryClient call_telemetry_client(const Call *call, Uuid instance_id) {
         }
         return client;
 }
+
+Str call_describe_bad_topic(Call *call, Str name) {
+        size_t size = name.len + 512; /* another topic's name is in it, too */
+        char *message = arena_alloc(&call->arena, size);
+        if (!message)
+                return STR_NULL;
+        topic_validate_name(call->state, name, message, size);
+        return str_of(message);
+}

@@ -68,6 +68,9 @@ void call_close(Call *call);
  * otherwise, and is traced here. The only translator. */
 int16_t call_code(Call *call, int result);
 
+/* What is wrong with a topic's name, in the call's arena and as long as it takes; the null string without memory. */
+Str call_describe_bad_topic(Call *call, Str name);
+
 /* Zeroed or default-initialised memory of the call. A call out of memory is closed: handlers test for NULL, call call_close() and return. */
 #define call_array(call, Type, count) message_array(&(call)->arena, Type, (count))
 

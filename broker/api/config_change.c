@@ -80,7 +80,6 @@ static int begin_broker(Call *call, Str name, ConfigMap *ret_map, Str *ret_messa
 }
 
 static int begin_topic(Call *call, Str name, ConfigMap *ret_map, Str *ret_message) {
-        char message[512];
         Topic *topic = topic_find(call->state, name);
         if (topic)
                 return config_map_copy(&topic->config, ret_map);
@@ -90,8 +89,7 @@ static int begin_topic(Call *call, Str name, ConfigMap *ret_map, Str *ret_messag
         }
         if (topic_name_is_valid(name))
                 return 0; /* what is wrong with the configs is told first: check_exists() */
-        topic_validate_name(call->state, name, message, sizeof(message));
-        *ret_message = arena_str(&call->arena, str_of(message));
+        *ret_message = call_describe_bad_topic(call, name);
         return KAFKA_INVALID_TOPIC_EXCEPTION;
 }
 

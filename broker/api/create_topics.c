@@ -33,11 +33,7 @@ static Refusal check_name(Call *call, Str name) {
                 return refuse(KAFKA_TOPIC_ALREADY_EXISTS,
                               arena_printf(&call->arena, "Topic '%.*s' already exists.", STR_ARG(name)));
         int r = topic_validate_name(call->state, name, NULL, 0);
-        size_t size = name.len + 512;
-        char *message = r ? arena_alloc(&call->arena, size) : NULL;
-        if (message)
-                topic_validate_name(call->state, name, message, size);
-        return refuse(call_code(call, r), message ? str_of(message) : STR_NULL);
+        return refuse(call_code(call, r), r ? call_describe_bad_topic(call, name) : STR_NULL);
 }
 
 /* "Null value not supported for topic configs: a,b", or code 0. */

@@ -299,7 +299,6 @@ static bool describe_broker_named(Describing *d, const Want *want, bool is_logge
 
 static bool describe_topic_named(Describing *d, const Want *want, Row *row) {
         Call *call = d->call;
-        char message[512];
         Topic *topic = topic_find(call->state, want->resource_name);
         if (topic)
                 return describe_topic(d, want, topic, row);
@@ -307,8 +306,7 @@ static bool describe_topic_named(Describing *d, const Want *want, Row *row) {
                 refuse(row, KAFKA_UNKNOWN_TOPIC_OR_PARTITION, STR(""));
                 return true;
         }
-        topic_validate_name(call->state, want->resource_name, message, sizeof(message));
-        refuse(row, KAFKA_INVALID_TOPIC_EXCEPTION, arena_str(&call->arena, str_of(message)));
+        refuse(row, KAFKA_INVALID_TOPIC_EXCEPTION, call_describe_bad_topic(call, want->resource_name));
         return true;
 }
 

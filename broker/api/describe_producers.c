@@ -24,7 +24,6 @@ static void add(const LogProducer *producer, void *data) {
 }
 
 static bool describe(Call *call, Str topic, Row *row) {
-        char message[512];
         Partition *partition = partition_find(call->state, topic, row->partition_index);
         Producers producers = { .call = call };
         if (partition && partition->log) {
@@ -44,8 +43,8 @@ static bool describe(Call *call, Str topic, Row *row) {
                 row->error_code = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
                 row->error_message = STR("This server does not host this topic-partition.");
         } else {
-                row->error_code = (int16_t)topic_validate_name(call->state, topic, message, sizeof(message));
-                row->error_message = arena_str(&call->arena, str_of(message));
+                row->error_code = KAFKA_INVALID_TOPIC_EXCEPTION;
+                row->error_message = call_describe_bad_topic(call, topic);
         }
         return true;
 }

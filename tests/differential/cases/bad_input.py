@@ -507,6 +507,12 @@ def admin_cases():
                          ([TOPIC], {'cursor': {'topic_name': TOPIC, 'partition_index': 99}}), ([TOPIC], {'cursor': {'topic_name': TOPIC, 'partition_index': -1}}),
                          ([TOPIC], {'cursor': {'topic_name': 'zzz', 'partition_index': 0}}), ([TOPIC], {'cursor': {'topic_name': 'aaa', 'partition_index': 0}})):
         yield Case('DescribeTopicPartitions', 0, {'topics': [{'name': t} for t in topics], **more}, f'{[t[:9] for t in topics]} {more}')
+    for name in ('x' * 3000, 'a b' * 500, '\u00e9' * 900):  # told in full
+        yield create(name)
+        yield Case('DescribeConfigs', 4, {'resources': [{'resource_type': 2, 'resource_name': name, 'configuration_keys': None}]}, f'{name[:3]}...')
+        for api, version in (('AlterConfigs', 2), ('IncrementalAlterConfigs', 1)):
+            yield Case(api, version, {'resources': [{'resource_type': 2, 'resource_name': name, 'configs': []}]}, f'{name[:3]}...')
+        yield Case('DescribeProducers', 0, {'topics': [{'name': name, 'partition_indexes': [0]}]}, f'{name[:3]}...')
     for version in versions('CreateTopics'):
         if version < 2:
             continue  # Kafka 4 no longer serves them
