@@ -399,14 +399,17 @@ static bool validate_throttled(const ConfigKey *key, Str value, char *message, s
                 return true;
         while (config_next_item(&rest, &item))
                 ok = ok && is_partition_and_broker(item);
-        char shown[256];
-        spell_items(value, shown, sizeof(shown));
-        if (!ok)
-                snprintf(message, size,
-                         "Invalid value [%s] for configuration %s: %s must be the literal '*' or a list of replicas in the following "
-                         "format: [partitionId]:[brokerId],[partitionId]:[brokerId],...",
-                         shown, key->name, key->name);
-        return ok;
+        if (ok)
+                return true;
+        snprintf(message, size, "Invalid value [");
+        size_t used = strlen(message);
+        spell_items(value, message + used, size - used);
+        used += strlen(message + used);
+        snprintf(message + used, size - used,
+                 "] for configuration %s: %s must be the literal '*' or a list of replicas in the following format: "
+                 "[partitionId]:[brokerId],[partitionId]:[brokerId],...",
+                 key->name, key->name);
+        return false;
 }
 
 bool config_validate(const ConfigKey *key, Str value, char *ret_message, size_t message_size) {

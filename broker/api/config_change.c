@@ -181,15 +181,24 @@ static int check_client_metrics(Call *call, const ConfigKey *key, Str value, Str
         return 0;
 }
 
+bool config_change_validate(Call *call, const ConfigKey *key, Str value, Str *ret_message) {
+        char usual[1024];
+        if (config_validate(key, value, usual, sizeof(usual)))
+                return true;
+        size_t size = sizeof(usual) + 2 * (size_t)value.len; /* some messages tell the value twice, or with blanks between its items */
+        char *message = arena_alloc(&call->arena, size);
+        if (message)
+                config_validate(key, value, message, size);
+        *ret_message = message ? str_of(message) : STR_NULL;
+        return false;
+}
+
 static int check_value(Call *call, const Kind *kind, const ConfigKey *key, Str value, bool cluster_default, Str *ret_message) {
-        char message[1024];
         Str name = str_of(key->name);
         bool is_broker = kind->type == CONFIG_RESOURCE_BROKER, is_late = is_per_broker(name) && !is_per_listener(name) && !key->read_only;
         int r = is_broker && !is_late ? check_dynamic(call, key, cluster_default, ret_message) : 0;
-        if (r == 0 && !config_validate(key, value, message, sizeof(message))) {
-                *ret_message = arena_str(&call->arena, str_of(message));
+        if (r == 0 && !config_change_validate(call, key, value, ret_message))
                 return kind->invalid_code;
-        }
         value = config_tidy(key, value);
         if (r == 0 && is_broker && is_late && key->type != CONFIG_TYPE_CLASS)
                 r = check_dynamic(call, key, cluster_default, ret_message);
@@ -221,17 +230,14 @@ static int32_t count_custom(const ConfigMap *map) {
 }
 
 static int check_custom(Call *call, const ConfigMap *map, const ConfigKey *key, Str value, bool cluster_default, Str *ret_message) {
-        char message[1024];
         const ConfigKey *base = config_listener_base(key);
         if (cluster_default && is_of_one_listener(key)) {
                 *ret_message = arena_printf(&call->arena, "Cannot update these configs at default cluster level, broker id must be specified: [%s]",
                                             key->name);
                 return KAFKA_INVALID_REQUEST;
         }
-        if (base && !config_validate(base, value, message, sizeof(message))) {
-                *ret_message = arena_str(&call->arena, str_of(message));
+        if (base && !config_change_validate(call, base, value, ret_message))
                 return KAFKA_INVALID_REQUEST;
-        }
         if (value.len > CONFIG_VALUE_LENGTH_MAX) {
                 *ret_message = arena_printf(&call->arena, "The value of %s is too long", key->name);
                 return KAFKA_INVALID_REQUEST;

@@ -31,6 +31,9 @@ int config_change_begin(Call *call, int8_t resource_type, Str resource_name, Con
 /* Whether a running broker takes a value that is of the right type (broker_config_check.c). Codes and messages as above. */
 int broker_config_check(Call *call, const ConfigKey *key, Str value, Str *ret_message);
 
+/* config_validate(), with the message in the call's arena and as long as it takes. */
+bool config_change_validate(Call *call, const ConfigKey *key, Str value, Str *ret_message);
+
 /* Sets or (value null) removes one config in map. Codes and messages as above. */
 int config_change_set(Call *call, int8_t resource_type, ConfigMap *map, Str name, Str value, bool cluster_default, Str *ret_message);
 

@@ -5,6 +5,7 @@
 
 #include "broker/api/api.h"
 #include "broker/api/cluster.h"
+#include "broker/api/config_change.h"
 #include "broker/api/names.h"
 #include "broker/state/creation.h"
 #include "broker/state/deletion.h"
@@ -59,12 +60,11 @@ static Refusal read_configs(Call *call, const CreateTopicsRequestTopic *want, Co
         for (int32_t i = 0; refusal.code == 0 && i < want->configs_count; i++) {
                 const CreateTopicsRequestConfig *config = &want->configs[i];
                 const ConfigKey *key = config_find_key(CONFIG_RESOURCE_TOPIC, config->name);
-                char message[1024];
                 if (!key)
                         refusal = refuse(KAFKA_INVALID_CONFIG, arena_printf(&call->arena, "Unknown topic config name: %.*s",
                                                                             STR_ARG(config->name)));
-                else if (!config_validate(key, config->value, message, sizeof(message)))
-                        refusal = refuse(KAFKA_INVALID_CONFIG, arena_str(&call->arena, str_of(message)));
+                else if (!config_change_validate(call, key, config->value, &refusal.message))
+                        refusal.code = KAFKA_INVALID_CONFIG;
                 else
                         refusal.code = call_code(call, config_map_set(ret_config, key, config->value, CONFIG_SOURCE_TOPIC));
         }

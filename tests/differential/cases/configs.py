@@ -1,5 +1,5 @@
 """Configs of topics and of the broker."""
-from cases.common import OLD_TOPICS, Case, settled, versions
+from cases.common import OLD_TOPICS, Case, create, settled, versions
 
 
 def config_cases():
@@ -29,6 +29,13 @@ def config_cases():
 
     yield alter([('retention.ms', 0, '5000')], 'set')
     yield alter([('retention.ms', 0, '-7')], 'bad value')
+    for key, value in (('retention.ms', '9' * 1500), ('retention.ms', '\u00e9' * 900), ('preallocate', 'x' * 1500), ('compression.type', 'x' * 1500),
+                       ('leader.replication.throttled.replicas', 'z:1,' * 600)):  # told in full
+        yield alter([(key, 0, value)], f'bad value, long, of {key}')
+        yield create('never-made', f'bad value, long, of {key}', configs=[(key, value)])
+    for key, value in (('log.retention.ms', '\u00e9' * 900), ('listener.name.x.max.connections', 'x' * 1500)):
+        yield Case('IncrementalAlterConfigs', 1, {'resources': [{'resource_type': 4, 'resource_name': '', 'configs': [
+            {'name': key, 'config_operation': 0, 'value': value}]}]}, f'bad value, long, of {key}')
     yield alter([('no.such', 0, '1')], 'unknown key')
     yield alter([('cleanup.policy', 2, 'delete')], 'append')
     yield alter([('cleanup.policy', 3, 'compact')], 'subtract')
