@@ -284,7 +284,7 @@ def subscription_cases(client, ask):
     yield asked('a long interval', ['s1', 's2', 's3', 's4'])
     yield subscribe('s5', metrics='*', match=r'client_software_name=te\w+,client_software_version=[1-3],client_source_address=127\.0.*')
     yield asked('all', ['s1', 's2', 's3', 's4', 's5'])
-    yield subscribe('s6', interval_ms='100', match='client_instance_id=.*,client_source_port=[0-9]{3,5}')
+    yield subscribe('s6', interval_ms='100', match='client_instance_id=.*,client_source_port=[0-9]+')
     yield asked('often', ['s1', 's2', 's3', 's4', 's5', 's6'])
     for i in range(1, 7):
         yield subscribe(f's{i}', metrics=None, interval_ms=None, match=None)
