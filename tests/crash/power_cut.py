@@ -224,6 +224,8 @@ def read_batches(connection, topic, index):
             base, length = struct.unpack_from('>qi', data, at)
             if at + 12 + length > len(data):
                 break
+            if base < offset or length < BATCH_HEAD - 12:
+                raise Broken(f'{topic}-{index}: a batch of {length} bytes at {base}, where offset {offset} was next')
             yield base, data[at + BATCH_HEAD:at + 12 + length]
             offset, at = base + struct.unpack_from('>i', data, at + 23)[0] + 1, at + 12 + length
 
