@@ -29,7 +29,7 @@ def versions(api):
 
 
 def topic_id(side, name):
-    answer = side.call('Metadata', 12, {'topics': [{'name': name, 'topic_id': uuid.UUID(int=0)}]})
+    answer = side.call('Metadata', 12, {'topics': [{'name': name, 'topic_id': uuid.UUID(int=0)}], 'allow_auto_topic_creation': False})
     return answer['topics'][0]['topic_id']
 
 
