@@ -66,6 +66,7 @@ static void add_broker_values(const Config *config, Values *values, const Config
 typedef struct Describing {
         Call *call;
         Values *of_topics, *of_groups, *of_broker; /* NULL until they are asked for */
+        bool is_malformed; /* a resource is of no known type, which spoils the request for all, as in Kafka */
 } Describing;
 
 /* Those of one key of a table, or NULL without memory; broker_key NULL: none. */
@@ -331,24 +332,10 @@ static bool describe(Describing *d, const Want *want, Row *row) {
                         return describe_resource(d, want, client_metrics_config_keys, client_metrics_config_key_count, row);
                 refuse(row, KAFKA_INVALID_REQUEST, STR("Client metrics subscription name must not be empty"));
                 return true;
-        default: /* which spoils the request for all, as in Kafka */
+        default:
+                d->is_malformed = true;
                 return true;
         }
-}
-
-static bool has_unknown_type(const DescribeConfigsRequest *request) {
-        for (int32_t i = 0; i < request->resources_count; i++)
-                switch (request->resources[i].resource_type) {
-                case CONFIG_RESOURCE_TOPIC:
-                case CONFIG_RESOURCE_BROKER:
-                case CONFIG_RESOURCE_BROKER_LOGGER:
-                case CONFIG_RESOURCE_GROUP:
-                case CONFIG_RESOURCE_CLIENT_METRICS:
-                        break;
-                default:
-                        return true;
-                }
-        return false;
 }
 
 static void refuse_all(const DescribeConfigsRequest *request, DescribeConfigsResponse *response) {
@@ -378,15 +365,14 @@ void api_describe_configs(Call *call) {
                 call_close(call);
                 return;
         }
-        bool is_malformed = has_unknown_type(request);
-        if (is_malformed)
-                refuse_all(request, &response);
-        for (int32_t i = 0; !is_malformed && i < request->resources_count; i++) {
+        for (int32_t i = 0; !d.is_malformed && i < request->resources_count; i++) {
                 const Want *want = &request->resources[i];
                 if (want->configuration_keys_count > 0)
                         qsort(want->configuration_keys, (size_t)want->configuration_keys_count, sizeof(Str), compare_names);
                 if (!describe(&d, want, &response.results[i]))
                         refuse_for_memory(&response.results[i]);
         }
+        if (d.is_malformed)
+                refuse_all(request, &response);
         call_reply(call, &response);
 }
