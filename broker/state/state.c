@@ -486,8 +486,8 @@ void state_collect(State *state) {
 }
 
 static bool is_busy(State *state) {
-        return has_to_commit(state) || state->round_is_running[ROUND_FLUSH] || state->round_is_running[ROUND_ROLLS] || state->cleaner.busy ||
-               worker_has_jobs(&state->maker) || worker_has_jobs(&state->worker);
+        return has_to_commit(state) || worker_has_jobs(&state->flusher) || worker_has_jobs(&state->maker) || worker_has_jobs(&state->worker) ||
+               state->cleaner.busy;
 }
 
 void state_drain(State *state) {
