@@ -77,8 +77,8 @@ static void raise_descriptor_limit(void) {
  * other thread yet. */
 static void grow_descriptor_table(void) {
         struct rlimit limit;
-        int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
-        if (nothing < 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        int nothing = getrlimit(RLIMIT_NOFILE, &limit) < 0 ? -1 : open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (nothing < 0)
                 return;
         int usual = limit.rlim_cur < DESCRIPTORS_USUAL ? (int)limit.rlim_cur : DESCRIPTORS_USUAL;
         int last = fcntl(nothing, F_DUPFD_CLOEXEC, usual - 1);
