@@ -95,6 +95,19 @@ Test(batch_checks, many_small_batches_may_not_inflate_to_much_at_once) {
         free_all(batches, 8);
 }
 
+Test(batch_checks, what_was_inflated_in_vain_counts) {
+        Buffer batches[] = { zeros(1000000, CODEC_ZSTD), zeros(100, CODEC_ZSTD) };
+        for (int i = 0; i < 2; i++) { /* the second while the first has used up this millisecond */
+                add(&batches[i], 1);
+                cr_assert(batch_checks_take_long(checks));
+                forget();
+        }
+        fixture.state->mono_ms++;
+        add(&batches[1], 1);
+        cr_assert_not(batch_checks_take_long(checks));
+        free_all(batches, 2);
+}
+
 Test(batch_checks, what_comes_uncompressed_concerns_nobody_while_logs_take_it_as_it_comes) {
         Buffer batch = zeros(100, CODEC_NONE);
         cr_expect_not(batch_checks_concern(fixture.state, (Str){ (const char *)batch.data, batch.size }));

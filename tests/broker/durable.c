@@ -521,6 +521,34 @@ Test(durable, sealed_segments_are_synced_in_the_background) {
         cr_assert_eq(log_end_offset(partition->log), 9);
 }
 
+/* A roll would wait for them. */
+Test(durable, the_names_of_a_young_log_do_not_wait_for_what_was_rolled) {
+        open_state();
+        make_topic(NULL, NULL);
+        Partition *young = partition->topic->partitions[1];
+        LogConfig small = *log_config(partition->log);
+        Ack ack;
+        small.segment_bytes = 200;
+        log_set_config(partition->log, &small);
+        for (int i = 0; i < 9; i++) {
+                append_to(partition, &ack);
+                state_commit(state);
+                worker_drain(&state->maker);
+        }
+        cr_assert(worker_has_jobs(&state->worker), "the round of what was rolled");
+        small.segment_bytes = 400;
+        log_set_config(young->log, &small);
+        while (!log_wants_names(young->log)) {
+                append_to(young, &ack);
+                state_commit(state);
+        }
+        cr_assert_eq(log_active_offset(young->log), 0);
+        worker_drain(&state->maker);
+        cr_assert_not(log_wants_names(young->log));
+        cr_assert(worker_has_jobs(&state->worker), "nobody waited for that");
+        state_drain(state);
+}
+
 Test(durable, what_a_crash_left_unsynced_is_synced_before_it_is_served) {
         open_state();
         make_topic(NULL, NULL);

@@ -51,6 +51,12 @@ static void wake(void *data) {
         cr_assert_eq(write(pipes[1], "", 1), 1);
 }
 
+/* As the loop does that is woken, on whichever processor. */
+static void wake_and_look(void *data) {
+        (void)worker_has_jobs(&worker);
+        wake(data);
+}
+
 static bool is_woken(int wait_ms) {
         struct pollfd fd = { .fd = pipes[0], .events = POLLIN };
         char byte;
@@ -141,5 +147,15 @@ Test(worker, jobs_from_before_the_listener_keep_their_order) {
         worker_drain(&worker);
         for (int i = 0; i < 3; i++)
                 cr_assert_eq(order[i], i + 1);
+        worker_deinit(&worker);
+}
+
+Test(worker, the_lock_is_free_when_the_loop_is_woken) {
+        TestJob job = { .id = 1 };
+        worker_set_wake(&worker, wake_and_look, NULL);
+        submit(&job);
+        cr_assert(is_woken(30000));
+        worker_set_wake(&worker, NULL, NULL);
+        cr_assert(worker_collect(&worker));
         worker_deinit(&worker);
 }
