@@ -5,8 +5,10 @@
 
 #include "storage/batch.h"
 
-CreateTopicsResponseTopic request_create(TestClient *client, const char *name, int32_t partitions, int16_t replication_factor,
-                                         const char *key, const char *value) {
+#define CREATE_VERSION 7
+
+static void send_creation(TestClient *client, const char *name, int32_t partitions, int16_t replication_factor, const char *key,
+                          const char *value) {
         CreateTopicsRequestConfig config = CreateTopicsRequestConfig_INIT;
         config.name = str_of(key);
         config.value = str_of(value);
@@ -19,10 +21,24 @@ CreateTopicsResponseTopic request_create(TestClient *client, const char *name, i
         CreateTopicsRequest request = CreateTopicsRequest_INIT;
         request.topics = &topic;
         request.topics_count = 1;
+        client_send(client, &CreateTopicsRequest_message, CREATE_VERSION, &request);
+}
+
+void request_create_send(TestClient *client, const char *name) {
+        send_creation(client, name, 1, 1, NULL, NULL);
+}
+
+CreateTopicsResponseTopic request_create_receive(TestClient *client) {
         CreateTopicsResponse response;
-        CLIENT_CALL(client, CreateTopics, 7, &request, &response);
+        client_receive(client, &CreateTopicsResponse_message, CREATE_VERSION, client->correlation_id, &response);
         cr_assert_eq(response.topics_count, 1);
         return response.topics[0];
+}
+
+CreateTopicsResponseTopic request_create(TestClient *client, const char *name, int32_t partitions, int16_t replication_factor,
+                                         const char *key, const char *value) {
+        send_creation(client, name, partitions, replication_factor, key, value);
+        return request_create_receive(client);
 }
 
 int16_t request_delete(TestClient *client, const char *name) {

@@ -6,6 +6,9 @@
 /* CreateTopics, on default configs but one (key NULL: none). The row of the answer, whose error_code is the caller's to check. */
 CreateTopicsResponseTopic request_create(TestClient *client, const char *name, int32_t partitions, int16_t replication_factor,
                                          const char *key, const char *value);
+/* The same of one partition on default configs, to send and to receive. */
+void request_create_send(TestClient *client, const char *name);
+CreateTopicsResponseTopic request_create_receive(TestClient *client);
 /* DeleteTopics by name; the error code. */
 int16_t request_delete(TestClient *client, const char *name);
 /* Metadata of one topic, which is not made by this. */

@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "storage/base/error.h"
-#include "tests/lib/broker_fixture.h"
+#include "tests/lib/requests.h"
 
 typedef IncrementalAlterConfigsRequestConfig Change;
 
@@ -19,16 +19,7 @@ static void start(void) {
         broker = BROKER_FIXTURE_INIT;
         fixture_start(&broker, NULL);
         connect_client();
-        CreateTopicsRequestTopic topic = CreateTopicsRequestTopic_INIT;
-        topic.name = STR("t");
-        topic.num_partitions = 1;
-        topic.replication_factor = 1;
-        CreateTopicsRequest request = CreateTopicsRequest_INIT;
-        request.topics = &topic;
-        request.topics_count = 1;
-        CreateTopicsResponse response;
-        CLIENT_CALL(&client, CreateTopics, 5, &request, &response);
-        cr_assert_eq(response.topics[0].error_code, 0);
+        cr_assert_eq(request_create(&client, "t", 1, 1, NULL, NULL).error_code, 0);
 }
 
 static void stop(void) {
@@ -215,14 +206,7 @@ Test(configs, describe_refuses_what_is_not_there) {
 }
 
 Test(configs, a_missing_name_may_look_like_a_topic_that_is_there) {
-        CreateTopicsRequestTopic topic = CreateTopicsRequestTopic_INIT;
-        topic.name = STR("a.b");
-        topic.num_partitions = topic.replication_factor = 1;
-        CreateTopicsRequest request = CreateTopicsRequest_INIT;
-        request.topics = &topic;
-        request.topics_count = 1;
-        CreateTopicsResponse response;
-        CLIENT_CALL(&client, CreateTopics, 5, &request, &response);
+        cr_assert_eq(request_create(&client, "a.b", 1, 1, NULL, NULL).error_code, 0);
         cr_assert_eq(describe(CONFIG_RESOURCE_TOPIC, "a_b", NULL).error_code, KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
 }
 

@@ -209,47 +209,23 @@ Test(connections, requests_sent_before_half_closing_are_answered) {
         client_close(&client);
 }
 
-static void send_creation(TestClient *client, const char *name) {
-        CreateTopicsRequestTopic topic = CreateTopicsRequestTopic_INIT;
-        topic.name = str_of(name);
-        topic.num_partitions = topic.replication_factor = 1;
-        CreateTopicsRequest request = CreateTopicsRequest_INIT;
-        request.topics = &topic;
-        request.topics_count = 1;
-        client_send(client, &CreateTopicsRequest_message, 5, &request);
-}
-
 static void reset(TestClient *client) {
         struct linger at_once = { .l_onoff = 1 };
         cr_assert_eq(setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
         client_close(client);
 }
 
-static bool is_there(TestClient *client, const char *name) {
-        MetadataRequestTopic topic = MetadataRequestTopic_INIT;
-        topic.name = str_of(name);
-        MetadataRequest request = MetadataRequest_INIT;
-        request.topics = &topic;
-        request.topics_count = 1;
-        request.allow_auto_topic_creation = false;
-        MetadataResponse response;
-        CLIENT_CALL(client, Metadata, 9, &request, &response);
-        return response.topics[0].error_code == 0;
-}
-
 /* Time enough, or the test ends. */
 static void wait_until_there(TestClient *client, const char *name) {
-        while (!is_there(client, name))
+        while (request_metadata(client, 9, name).error_code)
                 (void)client_is_silent(client, 10);
 }
 
 Test(connections, a_parked_request_is_answered_after_half_closing) {
         TestClient client = client_connect(&broker);
-        send_creation(&client, "half");
+        request_create_send(&client, "half");
         shutdown(client.fd, SHUT_WR);
-        CreateTopicsResponse response;
-        client_receive(&client, &CreateTopicsResponse_message, 5, client.correlation_id, &response);
-        cr_expect_eq(response.topics[0].error_code, 0);
+        cr_expect_eq(request_create_receive(&client).error_code, 0);
         cr_expect(client_is_closed(&client));
         client_close(&client);
 }
@@ -293,7 +269,7 @@ Test(connections, what_was_received_is_carried_out_though_the_client_is_gone) {
                 expect_served(&leaving);
                 for (int j = 0; j < 3; j++) {
                         snprintf(names[j], sizeof(names[j]), "gone-%d-%d", i, j);
-                        send_creation(&leaving, names[j]);
+                        request_create_send(&leaving, names[j]);
                 }
                 leave[i % 2](&leaving);
                 for (int j = 0; j < 3; j++)
@@ -304,7 +280,7 @@ Test(connections, what_was_received_is_carried_out_though_the_client_is_gone) {
 
 Test(connections, who_only_waits_for_others_ends_with_its_client) {
         TestClient first = client_connect(&broker), polling = client_connect(&broker), joining = client_connect(&broker);
-        send_creation(&first, "silent");
+        request_create_send(&first, "silent");
         wait_until_there(&polling, "silent");
         request_fetch_send(&polling, 11, "silent", UUID_ZERO, 0, 600000, 1);
         shutdown(polling.fd, SHUT_WR);
@@ -326,10 +302,10 @@ Test(connections, who_only_waits_for_others_ends_with_its_client) {
 
 Test(connections, who_only_waits_for_others_is_in_nobodys_way_once_its_client_is_gone) {
         TestClient first = client_connect(&broker), leaving = client_connect(&broker);
-        send_creation(&leaving, "silent");
+        request_create_send(&leaving, "silent");
         wait_until_there(&first, "silent");
         request_fetch_send(&leaving, 11, "silent", UUID_ZERO, 0, 600000, 1);
-        send_creation(&leaving, "behind");
+        request_create_send(&leaving, "behind");
         reset(&leaving);
         wait_until_there(&first, "behind");
         client_close(&first);

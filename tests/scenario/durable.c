@@ -12,7 +12,7 @@
 #include "storage/base/file.h"
 #include "storage/base/trace.h"
 #include "storage/batch.h"
-#include "tests/lib/broker_fixture.h"
+#include "tests/lib/requests.h"
 
 static BrokerFixture broker;
 static TestClient client;
@@ -43,16 +43,7 @@ static void start(void) {
         broker = BROKER_FIXTURE_INIT;
         fixture_start(&broker, arguments);
         client = client_connect(&broker);
-        CreateTopicsRequestTopic topic = CreateTopicsRequestTopic_INIT;
-        topic.name = STR("t");
-        topic.num_partitions = topic.replication_factor = 1;
-        CreateTopicsRequest request = CreateTopicsRequest_INIT;
-        CreateTopicsResponse response;
-        request.topics = &topic;
-        request.topics_count = 1;
-        request.timeout_ms = 1000;
-        CLIENT_CALL(&client, CreateTopics, 2, &request, &response);
-        cr_assert_eq(response.topics[0].error_code, 0);
+        cr_assert_eq(request_create(&client, "t", 1, 1, NULL, NULL).error_code, 0);
 }
 
 static void stop(void) {
@@ -268,23 +259,6 @@ Test(durable, a_held_answer_may_lose_its_client) {
         cr_assert_eq(fetched.topics[0].partitions[0].committed_offset, 7);
 }
 
-static void send_create(TestClient *to, const char *name) {
-        CreateTopicsRequestTopic topic = CreateTopicsRequestTopic_INIT;
-        topic.name = str_of(name);
-        topic.num_partitions = topic.replication_factor = 1;
-        CreateTopicsRequest request = CreateTopicsRequest_INIT;
-        request.topics = &topic;
-        request.topics_count = 1;
-        request.timeout_ms = 1000;
-        client_send(to, &CreateTopicsRequest_message, 2, &request);
-}
-
-static int16_t receive_create(TestClient *from) {
-        CreateTopicsResponse response;
-        client_receive(from, &CreateTopicsResponse_message, 2, from->correlation_id, &response);
-        return response.topics[0].error_code;
-}
-
 static void send_metadata(TestClient *to, const char *name) {
         MetadataRequestTopic topic = MetadataRequestTopic_INIT;
         topic.name = str_of(name);
@@ -298,13 +272,13 @@ Test(durable, a_topic_is_told_of_when_it_is_on_disk_and_nobody_else_waits) {
         TestClient creator = client_connect(&broker), other = client_connect(&broker);
         MetadataResponse metadata;
         is_gated = true;
-        send_create(&creator, "new");
+        request_create_send(&creator, "new");
         cr_assert(client_is_silent(&creator, 100));
         send_metadata(&other, "new");
         cr_assert_eq(fetch(&client, 0, 0).error_code, 0);
         cr_assert(client_is_silent(&other, 100) && client_is_silent(&creator, 0));
         open_gate();
-        cr_assert_eq(receive_create(&creator), 0);
+        cr_assert_eq(request_create_receive(&creator).error_code, 0);
         client_receive(&other, &MetadataResponse_message, 9, other.correlation_id, &metadata);
         cr_assert_eq(metadata.topics[0].error_code, 0);
         client_close(&creator);
@@ -324,8 +298,8 @@ Test(durable, a_topic_that_was_deleted_can_be_made_again_at_once) {
                         cr_assert_eq(receive_produce(&client, client.correlation_id).error_code, 0);
                 CLIENT_CALL(&client, DeleteTopics, 4, &request, &deleted);
                 cr_assert_eq(deleted.responses[0].error_code, 0);
-                send_create(&client, "t");
-                cr_assert_eq(receive_create(&client), 0);
+                request_create_send(&client, "t");
+                cr_assert_eq(request_create_receive(&client).error_code, 0);
                 cr_assert_eq(fetch(&client, 0, 0).high_watermark, 0);
         }
 }
@@ -343,7 +317,7 @@ static void expect_end_without_an_answer(void) {
 Test(durable, a_failed_sync_of_the_metadata_ends_the_broker_without_an_answer) {
         trace_level = TRACE_ERROR;
         is_failing = true;
-        send_create(&client, "new");
+        request_create_send(&client, "new");
         expect_end_without_an_answer();
 }
 
