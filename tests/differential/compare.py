@@ -177,7 +177,7 @@ def fresh_brokers():
     properties = {'offsets_topic_num_partitions': '1', 'transaction_state_log_num_partitions': '1',
                   'group_min_session_timeout_ms': '6000', 'log_flush_interval_ms': '1000000',
                   'group_consumer_assignment_interval_ms': '0', 'log_initial_task_delay_ms': '1000000',  # records of long ago stay
-                  'log_retention_check_interval_ms': '1000000'}
+                  'log_retention_check_interval_ms': '1000000', 'log_cleaner_backoff_ms': '1000000'}
     with tempfile.TemporaryDirectory(prefix='odradek-differential-') as root, contextlib.ExitStack() as stack:
         addresses = []
         for kind in (brokers.Kafka, brokers.Odradek):
