@@ -105,7 +105,7 @@ def wait_answer(side, case, ready):
         answer = side.call(case.api, case.version, case.values)
         if isinstance(answer, dict) and ready(answer):
             return
-        time.sleep(0.2)
+        time.sleep(0.05)
     raise SystemExit(f'{side.host}:{side.port} answers {case.api} with {answer}')
 
 
@@ -116,6 +116,12 @@ def wait_led(side, answer):
         if topic['error_code'] == 0 and rows:
             wait_answer(side, cases.Case('ListOffsets', 5, {'topics': [{'name': topic['name'], 'partitions': rows}]}),
                         lambda a: all(p['error_code'] == 0 for p in a['topics'][0]['partitions']))
+
+
+def wait_marked(side, transactional_id):
+    """Kafka answers EndTxn before the markers are in the logs."""
+    wait_answer(side, cases.Case('DescribeTransactions', 0, {'transactional_ids': [transactional_id]}),
+                lambda a: not a['transaction_states'][0]['transaction_state'].startswith('Prepare'))
 
 
 def ask(side, case):
@@ -143,6 +149,8 @@ def answer_of(side, case, shape):
     values, answer = ask(side, case)
     if case.api == 'CreateTopics' and isinstance(answer, dict) and not values.get('validate_only'):
         wait_led(side, answer)
+    if case.api == 'EndTxn' and isinstance(answer, dict) and answer['error_code'] == 0:
+        wait_marked(side, values['transactional_id'])
     if case.remember and isinstance(answer, dict):
         case.remember(side, answer)
     answer = side.normal(case.shape(answer) if case.shape and isinstance(answer, dict) else answer)
