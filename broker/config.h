@@ -138,7 +138,7 @@ typedef struct Config {
 } Config;
 
 /* Parses argv (see --help), the properties file and the environment, in rising precedence: file, environment, flags. 0 to go on; 1 when all is
- * done (--help, --version were answered on out); 2 after a usage or configuration error was traced. */
+ * done (--help, --version were answered on out); 2 after a usage or configuration error was traced; -ENOMEM (traced). */
 int config_parse(int argc, char **argv, FILE *out, Config *ret_config);
 void config_deinit(Config *config);
 

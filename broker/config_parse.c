@@ -3,6 +3,8 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -12,6 +14,11 @@
 #ifndef ODRADEK_VERSION
 #define ODRADEK_VERSION "0.1.0"
 #endif
+
+#define FILE_BYTES_MAX ((size_t)1 << 20)
+
+/* Leaves room for the names of partitions, of their files, and of what these are while they are deleted. */
+#define DATA_DIR_LENGTH_MAX (PATH_MAX - 512)
 
 /* Where a value was read, for messages. */
 typedef struct Source {
@@ -62,6 +69,11 @@ const char *config_suggest(const char *name) {
         return best;
 }
 
+static int no_memory(void) {
+        trace_error("no memory");
+        return -ENOMEM;
+}
+
 static int set_value(Config *config, Source from, const char *name, const char *value) {
         char message[512], shown[128];
         const ConfigKey *key = config_find_key(CONFIG_RESOURCE_BROKER, str_of(name));
@@ -76,7 +88,7 @@ static int set_value(Config *config, Source from, const char *name, const char *
                 complain(TRACE_ERROR, from, "", message);
                 return 2;
         }
-        return config_map_set(&config->broker, key, str_of(value), CONFIG_SOURCE_STATIC_BROKER) < 0 ? 1 : 0;
+        return config_map_set(&config->broker, key, str_of(value), CONFIG_SOURCE_STATIC_BROKER) < 0 ? no_memory() : 0;
 }
 
 /* One escape of a properties file: from stands behind the backslash, on a character. Writes what it means (never more than was read)
@@ -160,13 +172,25 @@ static char *read_logical_line(FILE *file, int *line_number) {
         return whole;
 }
 
-static int parse_file(Config *config, const char *path) {
+static int unreadable(const char *path, const char *why) {
+        trace_error("cannot read the properties file '%s': %s", path, why);
+        return 2;
+}
+
+/* All of it at once, in text, which has room for one byte more than a file may have: a device without end is none. */
+static int read_file(const char *path, char *text, size_t *ret_size) {
         FILE *file = fopen(path, "re");
-        if (!file) {
-                trace_error("cannot read the properties file '%s': %s", path, strerror(errno));
-                return 2;
-        }
-        int r = 0, line_number = 0;
+        if (!file)
+                return unreadable(path, strerror(errno));
+        *ret_size = fread(text, 1, FILE_BYTES_MAX + 1, file);
+        const char *why = ferror(file) ? strerror(errno) : *ret_size > FILE_BYTES_MAX ? "it is larger than a megabyte" : NULL;
+        fclose(file);
+        return why ? unreadable(path, why) : 0;
+}
+
+static int parse_lines(Config *config, const char *path, char *text, size_t size) {
+        FILE *file = fmemopen(text, size, "r");
+        int r = file ? 0 : no_memory(), line_number = 0;
         for (char *line; !r && (line = read_logical_line(file, &line_number)); free(line)) {
                 char *key, *value;
                 if (!*line || *line == '#' || *line == '!')
@@ -174,11 +198,18 @@ static int parse_file(Config *config, const char *path) {
                 split_property(line, &key, &value);
                 r = set_value(config, (Source){ path, line_number }, key, value);
         }
-        if (!r && ferror(file)) {
-                trace_error("cannot read the properties file '%s': %s", path, strerror(errno));
-                r = 2;
-        }
-        fclose(file);
+        if (file)
+                fclose(file);
+        return r;
+}
+
+static int parse_file(Config *config, const char *path) {
+        char *text = malloc(FILE_BYTES_MAX + 1);
+        size_t size = 0;
+        int r = text ? read_file(path, text, &size) : no_memory();
+        if (r == 0 && size)
+                r = parse_lines(config, path, text, size);
+        free(text);
         return r;
 }
 
@@ -240,7 +271,7 @@ static void print_help(FILE *out) {
               "       odradek repair DIR\n"
               "       odradek graduate DIR [server.properties] [options]\n\n"
               "A Kafka broker on this machine. Prints `ready HOST:PORT` on stdout as soon as it accepts connections;\n"
-              "everything else goes to stderr. SIGTERM and SIGINT stop it cleanly.\n\n"
+              "everything else goes to stderr. SIGTERM, SIGINT and SIGHUP stop it cleanly.\n\n"
               "  --port N                  listen on localhost, port N (0: a free one); default 9092\n"
               "  --data DIR                data directory; default $XDG_DATA_HOME/odradek or ~/.local/share/odradek\n"
               "  --ephemeral               a temporary data directory that is gone at exit\n"
@@ -278,7 +309,7 @@ static int set_flag(Config *config, const char *flag, const char *key, const cha
 
 static int parse_override(Config *config, const char *text) {
         char *copy = strdup(text), *equals = copy ? strchr(copy, '=') : NULL;
-        int r = equals ? 0 : usage_error("--override takes KEY=VALUE, not ", text);
+        int r = !copy ? no_memory() : equals ? 0 : usage_error("--override takes KEY=VALUE, not ", text);
         if (!r) {
                 *equals = '\0';
                 r = set_flag(config, "--override", copy, equals + 1);
@@ -447,40 +478,63 @@ static int parse_listeners(Config *config) {
         return config->listener_count ? 0 : usage_error("listeners: there must be one", "");
 }
 
+/* Takes over path: NULL when there was no memory for it. */
+static int take_data_dir(Config *config, char *path) {
+        config->data_dir = path;
+        if (!path)
+                return no_memory();
+        if (strlen(path) <= DATA_DIR_LENGTH_MAX)
+                return 0;
+        trace_error("the path of the data directory has %zu bytes, %d more than can be served; name a shorter one with --data. It begins with '%.200s'",
+                    strlen(path), (int)(strlen(path) - DATA_DIR_LENGTH_MAX), path);
+        return 2;
+}
+
+__attribute__((format(printf, 1, 2))) static char *format(const char *text, ...) {
+        char *path = NULL;
+        va_list args;
+        va_start(args, text);
+        int n = vasprintf(&path, text, args);
+        va_end(args);
+        return n < 0 ? NULL : path;
+}
+
+static int make_ephemeral(Config *config) {
+        const char *tmp = getenv("TMPDIR");
+        int r = take_data_dir(config, format("%s/odradek-XXXXXX", tmp && *tmp ? tmp : "/tmp"));
+        if (r || mkdtemp(config->data_dir))
+                return r;
+        trace_error("cannot make an ephemeral data directory '%s': %s; set TMPDIR to a directory where this user may write", config->data_dir,
+                    strerror(errno));
+        return 2;
+}
+
+static int take_named(Config *config, const char *name) {
+        if (strchr(name, ','))
+                return usage_error("log.dirs names several directories; odradek keeps all in one: ", name);
+        if (*name == '/')
+                return take_data_dir(config, strdup(name));
+        char *here = getcwd(NULL, 0);
+        int r = here ? take_data_dir(config, format("%s/%s", here, name))
+                     : usage_error("the current directory is unknown; name the data directory in full: ", name);
+        free(here);
+        return r;
+}
+
 static int parse_data_dir(Config *config) {
-        char path[4096];
-        Str given = config_str(config, "log.dirs");
+        const ConfigEntry *several = config_map_find(&config->broker, config_find_key(CONFIG_RESOURCE_BROKER, STR("log.dirs")));
         const ConfigEntry *single = config_map_find(&config->broker, config_find_key(CONFIG_RESOURCE_BROKER, STR("log.dir")));
-        const char *home = getenv("HOME"), *data_home = getenv("XDG_DATA_HOME"), *tmp = getenv("TMPDIR");
-        if (str_is_null(given) && single)
-                given = str_of(single->value);
-        if (config->ephemeral) {
-                snprintf(path, sizeof(path), "%s/odradek-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-                if (!mkdtemp(path)) {
-                        trace_error("%s: %s", path, strerror(errno));
-                        return 1;
-                }
-        } else if (given.len) {
-                if (memchr(given.data, ',', given.len))
-                        return usage_error("log.dirs names several directories; odradek keeps all in one: ", given.data);
-                snprintf(path, sizeof(path), "%.*s", STR_ARG(given));
-        } else if (data_home && *data_home == '/') {
-                snprintf(path, sizeof(path), "%s/odradek", data_home);
-        } else if (home && *home == '/') {
-                snprintf(path, sizeof(path), "%s/.local/share/odradek", home);
-        } else {
-                return usage_error("HOME is not set", ", so the data directory must be named with --data");
-        }
-        if (path[0] != '/') {
-                char here[2048], whole[sizeof(path) + sizeof(here)];
-                if (!getcwd(here, sizeof(here)))
-                        return usage_error("the current directory is unknown; name the data directory in full: ", path);
-                snprintf(whole, sizeof(whole), "%s/%s", here, path);
-                config->data_dir = strdup(whole);
-        } else {
-                config->data_dir = strdup(path);
-        }
-        return config->data_dir ? 0 : 1;
+        const char *home = getenv("HOME"), *data_home = getenv("XDG_DATA_HOME");
+        const char *given = several ? several->value : single ? single->value : "";
+        if (config->ephemeral)
+                return make_ephemeral(config);
+        if (*given)
+                return take_named(config, given);
+        if (data_home && *data_home == '/')
+                return take_data_dir(config, format("%s/odradek", data_home));
+        if (home && *home == '/')
+                return take_data_dir(config, format("%s/.local/share/odradek", home));
+        return usage_error("HOME is not set", ", so the data directory must be named with --data");
 }
 
 int config_parse(int argc, char **argv, FILE *out, Config *ret_config) {

@@ -57,5 +57,5 @@ int command_config(const char *name, int argc, char **argv, const char *const *f
         int r = dir ? config_parse(count, args, stdout, ret_config) : usage(name, "which directory?", "");
         free(args);
         *ret_flags = given;
-        return r == 1 ? COMMAND_USAGE : r;
+        return r == 1 ? COMMAND_USAGE : r < 0 ? COMMAND_DAMAGE : r;
 }
