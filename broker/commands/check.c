@@ -114,7 +114,7 @@ int command_check(int argc, char **argv, FILE *out) {
                 return r;
         r = data_dir_hold(config.data_dir, &lock_fd);
         if (r < 0)
-                trace_error("cannot look at the lock of '%s': %s", config.data_dir, strerror(-r));
+                data_dir_complain("look at the lock of", config.data_dir, r);
         int code = r > 0 ? COMMAND_FOREIGN : r ? COMMAND_DAMAGE : check(&config, given & 1, out);
         if (lock_fd >= 0)
                 close(lock_fd);

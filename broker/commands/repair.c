@@ -145,7 +145,7 @@ static int run(Config *config, FILE *out) {
         }
         r = data_dir_lock(&lock);
         if (r < 0)
-                trace_error("cannot lock '%s': %s", config->data_dir, strerror(-r));
+                data_dir_complain("lock", config->data_dir, r);
         int code = r > 0 ? COMMAND_FOREIGN : r ? COMMAND_DAMAGE : repair_all(config, &repair);
         data_dir_close(&lock);
         return code;

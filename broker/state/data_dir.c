@@ -260,10 +260,22 @@ const char *data_dir_remedy(int r) {
         case -EACCES:
         case -EPERM:
         case -EROFS:
-                return "let this user write there, or name another directory with --data";
+                return "let this user read and write there, or name another directory with --data";
+        case -EMFILE:
+        case -ENFILE:
+                return "raise ulimit -n";
         default:
                 return "name another directory with --data";
         }
+}
+
+void data_dir_complain(const char *what, const char *dir, int r) {
+        const char *path = file_failed_path(r);
+        size_t size = strlen(dir);
+        if (path && strncmp(path, dir, size) == 0 && path[size] == '/')
+                trace_error("cannot %s '%s': %s for '%s' in it; %s", what, dir, strerror(-r), path + size + 1, data_dir_remedy(r));
+        else
+                trace_error("cannot %s '%s': %s; %s", what, dir, strerror(-r), data_dir_remedy(r));
 }
 
 int data_dir_open(State *state) {
@@ -281,7 +293,7 @@ int data_dir_open(State *state) {
         if (r == 0)
                 descriptors_keep();
         if (r < 0)
-                trace_error("cannot open data directory '%s': %s; %s", state->config->data_dir, strerror(-r), data_dir_remedy(r));
+                data_dir_complain("open data directory", state->config->data_dir, r);
         return r;
 }
 

@@ -8,6 +8,8 @@
 int data_dir_open(State *state);
 /* What can be done when such an -errno kept the directory from being opened: ends the message. */
 const char *data_dir_remedy(int r);
+/* Traces that what ("open data directory") could not be done to dir, with the file of it that was in the way, and what can be done. */
+void data_dir_complain(const char *what, const char *dir, int r);
 /* Only reads: meta.properties, and whether the last stop was clean. 0, STATE_OPEN_FOREIGN (traced) or -errno. */
 int data_dir_inspect(State *state, bool *ret_clean_shutdown);
 /* Takes the lock. 0, STATE_OPEN_LOCKED (traced), -errno. */

@@ -174,6 +174,8 @@ static void free_kept_buffers(State *state) {
 
 /* Frees everything; logs that are still open are closed without writing. */
 static void state_free(State *state) {
+        if (!state)
+                return;
         worker_set_wake(&state->flusher, NULL, NULL);
         worker_set_wake(&state->checker, NULL, NULL);
         worker_set_wake(&state->maker, NULL, NULL);
@@ -216,7 +218,7 @@ static int open_logs(State *state) {
         if (r == 0)
                 r = checkpoints_read_metadata(state, &recovery_point);
         if (r) {
-                trace_error("cannot read data directory '%s': %s; %s", state->config->data_dir, strerror(-r), data_dir_remedy(r));
+                data_dir_complain("read data directory", state->config->data_dir, r);
                 return r;
         }
         r = metadata_open(state, clean, recovery_point);
@@ -229,7 +231,11 @@ static int open_logs(State *state) {
         if (r == 0)
                 data_dir_check_strays(state);
         deletion_forget_replayed(state);
-        return r ? r : checkpoints_drop_stale_rows(state);
+        if (r == 0)
+                r = checkpoints_drop_stale_rows(state);
+        if (r < 0)
+                data_dir_complain("read data directory", state->config->data_dir, r);
+        return r;
 }
 
 /* What replays the internal topics. Transactions whose end was decided are carried out at once. */
@@ -243,6 +249,7 @@ static int open_coordinators(State *state) {
                 state_commit(state);
         }
         if (r) {
+                data_dir_complain("replay the groups and transactions of data directory", state->config->data_dir, r);
                 transactions_close(state);
                 groups_close(state);
         }
@@ -261,13 +268,13 @@ static int open_all(State *state) {
 
 int state_open(Config *config, int64_t now_ms, int64_t mono_ms, State **ret_state) {
         State *state = state_new(config, now_ms, mono_ms);
-        if (!state)
-                return -ENOMEM;
-        int r = fetch_sessions_open(state);
+        int r = state ? fetch_sessions_open(state) : -ENOMEM;
         if (r == 0)
                 r = offsets_pending_open(state);
         if (r == 0)
                 r = telemetry_open(state);
+        if (r < 0)
+                trace_error("no memory");
         if (r == 0)
                 r = data_dir_open(state);
         if (r == 0)
@@ -307,7 +314,7 @@ int state_inspect(Config *config, int64_t now_ms, State **ret_state, bool *ret_c
                 r = checkpoints_read(state);
         if (r) {
                 if (r < 0)
-                        trace_error("cannot read data directory '%s': %s", config->data_dir, strerror(-r));
+                        data_dir_complain("read data directory", config->data_dir, r);
                 state_free(state);
                 return r;
         }

@@ -45,6 +45,21 @@ bool (*file_spare_descriptor)(void);
 bool (*file_spare_space)(void);
 atomic_bool file_sync_has_failed;
 static _Thread_local bool keeps_space;
+static _Thread_local char failed_path[PATH_MAX];
+static _Thread_local int failed_result;
+
+/* -errno, remembered for who tells of it: what fails for whom may be far below. */
+static int failure(const char *path) {
+        int r = -errno;
+        if (r == -ENOENT || r == -EEXIST)
+                return r;
+        snprintf(failed_path, sizeof(failed_path), "%s", path);
+        return failed_result = r;
+}
+
+const char *file_failed_path(int r) {
+        return r && r == failed_result ? failed_path : NULL;
+}
 
 bool file_keep_space(bool keep) {
         bool before = keeps_space;
@@ -73,7 +88,7 @@ static int open_at(const char *path, int flags) {
         do {
                 fd = file_ops.open(path, flags | O_CLOEXEC, 0644);
         } while (fd < 0 && is_worth_a_try());
-        return fd < 0 ? -errno : fd;
+        return fd < 0 ? failure(path) : fd;
 }
 
 /* A pipe in the place of a file keeps nobody waiting. */
@@ -148,7 +163,7 @@ const char *file_alien(mode_t mode, mode_t kind) {
 }
 
 int file_lstat(const char *path, struct stat *ret_stat) {
-        return file_ops.lstat(path, ret_stat) < 0 ? -errno : 0;
+        return file_ops.lstat(path, ret_stat) < 0 ? failure(path) : 0;
 }
 
 int file_set_mtime(int fd, int64_t mtime_ms) {
@@ -202,11 +217,11 @@ int file_rename(const char *from, const char *to) {
         do {
                 r = file_ops.rename(from, to);
         } while (r < 0 && is_worth_a_try());
-        return r < 0 ? -errno : 0;
+        return r < 0 ? failure(to) : 0;
 }
 
 int file_unlink(const char *path) {
-        return file_ops.unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+        return file_ops.unlink(path) < 0 && errno != ENOENT ? failure(path) : 0;
 }
 
 int file_sync_directory(const char *path) {
@@ -234,7 +249,7 @@ int file_make_directory(const char *path) {
         do {
                 r = file_ops.mkdir(path, 0755);
         } while (r < 0 && is_worth_a_try());
-        return r < 0 ? -errno : 0;
+        return r < 0 ? failure(path) : 0;
 }
 
 int file_remove_directory(const char *path) {
@@ -248,7 +263,7 @@ int file_each_entry(const char *path, int (*each)(const struct dirent *entry, vo
                 dir = file_ops.opendir(path);
         } while (!dir && is_worth_a_try());
         if (!dir)
-                return -errno;
+                return failure(path);
         for (struct dirent *entry; r == 0;) {
                 errno = 0;
                 entry = file_ops.readdir(dir);

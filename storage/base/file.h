@@ -45,6 +45,10 @@ extern bool (*file_spare_space)(void);
 /* With keep this thread asks nobody for room when the disk is full: what it writes now may fail. Returns how it was before. */
 bool file_keep_space(bool keep);
 
+/* Of the last operation on this thread that failed with r: the path of the file or directory. NULL where that is not known, and where none
+ * or one too many was there (-ENOENT, -EEXIST). Valid until the next failure. */
+const char *file_failed_path(int r);
+
 /* Whether r says that the disk, or this user's share of it, is full. */
 bool file_is_full(int r);
 

@@ -326,6 +326,13 @@ static int open_and_replay(State *state, bool clean_shutdown, int64_t recovery_p
         return r;
 }
 
+static void complain(const char *path, int r) {
+        if (r == -EUCLEAN)
+                trace_error("cannot open the metadata log '%s': it is damaged; its files were left as they are", path);
+        else
+                data_dir_complain("open the metadata log", path, r);
+}
+
 int metadata_open(State *state, bool clean_shutdown, int64_t recovery_point) {
         char path[PATH_MAX];
         if ((size_t)snprintf(path, sizeof(path), "%s/" TOPIC_NAME_METADATA "-0", state->config->data_dir) >= sizeof(path))
@@ -338,8 +345,7 @@ int metadata_open(State *state, bool clean_shutdown, int64_t recovery_point) {
         state->metadata->snapshot_timer.fire = on_snapshot_timer;
         int r = state->metadata->path ? open_and_replay(state, clean_shutdown, recovery_point) : -ENOMEM;
         if (r < 0)
-                trace_error("cannot open the metadata log '%s': %s; %s", path, r == -EUCLEAN ? "it is damaged" : strerror(-r),
-                            r == -EUCLEAN ? "its files were left as they are" : data_dir_remedy(r));
+                complain(path, r);
         return r;
 }
 
