@@ -6,7 +6,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#define LINE_BYTES_MAX 4096 /* the longest path of a data directory, and what to do about it; a pipe takes that at once */
+
 TraceLevel trace_level = TRACE_INFO;
+
+/* Paths may hold anything: a line stays one, and a terminal gets no orders. */
+static void tame(char *text, size_t size) {
+        for (size_t i = 0; i < size; i++)
+                if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+                        text[i] = '?';
+}
 
 void trace_line(TraceLevel level, const char *format, ...) {
         static const char *const names[] = { "ERROR", "WARN", "INFO", "DEBUG" };
@@ -16,7 +25,7 @@ void trace_line(TraceLevel level, const char *format, ...) {
         struct tm tm;
         clock_gettime(CLOCK_REALTIME, &now);
         gmtime_r(&now.tv_sec, &tm);
-        char line[1024];
+        char line[LINE_BYTES_MAX];
         size_t used = strftime(line, sizeof(line), "%Y-%m-%dT%H:%M:%S", &tm);
         used += (size_t)snprintf(line + used, sizeof(line) - used, ".%03ldZ %s ", now.tv_nsec / 1000000, names[level]);
         va_list args;
@@ -26,6 +35,7 @@ void trace_line(TraceLevel level, const char *format, ...) {
         used += n > 0 ? (size_t)n : 0;
         if (used > sizeof(line) - 1)
                 used = sizeof(line) - 1;
+        tame(line, used);
         line[used++] = '\n';
         if (write(STDERR_FILENO, line, used) < 0)
                 return; /* nobody listens; nothing better can be done */
