@@ -129,6 +129,7 @@ BrokerExit broker_start(Config *config, bool handle_signals, FILE *ready, Broker
         }
         broker->config = config;
         signal(SIGPIPE, SIG_IGN);
+        signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of that file */
         raise_descriptor_limit();
         grow_descriptor_table();
         BrokerExit code = start(broker, handle_signals);

@@ -17,7 +17,7 @@ typedef enum BrokerExit {
 } BrokerExit;
 
 /* Takes the ports, opens the data directory, listens, and prints "ready HOST:PORT" on ready (NULL: nowhere). The config must outlive
- * the broker; its listeners get their real ports. handle_signals: SIGTERM and SIGINT end broker_run(). BROKER_EXIT_CLEAN, or
+ * the broker; its listeners get their real ports. handle_signals: SIGTERM, SIGINT and SIGHUP end broker_run(). BROKER_EXIT_CLEAN, or
  * the exit code after the reason was traced; then an ephemeral data directory is gone again. */
 BrokerExit broker_start(Config *config, bool handle_signals, FILE *ready, Broker **ret_broker);
 

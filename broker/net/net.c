@@ -183,6 +183,16 @@ static void on_sigint(struct ev_loop *loop, ev_signal *signal, int events) {
         container_of(signal, Net, sigint)->stop = true;
 }
 
+/* The end of the terminal, unless it is to outlive that (nohup). */
+static void on_sighup(struct ev_loop *loop, ev_signal *signal, int events) {
+        container_of(signal, Net, sighup)->stop = true;
+}
+
+static bool is_ignored(int number) {
+        struct sigaction action;
+        return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 static void on_stdin(struct ev_loop *loop, ev_io *io, int events) {
         char bytes[512];
         ssize_t n = read(STDIN_FILENO, bytes, sizeof(bytes));
@@ -284,9 +294,12 @@ static void start_watchers(Net *net, const NetOptions *options) {
         ev_async_start(net->loop, &net->results);
         ev_signal_init(&net->sigterm, on_sigterm, SIGTERM);
         ev_signal_init(&net->sigint, on_sigint, SIGINT);
+        ev_signal_init(&net->sighup, on_sighup, SIGHUP);
         if (options->handle_signals) {
                 ev_signal_start(net->loop, &net->sigterm);
                 ev_signal_start(net->loop, &net->sigint);
+                if (!is_ignored(SIGHUP))
+                        ev_signal_start(net->loop, &net->sighup);
         }
         ev_io_init(&net->stdin_io, on_stdin, STDIN_FILENO, EV_READ);
         if (net->state->config->exit_with_stdin)
@@ -308,6 +321,13 @@ static void keep_memory(void) {
         (void)mallopt(M_TRIM_THRESHOLD, HEAP_SPARE_BYTES_MAX);
 }
 
+/* Without this libev aborts. Nothing was acknowledged that is not written: an end here is as good as one by a signal. */
+static void on_loop_failure(const char *what) {
+        int error = errno;
+        trace_error("%s: %s%s", what, strerror(error), error == EMFILE || error == ENFILE ? "; raise ulimit -n" : "");
+        _exit(EXIT_FAILURE);
+}
+
 int net_new(State *state, const NetOptions *options, Net **ret_net) {
         Net *net = calloc(1, sizeof(*net));
         if (!net)
@@ -323,6 +343,7 @@ int net_new(State *state, const NetOptions *options, Net **ret_net) {
         net->frame_bytes_max = config_int(state->config, "socket.request.max.bytes");
         net->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
         net->area = mmap(NULL, NET_AREA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        ev_set_syserr_cb(on_loop_failure);
         net->loop = ev_loop_new(EVFLAG_AUTO);
         if (net->area == MAP_FAILED || !net->loop) {
                 trace_error("no memory, or no file descriptors, for the event loop");

@@ -57,7 +57,7 @@ struct Net {
         ev_async wake;    /* net_stop() */
         ev_async results; /* other threads have finished something */
         bool has_results;
-        ev_signal sigterm, sigint;
+        ev_signal sigterm, sigint, sighup;
         ev_io stdin_io;
 };
 
