@@ -237,6 +237,7 @@ void starts_wait_cancel(StartsWait *wait) {
 }
 
 int checkpoints_send_starts(State *state, StartsWait *wait) {
+        data_dir_check(state);
         StartsJob *job = state->failed ? NULL : calloc(1, sizeof(*job));
         if (!job)
                 return state->failed ? -EIO : -ENOMEM;
@@ -276,6 +277,7 @@ static void files_written(Job *base, State *state, int result) {
 }
 
 static void start_job(Timer *timer, State *state) {
+        data_dir_check(state);
         if (state->failed)
                 return;
         state->checkpoint_is_wanted = state->checkpoint_is_running;

@@ -297,6 +297,23 @@ int data_dir_open(State *state) {
         return r;
 }
 
+static bool is_locked_one(const State *state) {
+        char path[PATH_MAX];
+        struct stat locked, found;
+        if (state->lock_fd < 0 || fstat(state->lock_fd, &locked) || entry_path(state, ".lock", path))
+                return true;
+        int r = file_lstat(path, &found);
+        return r ? r != -ENOENT && r != -ENOTDIR : found.st_ino == locked.st_ino && found.st_dev == locked.st_dev;
+}
+
+void data_dir_check(State *state) {
+        if (state->failed || is_locked_one(state))
+                return;
+        state->failed = true;
+        trace_error("data directory '%s' was removed or replaced (its .lock is not the one that was locked), so nothing more is acknowledged; "
+                    "put it back, then start again", state->config->data_dir);
+}
+
 void data_dir_close(State *state) {
         if (state->lock_fd < 0)
                 return;

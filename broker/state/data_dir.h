@@ -17,6 +17,9 @@ int data_dir_lock(State *state);
 /* Whether another broker holds it, without touching the file; as long as *ret_fd (-1: there was no lock file) is open none can start. 0,
  * STATE_OPEN_LOCKED (traced), -errno. */
 int data_dir_hold(const char *dir, int *ret_fd);
+/* Whether the directory is still the one that was locked: one that was removed or moved keeps nothing, and another in its place is not to be
+ * written to. If not, says so and fails the state. */
+void data_dir_check(State *state);
 /* Unlocks. */
 void data_dir_close(State *state);
 

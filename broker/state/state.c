@@ -373,6 +373,7 @@ int state_close(State *state) {
         transactions_close(state);
         groups_close(state);
         state_drain(state);
+        data_dir_check(state);
         bool sound = is_sound(state);
         int r = state->failed ? -EIO : sync_partitions(state);
         if (r == 0)

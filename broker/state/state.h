@@ -103,7 +103,7 @@ struct State {
         Timer checkpoint_timer; /* runs while the checkpoint files are older than the logs */
         Timer retention_timer;
         List retention_queue;  /* Partition.retain: the rest of the pass under way */
-        bool failed;           /* a sync failed: no further acknowledgement; the broker exits 1 */
+        bool failed;           /* a sync failed, or the directory is gone: no further acknowledgement; the broker exits 1 */
         bool writes_again;     /* one failed in an earlier run: as in LogOpen */
 };
 

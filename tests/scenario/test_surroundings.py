@@ -162,6 +162,43 @@ def test_a_limit_for_files_is_no_end(tmp_path):
     assert run('check', tmp_path / 'data').returncode == 0
 
 
+@pytest.mark.parametrize('how', ['removed', 'replaced'])
+@pytest.mark.parametrize('when', ['later', 'at the stop'])
+def test_a_directory_that_is_gone(tmp_path, how, when):
+    """What is written then is lost, and the files of whoever came after are not to be touched."""
+    properties = {'log.flush.offset.checkpoint.interval.ms': '100'} if when == 'later' else {}
+    it = brokers.Odradek(tmp_path, **properties).start()
+    client = picture.Client(it)
+    client.create('good')
+    assert produce(client, 'good', [b'x']) == 0
+    (tmp_path / 'data').rename(tmp_path / 'moved')
+    if how == 'replaced':
+        (tmp_path / 'next').mkdir()
+        other = brokers.Odradek(tmp_path / 'next')
+        (tmp_path / 'next/data').symlink_to(tmp_path / 'data')
+        (tmp_path / 'data').mkdir()
+        other.start()
+        before = {path.name: path.read_bytes() for path in (tmp_path / 'data').iterdir() if path.is_file()}
+    try:
+        acknowledged = 1 + (produce(client, 'good', [b'x']) == 0)
+    except (OSError, wire.Closed):
+        acknowledged = 1
+    if when == 'later':
+        assert it.process.wait(60) == 1
+    assert it.stop() == 1 and 'removed or replaced' in said(tmp_path)
+    client.close()
+    if how == 'replaced':
+        assert before == {path.name: path.read_bytes() for path in (tmp_path / 'data').iterdir() if path.is_file()}
+        assert other.stop() == 0
+        (tmp_path / 'data').rename(tmp_path / 'other')
+    (tmp_path / 'moved').rename(tmp_path / 'data')
+    it = brokers.Odradek(tmp_path).start()
+    client = picture.Client(it)
+    assert client.offset('good', 0, -1) >= acknowledged
+    client.close()
+    assert it.stop() == 0
+
+
 def test_the_end_of_the_terminal_is_a_clean_end(tmp_path):
     it = brokers.Odradek(tmp_path).start()
     it.process.send_signal(signal.SIGHUP)
