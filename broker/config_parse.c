@@ -91,19 +91,31 @@ static int set_value(Config *config, Source from, const char *name, const char *
         return config_map_set(&config->broker, key, str_of(value), CONFIG_SOURCE_STATIC_BROKER) < 0 ? no_memory() : 0;
 }
 
+/* The number behind "u", or -1. */
+static int read_code(const char *from) {
+        if (*from != 'u' || strspn(from + 1, "0123456789abcdefABCDEF") < 4)
+                return -1;
+        char digits[5] = { from[1], from[2], from[3], from[4], 0 };
+        return (int)strtoul(digits, NULL, 16);
+}
+
+static void write_utf8(unsigned code, char **to) {
+        int more = code >= 0x10000 ? 3 : code >= 0x800 ? 2 : code >= 0x80 ? 1 : 0;
+        static const unsigned char first[] = { 0, 0xc0, 0xe0, 0xf0 };
+        *(*to)++ = (char)(first[more] | code >> 6 * more);
+        while (more-- > 0)
+                *(*to)++ = (char)(0x80 | (code >> 6 * more & 0x3f));
+}
+
 /* One escape of a properties file: from stands behind the backslash, on a character. Writes what it means (never more than was read)
  * and returns where to go on. */
 static char *unescape(char *from, char **to) {
-        unsigned code;
-        if (*from == 'u' && strspn(from + 1, "0123456789abcdefABCDEF") >= 4) {
-                char digits[5] = { from[1], from[2], from[3], from[4], 0 };
-                code = (unsigned)strtoul(digits, NULL, 16);
-                if (code >= 0x800)
-                        *(*to)++ = (char)(0xe0 | code >> 12);
-                if (code >= 0x80)
-                        *(*to)++ = (char)(code >= 0x800 ? 0x80 | (code >> 6 & 0x3f) : 0xc0 | code >> 6);
-                *(*to)++ = (char)(code >= 0x80 ? 0x80 | (code & 0x3f) : code);
-                return from + 5;
+        int code = read_code(from);
+        if (code >= 0) {
+                int second = code >> 10 == 0xd800 >> 10 && from[5] == '\\' ? read_code(from + 6) : -1;
+                bool is_pair = second >> 10 == 0xdc00 >> 10; /* UTF-16, as Java counts */
+                write_utf8(is_pair ? 0x10000 + ((unsigned)(code & 0x3ff) << 10 | (unsigned)(second & 0x3ff)) : (unsigned)code, to);
+                return from + (is_pair ? 11 : 5);
         }
         *(*to)++ = *from == 'n' ? '\n' : *from == 't' ? '\t' : *from == 'r' ? '\r' : *from == 'f' ? '\f' : *from;
         return from + 1;
@@ -183,7 +195,8 @@ static int read_file(const char *path, char *text, size_t *ret_size) {
         if (!file)
                 return unreadable(path, strerror(errno));
         *ret_size = fread(text, 1, FILE_BYTES_MAX + 1, file);
-        const char *why = ferror(file) ? strerror(errno) : *ret_size > FILE_BYTES_MAX ? "it is larger than a megabyte" : NULL;
+        const char *why = ferror(file) ? strerror(errno) : *ret_size > FILE_BYTES_MAX ? "it is larger than a megabyte" :
+                          memchr(text, 0, *ret_size) ? "it holds zero bytes; save it as plain text (not UTF-16)" : NULL;
         fclose(file);
         return why ? unreadable(path, why) : 0;
 }

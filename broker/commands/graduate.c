@@ -87,14 +87,38 @@ static bool is_place(const char *name) {
         return false;
 }
 
-/* As the properties of Java write a value: a backslash, and a blank at the beginning, need another. */
+/* Takes a character of several bytes off the text, or else one byte, which UTF-8 does not know or which is ASCII. */
+static unsigned next_code(const unsigned char **text) {
+        static const unsigned least[] = { 0, 0x80, 0x800, 0x10000 };
+        unsigned first = *(*text)++;
+        int more = first >= 0xf0 && first < 0xf5 ? 3 : first >= 0xe0 && first < 0xf0 ? 2 : first >= 0xc2 && first < 0xe0 ? 1 : 0;
+        unsigned code = more ? first & 0x3fU >> more : first;
+        for (int i = 0; i < more; i++) {
+                if (((*text)[i] & 0xc0) != 0x80)
+                        return first;
+                code = code << 6 | ((*text)[i] & 0x3fU);
+        }
+        if (code < least[more] || code > 0x10ffff || (more == 2 && code >> 11 == 0xd800 >> 11))
+                return first;
+        *text += more;
+        return code;
+}
+
+/* As the properties of Java write a value, whose reader takes each byte for a character of its own: a backslash, a blank at the beginning, and
+ * what is no printable ASCII, are escaped. */
 static void print_value(FILE *out, const char *value) {
         if (*value == ' ')
                 fputc('\\', out);
-        for (; *value; value++) {
-                if (*value == '\\')
-                        fputc('\\', out);
-                fputc(*value, out);
+        for (const unsigned char *at = (const unsigned char *)value; *at;) {
+                unsigned code = next_code(&at);
+                if (code == '\\')
+                        fputs("\\\\", out);
+                else if (code >= 0x20 && code < 0x7f)
+                        fputc((int)code, out);
+                else if (code < 0x10000)
+                        fprintf(out, "\\u%04x", code);
+                else
+                        fprintf(out, "\\u%04x\\u%04x", 0xd7c0 + (code >> 10), 0xdc00 | (code & 0x3ff));
         }
         fputc('\n', out);
 }

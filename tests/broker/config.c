@@ -137,7 +137,7 @@ Test(config, properties_have_comments_separators_continuations_and_escapes) {
                    "\n"
                    "   num.partitions : 3  \n"
                    "log.retention.ms 77\r\n"
-                   "broker.rack=a\\tb\\\\c\\=d\\u00e9\\u20ac\n"
+                   "broker.rack=a\\tb\\\\c\\=d\\u00e9\\u20ac\\ud83d\\ude00\\ud83d\n"
                    "log.cleanup.policy=compact,\\\n"
                    "    delete\n"
                    "metric.reporters=\n"
@@ -145,7 +145,7 @@ Test(config, properties_have_comments_separators_continuations_and_escapes) {
         cr_assert_eq(PARSE(&config, file), 0);
         cr_assert_eq(config_int(&config, "num.partitions"), 3);
         cr_assert_eq(config_int(&config, "log.retention.ms"), 77);
-        cr_assert_str_eq(text_of(config_str(&config, "broker.rack")), "a\tb\\c=d\xc3\xa9\xe2\x82\xac");
+        cr_assert_str_eq(text_of(config_str(&config, "broker.rack")), "a\tb\\c=d\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xed\xa0\xbd");
         cr_assert_str_eq(text_of(config_str(&config, "log.cleanup.policy")), "compact,delete");
         cr_assert_str_eq(text_of(config_str(&config, "metric.reporters")), "");
         cr_assert_eq(config_int(&config, "node.id"), 12);

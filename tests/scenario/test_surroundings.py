@@ -114,6 +114,23 @@ def test_a_properties_file_without_end(tmp_path):
     assert '/dev/zero' in refused(2, '/dev/zero', '--port', 0, '--data', tmp_path / 'data')
 
 
+@pytest.mark.parametrize('text', ['num.partitions=3\n'.encode('utf-16'), b'num.partitions=3\0\n'])
+def test_a_properties_file_that_is_no_text(tmp_path, text):
+    (tmp_path / 'p').write_bytes(text)
+    assert 'plain text' in refused(2, tmp_path / 'p', '--port', 0, '--data', tmp_path / 'data')
+
+
+@pytest.mark.parametrize('name, escaped', [('année €😀', r'ann\u00e9e \u20ac\ud83d\ude00'), ('back\\slash\nand line', r'back\\slash\u000aand line')])
+def test_what_graduate_prints_names_the_directory(sound, tmp_path, name, escaped):
+    """In ASCII: Java reads properties byte by byte."""
+    sound.rename(tmp_path / name)
+    done = run('graduate', tmp_path / name)
+    assert done.returncode == 0 and done.stdout.isascii() and f'\nlog.dirs={tmp_path}/{escaped}\n' in done.stdout, done
+    (tmp_path / 'properties').write_text('\n'.join(line for line in done.stdout.splitlines() if line.startswith('log.dirs=')))
+    assert run(tmp_path / 'properties', '--port', 0, '--exit-with-stdin').returncode == 0
+    assert sorted(os.listdir(tmp_path)) == sorted([name, 'properties'])
+
+
 @pytest.mark.parametrize('args', [['--help'], ['--version'], ['check'], ['repair'], ['graduate']])
 def test_an_answer_that_cannot_be_written(sound, args):
     with open('/dev/full', 'w') as full:
