@@ -511,6 +511,14 @@ Str config_topic_str(const Config *config, const ConfigMap *topic, const char *t
         return value;
 }
 
+bool config_is_readable(const ConfigKey *key, Str value) {
+        int64_t number;
+        double real;
+        if (key->type == CONFIG_TYPE_INT || key->type == CONFIG_TYPE_SHORT || key->type == CONFIG_TYPE_LONG)
+                return str_to_int64(bare_number(value), INT64_MIN, INT64_MAX, &number);
+        return key->type != CONFIG_TYPE_DOUBLE || parse_double(value, &real);
+}
+
 static int64_t topic_int(const Config *config, const ConfigMap *topic, const char *key) {
         return number_of(config_topic_str(config, topic, key, NULL));
 }

@@ -116,6 +116,9 @@ void config_map_deinit(ConfigMap *map);
 /* Checks a value as Kafka's ConfigDef does. True, or false with a message in Kafka's words for the client. */
 bool config_validate(const ConfigKey *key, Str value, char *ret_message, size_t message_size);
 
+/* Whether the value is one of the key's type at all: what the config functions count on, of values that somebody else let in. */
+bool config_is_readable(const ConfigKey *key, Str value);
+
 /* One listener of the broker. */
 typedef struct Listener {
         char host[256]; /* empty: all addresses */

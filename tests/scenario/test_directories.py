@@ -137,6 +137,17 @@ def test_segments_that_overlap(sound, serve, tmp_path):
 
 # ---- odd things
 
+@pytest.mark.parametrize('resource, key, value', [((2, 'good'), 'segment.bytes', '1048=7600'), ((2, 'good'), 'min.cleanable.dirty.ratio', 'half'),
+                                                  ((4, ''), 'log.retention.ms', ''), ((32, 'group'), 'consumer.session.timeout.ms', '1s')])
+def test_a_config_that_is_no_number_is_passed_over(sound, serve, tmp_path, resource, key, value):
+    directories.add_metadata(sound, directories.metadata_record(
+        'ConfigRecord', resource_type=resource[0], resource_name=resource[1], name=key, value=value))
+    assert kinds(check(sound, 0)) == []
+    it, client = serve()
+    assert key in said(tmp_path) and f"'{resource[1]}'" in said(tmp_path) and f"'{value}'" in said(tmp_path)
+    assert produce(client, 'good', [b'x']) == 0 and client.committed('group') == {('good', 0): (5, 'at 5')}
+
+
 def test_odd_files_are_named_and_left_alone(sound, serve):
     (sound / 'notes.txt').write_text('mine')
     (sound / 'good-0/notes.txt').write_text('mine')

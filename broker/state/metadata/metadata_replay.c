@@ -67,8 +67,21 @@ static int apply_broker_config(State *state, const ConfigRecord *record) {
         return r;
 }
 
+/* Kafka lets nothing of the kind in, but bytes can be anything. It stays in the log. */
+static bool pass_over(const ConfigRecord *record) {
+        char value[256], resource[256];
+        const ConfigKey *key = config_find_key((ConfigResource)record->resource_type, record->name);
+        if (!key || str_is_null(record->value) || config_is_readable(key, record->value))
+                return false;
+        trace_warn("config %s of '%s' has the value '%s' in the metadata log, which is no number: the default holds; set it anew", key->name,
+                   str_escape(record->resource_name, resource, sizeof(resource)), str_escape(record->value, value, sizeof(value)));
+        return true;
+}
+
 static int apply_config(State *state, const void *message) {
         const ConfigRecord *record = message;
+        if (pass_over(record))
+                return 0;
         if (record->resource_type == CONFIG_RESOURCE_TOPIC)
                 return topic_replay_config(state, record->resource_name, record->name, record->value);
         if (record->resource_type == CONFIG_RESOURCE_BROKER)
