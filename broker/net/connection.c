@@ -37,7 +37,12 @@ static void in_retire(Connection *c) {
         c->in_start = c->in_end = 0;
 }
 
-/* Room for size more bytes behind those that wait. Not while frames of the block are in use. */
+static bool no_memory(const Connection *c) {
+        trace_warn("no memory for a request: closing the connection of %s", c->host + 1);
+        return false;
+}
+
+/* Room for size more bytes behind those that wait; false after a line about it. Not while frames of the block are in use. */
 static bool in_reserve(Connection *c, size_t size) {
         if (c->in && c->in_start > 0 && c->in->capacity - c->in_end < size) {
                 memmove(c->in->data, in_bytes(c), in_size(c));
@@ -49,7 +54,7 @@ static bool in_reserve(Connection *c, size_t size) {
         size_t capacity = (c->in_end + size + 63) & ~(size_t)63;
         InBlock *block = realloc(c->in, sizeof(*block) + capacity);
         if (!block)
-                return false;
+                return no_memory(c);
         block->capacity = capacity;
         c->in = block;
         return true;
@@ -67,7 +72,7 @@ static void on_call_done(Call *call) {
 static void handle_frame(Connection *c, uint8_t *frame, size_t size) {
         Call *call = net_take_call(c->net);
         if (!call) {
-                c->is_closing = true;
+                c->is_closing = !no_memory(c);
                 return;
         }
         call->state = c->net->state;

@@ -1,7 +1,9 @@
 """What a process may find around itself: files that it may not read, limits, standard streams that are closed or full, signals."""
 import os
+import pathlib
 import resource
 import signal
+import socket
 import subprocess
 
 import broker as brokers
@@ -177,6 +179,22 @@ def test_a_limit_for_files_is_no_end(tmp_path):
     assert fill(call, 'first') == (0, 1000)
     assert it.stop() == 0
     assert run('check', tmp_path / 'data').returncode == 0
+
+
+def test_no_memory_for_a_request(tmp_path):
+    it = brokers.Odradek(tmp_path).start()
+    call = wire.Connection('localhost', it.port).call
+    assert create(call, 'first')['error_code'] == 0
+    before = resource.prlimit(it.process.pid, resource.RLIMIT_AS)
+    pages = int(pathlib.Path(f'/proc/{it.process.pid}/statm').read_text().split()[0])
+    resource.prlimit(it.process.pid, resource.RLIMIT_AS, (pages * resource.getpagesize() + (16 << 20), before[1]))
+    with socket.create_connection(('localhost', it.port), 60) as big:
+        with pytest.raises(ConnectionError):
+            big.sendall((60 << 20).to_bytes(4, 'big') + bytes(60 << 20))
+    assert 'no memory for a request: closing the connection of ' in said(tmp_path)
+    assert create(call, 'second')['error_code'] == 0
+    resource.prlimit(it.process.pid, resource.RLIMIT_AS, before)
+    assert it.stop() == 0
 
 
 @pytest.mark.parametrize('how', ['removed', 'replaced'])
