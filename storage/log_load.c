@@ -275,7 +275,8 @@ static int load_listed(Log *log, const LogOpen *how, Listing *listing) {
         if (r)
                 return r;
         int32_t epoch_count = log->epochs.count;
-        bool trusted = how->clean_shutdown || !listing->logs.count;
+        bool is_empty = log->segment_count == 1 && log->segments[0]->size == 0; /* has no epochs, and no file of them */
+        bool trusted = (how->clean_shutdown && (epochs_known || is_empty)) || !listing->logs.count;
         r = trusted ? trust(log, listing) : recover(log, how, listing, epochs_known);
         if (!r && trusted && listing->logs.count && log->end_offset < how->recovery_point) {
                 trace_error("%s: ends at offset %" PRId64 ", but was on disk up to %" PRId64 "; nothing was changed", log->path,

@@ -95,6 +95,16 @@ static bool check_directory(const Partition *partition, const char *path, bool *
         return true;
 }
 
+/* A metadata log that is older than the logs, such as a copy: with its epoch nothing could be written behind what is there. */
+static void take_epoch(Partition *partition) {
+        int32_t latest = log_latest_epoch(partition->log);
+        if (latest <= partition->leader_epoch)
+                return;
+        trace_warn("%s-%d: leader epoch %d of the log holds; the metadata log only knows %d, so it is older than the partition",
+                   partition->topic->name, partition->index, latest, partition->leader_epoch);
+        partition->leader_epoch = latest;
+}
+
 int partition_open_log(State *state, Partition *partition, const LogConfig *config, bool clean_shutdown) {
         char path[PATH_MAX];
         int r = partition_path(state->config, partition->topic->name, partition->index, path);
@@ -130,6 +140,8 @@ int partition_open_log(State *state, Partition *partition, const LogConfig *conf
                         .spares_space = partition->topic->is_internal, .reaper = &state->reaper,
                         .log_start_offset = partition->checkpoint_start_offset, .compacted_offset = partition->cleaner_offset };
         r = log_open(&how, &partition->log);
+        if (r == 0)
+                take_epoch(partition);
         if (r == 0 && (!is_named || state->writes_again)) /* half a creation, or a power cut */
                 (void)log_write_partition_metadata(partition->log, &partition->topic->id);
         if (r == 0 || r == -ENOMEM || r == -EMFILE || r == -ENFILE)

@@ -120,6 +120,25 @@ def test_a_segment_missing_in_the_middle(sound, serve, tmp_path):
     assert second.stem.lstrip('0') in said(tmp_path) and third.name in said(tmp_path)
 
 
+@pytest.mark.parametrize('known', [True, False])
+def test_a_metadata_log_that_is_older_than_a_partition(sound, serve, tmp_path, known):
+    """Its leader epoch is, too: nothing could be written that goes on in the log."""
+    path = sound / f'good-0/{FILE}.log'
+    position, _, base = directories.batches(path)[-1]
+    data = bytearray(path.read_bytes())
+    data[position + 12:position + 16] = (7).to_bytes(4, 'big')
+    path.write_bytes(data)
+    if known:
+        (sound / 'good-0/leader-epoch-checkpoint').write_text(f'0\n2\n0 0\n7 {base}\n')
+    else:
+        (sound / 'good-0/leader-epoch-checkpoint').unlink()
+    it, client = serve()
+    assert produce(client, 'good', [b'x']) == 0 and client.offset('good', 0, -1) == ROWS + 1
+    assert 'good-0: leader epoch 7' in said(tmp_path)
+    assert it.stop() == 0
+    check(sound, 0)
+
+
 def test_segments_that_overlap(sound, serve, tmp_path):
     first, second, *_ = sorted((sound / 'rolled-0').glob('*.log'))
     data = first.read_bytes()
