@@ -382,8 +382,10 @@ int state_close(State *state) {
                 r = close_logs(state);
         if (r == 0 && sound)
                 r = last_stop_write_clean(state);
+        const char *path = r ? file_failed_path(r) : NULL;
         if (r)
-                trace_error("the stop was not clean (%s): the next start recovers what is not known to be on disk%s", strerror(-r),
+                trace_error("the stop was not clean (%s%s%s): the next start recovers what is not known to be on disk%s", strerror(-r),
+                            path ? ": " : "", path ? path : "",
                             last_stop_note_failure(state));
         state_free(state);
         return r;

@@ -216,6 +216,19 @@ def test_files_of_the_broker_are_what_they_should_be(sound, tmp_path, name, how)
     refused(sound, name, 'symbolic link' if how == 'link' else 'is no ', 'Nothing was changed')
 
 
+@pytest.mark.parametrize('name', ['recovery-point-offset-checkpoint.tmp', f'good-0/{FILE}.timeindex'])
+def test_what_keeps_a_stop_from_being_clean_is_named(sound, serve, tmp_path, name):
+    (sound / name).unlink(missing_ok=True)
+    os.mkfifo(sound / name)
+    it, client = serve()
+    assert fetch(client, 'good', 0)[0] == 0 and produce(client, 'good', [b'x']) == 0
+    assert it.stop() == 1 and str(sound / name) in said(tmp_path)
+    (sound / name).unlink(missing_ok=True)
+    it, client = serve()
+    assert client.offset('good', 0, -1) == ROWS + 1 and it.stop() == 0
+    check(sound, 0)
+
+
 @pytest.mark.parametrize('command', ['start', 'graduate'])
 def test_a_failed_sync_is_told_and_made_good(crashed, serve, tmp_path, command):
     marker = crashed / '.failed_sync'
