@@ -234,18 +234,23 @@ def test_a_directory_that_is_gone(tmp_path, how, when):
     assert it.stop() == 0
 
 
+def start_with(tmp_path, disposition):
+    """A broker whose parent had SIGHUP so."""
+    before = signal.signal(signal.SIGHUP, disposition)
+    try:
+        return brokers.Odradek(tmp_path).start()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_the_end_of_the_terminal_is_a_clean_end(tmp_path):
-    it = brokers.Odradek(tmp_path).start()
+    it = start_with(tmp_path, signal.SIG_DFL)
     it.process.send_signal(signal.SIGHUP)
     assert it.end() == 0 and (tmp_path / 'data/.kafka_cleanshutdown').exists()
 
 
 def test_it_may_outlive_the_terminal(tmp_path):
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
-    try:
-        it = brokers.Odradek(tmp_path).start()
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    it = start_with(tmp_path, signal.SIG_IGN)  # as nohup has it
     it.process.send_signal(signal.SIGHUP)
     call = wire.Connection('localhost', it.port).call
     assert create(call, 'later')['error_code'] == 0
