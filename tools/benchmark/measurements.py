@@ -130,16 +130,28 @@ def catch_up(bench, contender):
 
 # Latencies.
 
+def awake_and_asleep(name, measure):
+    """The quantiles of an open loop with processors that are kept awake, and with such as may sleep between the requests."""
+    with Background('awake'):
+        awake = measure()
+    asleep = measure()
+    return {f'{name}{kind}_{quantile}_us': result[f'{quantile}_us']
+            for kind, result in (('', awake), ('_asleep', asleep)) for quantile in ('p50', 'p99', 'p999')}
+
+
 def latency(bench, contender):
-    result = produce(bench, contender, 6_000, rate=2000)
-    return {'produce_p50_us': result['p50_us'], 'produce_p99_us': result['p99_us'], 'produce_p999_us': result['p999_us']}
+    return awake_and_asleep('produce', lambda: produce(bench, contender, 6_000, rate=2000))
 
 
-def end_to_end(bench, contender, rate):
+def end_to_end_once(bench, contender, rate):
     topic = contender.create()
     result = contender.run('end-to-end', topic=topic, rate=rate, requests=bench.sized(rate * 3))
     contender.delete(topic)
-    return {f'e2e{rate}_p50_us': result['p50_us'], f'e2e{rate}_p99_us': result['p99_us'], f'e2e{rate}_p999_us': result['p999_us']}
+    return result
+
+
+def end_to_end(bench, contender, rate):
+    return awake_and_asleep(f'e2e{rate}', lambda: end_to_end_once(bench, contender, rate))
 
 
 def end_to_end_2000(bench, contender):
@@ -242,10 +254,9 @@ def many_partitions(bench, kind):
 def floor_echo(bench, _):
     with Background('echo-server') as server:
         address = dict(port=server.said['port'], pid=server.process.pid, record_bytes=208)
-        slow = loadgen('echo', rate=2000, requests=bench.sized(6000), **address)
+        slow = awake_and_asleep('echo', lambda: loadgen('echo', rate=2000, requests=bench.sized(6000), **address))
         quick = loadgen('echo', requests=bench.sized(1_000_000), **SMALL, **address)
-    return {'echo_p50_us': slow['p50_us'], 'echo_p99_us': slow['p99_us'], 'echo_p999_us': slow['p999_us'],
-            'echo_rate': quick['requests'] / quick['seconds'], 'echo_cpu_us': cpu_us(quick)}
+    return slow | {'echo_rate': quick['requests'] / quick['seconds'], 'echo_cpu_us': cpu_us(quick)}
 
 
 def floor_bytes(bench, _):

@@ -121,7 +121,9 @@ def write_readme(result):
         raise SystemExit('bench: README.md has no place for what was measured')
     where = result.machine
     lines = [f'{where["date"]}, {where["cores"]} cores of {where["cpu"]}, {where["memory_gib"]} GiB, Linux {where["kernel"]}; '
-             f'{" and ".join(result.versions.values())}. Load generator and broker share the cores. {spoken_rounds(result)}',
+             f'{" and ".join(result.versions.values())}. Load generator and broker share the cores. {spoken_rounds(result)} '
+             'Latencies are those of processors that are kept awake, at the lowest priority, but for the rows that say otherwise: '
+             'to wake one takes longer than a request, and is the same for all.',
              '', '| what | odradek | ' + result.versions.get('kafka', 'Kafka') + ' | ratio | gates |', '|---|---|---|---|---|']
     lines += ['| ' + ' | '.join(each.replace('|', '\\|') for each in row) + ' |' for row in text_rows(result)]
     lines += ['', f'{summary(result)}.', *[f'{note[0].upper()}{note[1:]}.' for note in result.notes]]

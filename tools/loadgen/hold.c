@@ -1,5 +1,7 @@
-/* Connections that only are there, while something else is measured. */
+/* What only is there, while something else is measured. */
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -61,4 +63,31 @@ void workload_parked(const Options *options) {
         }
         wait_end(fds, options->connections);
         free(fds);
+}
+
+static void *stay_awake(void *userdata) {
+        struct sched_param none = { 0 };
+        cpu_set_t *only = userdata;
+        if (pthread_setaffinity_np(pthread_self(), sizeof(*only), only) || sched_setscheduler(0, SCHED_IDLE, &none) < 0)
+                die("a processor cannot be kept awake: %m");
+        for (;;)
+                __asm__ volatile("" ::: "memory");
+        return NULL;
+}
+
+void workload_awake(const Options *options) {
+        static cpu_set_t only[CPU_SETSIZE];
+        cpu_set_t all;
+        pthread_t thread;
+        if (sched_getaffinity(0, sizeof(all), &all) < 0)
+                die("sched_getaffinity: %m");
+        for (size_t i = 0; i < CPU_SETSIZE; i++) {
+                if (!CPU_ISSET(i, &all))
+                        continue;
+                CPU_ZERO(&only[i]);
+                CPU_SET(i, &only[i]);
+                if (pthread_create(&thread, NULL, stay_awake, &only[i]))
+                        die("no thread");
+        }
+        wait_end(NULL, 0);
 }

@@ -14,7 +14,8 @@ typedef struct Mode {
 static const Mode modes[] = {
         { "produce", workload_produce },     { "fetch", workload_fetch },   { "end-to-end", workload_end_to_end },
         { "idle", workload_idle },           { "parked", workload_parked }, { "groups", workload_groups },
-        { "metadata", workload_metadata },   { "first", workload_first },   { "echo-server", floor_echo_server },
+        { "metadata", workload_metadata },   { "first", workload_first },   { "awake", workload_awake },
+        { "echo-server", floor_echo_server },
         { "echo", floor_echo },              { "receive", floor_receive },  { "storage", floor_storage },
         { "fdatasync", floor_fdatasync },    { "files", floor_files },
         { "checksum", floor_checksum },      { "touch", floor_touch },
