@@ -4,6 +4,7 @@
 typedef struct Name {
         HashNode node;
         int32_t count;
+        int32_t first; /* names_first(): its place */
         bool is_taken;
 } Name;
 
@@ -28,6 +29,11 @@ int32_t names_count(const Names *names, Str name) {
         return found ? found->count : 0;
 }
 
+bool names_drop(Names *names, Str name) {
+        Name *found = find(names, name);
+        return found && found->count > 0 && found->count--;
+}
+
 bool names_take(Names *names, Str name) {
         Name *found = find(names, name);
         if (!found || found->is_taken)
@@ -44,4 +50,22 @@ bool names_any_once(const Names *names) {
 
 void names_deinit(Names *names) {
         hashmap_deinit(&names->map);
+}
+
+const int32_t *names_first(Call *call, const Str *wanted, int32_t count) {
+        Names names;
+        names_init(&names, call);
+        int32_t *first = arena_alloc_array(&call->arena, (size_t)count, sizeof(*first));
+        for (int32_t i = 0; first && i < count; i++) {
+                if (!names_add(&names, wanted[i])) {
+                        first = NULL;
+                        break;
+                }
+                Name *name = find(&names, wanted[i]);
+                if (name->count == 1)
+                        name->first = i;
+                first[i] = name->first;
+        }
+        names_deinit(&names);
+        return first;
 }

@@ -16,8 +16,13 @@ static inline void names_init(Names *names, Call *call) {
 bool names_add(Names *names, Str name);
 /* How often it was added. */
 int32_t names_count(const Names *names, Str name);
+/* Takes back one occurrence; false where there is none left. */
+bool names_drop(Names *names, Str name);
 /* True the first time it is asked for a name that was added. */
 bool names_take(Names *names, Str name);
 /* Whether any name was added just once. */
 bool names_any_once(const Names *names);
 void names_deinit(Names *names);
+
+/* For each of the names the place of the first one that is the same; NULL without memory (in the call's arena otherwise). */
+const int32_t *names_first(Call *call, const Str *names, int32_t count);

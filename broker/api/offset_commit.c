@@ -5,6 +5,7 @@
 
 #include "broker/api/api.h"
 #include "broker/api/internal_topics.h"
+#include "broker/api/names.h"
 #include "broker/state/groups/consumer_heartbeat.h"
 #include "broker/state/groups/offsets_write.h"
 
@@ -60,13 +61,14 @@ static void add_partition(Commit *c, const Topic *topic, const OffsetCommitReque
 typedef struct Wanted {
         Topic *topic;
         OffsetCommitResponseTopic *answer;
+        int32_t row_count_max;
 } Wanted;
 
 static bool begin_answer(Commit *c, const OffsetCommitRequestTopic *want, Wanted *wanted) {
         OffsetCommitResponseTopic *answer = &c->response.topics[c->response.topics_count++];
         answer->name = want->name;
         answer->topic_id = want->topic_id;
-        answer->partitions = call_array(c->call, OffsetCommitResponsePartition, want->partitions_count);
+        answer->partitions = call_array(c->call, OffsetCommitResponsePartition, wanted->row_count_max);
         wanted->answer = answer;
         return answer->partitions;
 }
@@ -134,24 +136,44 @@ static int16_t check_group(Call *call) {
                                   request->generation_id_or_member_epoch);
 }
 
+/* The topics of the request, and for each the place of the first that is the same. */
+static Wanted *find_topics(Call *call, const int32_t **ret_first) {
+        const OffsetCommitRequest *request = call->request;
+        bool by_id = call_version(call) >= 10;
+        Wanted *wanted = arena_alloc_array(&call->arena, (size_t)request->topics_count, sizeof(*wanted));
+        Str *names = arena_alloc_array(&call->arena, (size_t)request->topics_count, sizeof(*names));
+        for (int32_t i = 0; names && i < request->topics_count; i++) {
+                const OffsetCommitRequestTopic *want = &request->topics[i];
+                names[i] = by_id ? (Str){ (const char *)want->topic_id.bytes, sizeof(want->topic_id.bytes) } : want->name;
+        }
+        *ret_first = names ? names_first(call, names, request->topics_count) : NULL;
+        for (int32_t i = 0; wanted && *ret_first && i < request->topics_count; i++) {
+                const OffsetCommitRequestTopic *want = &request->topics[i];
+                Topic *topic = by_id ? topic_find_id(call->state, &want->topic_id) : topic_find(call->state, want->name);
+                wanted[i] = (Wanted){ topic, NULL, want->partitions_count };
+                if ((*ret_first)[i] < i)
+                        wanted[(*ret_first)[i]].row_count_max += want->partitions_count;
+        }
+        return wanted;
+}
+
+/* What there is not comes first, and where there is any the pieces of a topic are put together, as in Kafka. */
 static bool add_all(Commit *c) {
         Call *call = c->call;
         const OffsetCommitRequest *request = call->request;
+        const int32_t *first;
         size_t count = (size_t)count_partitions(request);
         c->offsets = arena_alloc_array(&call->arena, count, sizeof(*c->offsets));
         c->rows = arena_alloc_array(&call->arena, count, sizeof(*c->rows));
         c->response.topics = call_array(call, OffsetCommitResponseTopic, request->topics_count);
-        Wanted *wanted = arena_alloc_array(&call->arena, (size_t)request->topics_count, sizeof(*wanted));
+        Wanted *wanted = find_topics(call, &first);
         int16_t code = check_group(call);
-        bool ok = c->offsets && c->rows && c->response.topics && wanted;
-        for (int32_t i = 0; ok && i < request->topics_count; i++) {
-                const OffsetCommitRequestTopic *want = &request->topics[i];
-                wanted[i].topic = call_version(call) >= 10 ? topic_find_id(call->state, &want->topic_id) : topic_find(call->state, want->name);
-                wanted[i].answer = NULL;
-                ok = add_partitions(c, code, want, &wanted[i], false); /* what there is not comes first, as in Kafka */
-        }
+        bool ok = c->offsets && c->rows && c->response.topics && wanted && first;
         for (int32_t i = 0; ok && i < request->topics_count; i++)
-                ok = add_partitions(c, code, &request->topics[i], &wanted[i], true);
+                ok = add_partitions(c, code, &request->topics[i], &wanted[first[i]], false);
+        bool together = c->response.topics_count > 0;
+        for (int32_t i = 0; ok && i < request->topics_count; i++)
+                ok = add_partitions(c, code, &request->topics[i], &wanted[together ? first[i] : i], true);
         return ok;
 }
 

@@ -5,6 +5,7 @@
 
 #include "broker/api/api.h"
 #include "broker/api/internal_topics.h"
+#include "broker/api/names.h"
 #include "broker/state/groups/consumer_heartbeat.h"
 #include "broker/state/groups/offsets_pending.h"
 #include "broker/state/groups/offsets_write.h"
@@ -120,12 +121,13 @@ static int16_t check_group(Call *call) {
 typedef struct Wanted {
         Topic *topic;
         TxnOffsetCommitResponseTopic *answer;
+        int32_t row_count_max;
 } Wanted;
 
 static bool begin_answer(Commit *c, const TxnOffsetCommitRequestTopic *want, Wanted *wanted) {
         TxnOffsetCommitResponseTopic *answer = &c->response.topics[c->response.topics_count++];
         answer->name = want->name;
-        answer->partitions = call_array(c->call, TxnOffsetCommitResponsePartition, want->partitions_count);
+        answer->partitions = call_array(c->call, TxnOffsetCommitResponsePartition, wanted->row_count_max);
         wanted->answer = answer;
         return answer->partitions;
 }
@@ -159,23 +161,41 @@ static bool add_partitions(Commit *c, const TxnOffsetCommitRequestTopic *want, W
         return true;
 }
 
+/* The topics of the request, and for each the place of the first of its name. */
+static Wanted *find_topics(Call *call, const int32_t **ret_first) {
+        const TxnOffsetCommitRequest *request = call->request;
+        Wanted *wanted = arena_alloc_array(&call->arena, (size_t)request->topics_count, sizeof(*wanted));
+        Str *names = arena_alloc_array(&call->arena, (size_t)request->topics_count, sizeof(*names));
+        for (int32_t i = 0; names && i < request->topics_count; i++)
+                names[i] = request->topics[i].name;
+        *ret_first = names ? names_first(call, names, request->topics_count) : NULL;
+        for (int32_t i = 0; wanted && *ret_first && i < request->topics_count; i++) {
+                const TxnOffsetCommitRequestTopic *want = &request->topics[i];
+                wanted[i] = (Wanted){ topic_find(call->state, want->name), NULL, want->partitions_count };
+                if ((*ret_first)[i] < i)
+                        wanted[(*ret_first)[i]].row_count_max += want->partitions_count;
+        }
+        return wanted;
+}
+
+/* What there is not comes first, and where there is any the pieces of a topic are put together, as in Kafka. */
 static bool add_all(Commit *c) {
         Call *call = c->call;
         const TxnOffsetCommitRequest *request = call->request;
+        const int32_t *first;
         size_t count = 0;
         for (int32_t i = 0; i < request->topics_count; i++)
                 count += (size_t)request->topics[i].partitions_count;
         c->offsets = arena_alloc_array(&call->arena, count, sizeof(*c->offsets));
         c->rows = arena_alloc_array(&call->arena, count, sizeof(*c->rows));
         c->response.topics = call_array(call, TxnOffsetCommitResponseTopic, request->topics_count);
-        Wanted *wanted = arena_alloc_array(&call->arena, (size_t)request->topics_count, sizeof(*wanted));
-        bool ok = c->offsets && c->rows && c->response.topics && wanted;
-        for (int32_t i = 0; ok && i < request->topics_count; i++) {
-                wanted[i] = (Wanted){ topic_find(call->state, request->topics[i].name), NULL };
-                ok = add_partitions(c, &request->topics[i], &wanted[i], false); /* what there is not comes first, as in Kafka */
-        }
+        Wanted *wanted = find_topics(call, &first);
+        bool ok = c->offsets && c->rows && c->response.topics && wanted && first;
         for (int32_t i = 0; ok && i < request->topics_count; i++)
-                ok = add_partitions(c, &request->topics[i], &wanted[i], true);
+                ok = add_partitions(c, &request->topics[i], &wanted[first[i]], false);
+        bool together = c->response.topics_count > 0;
+        for (int32_t i = 0; ok && i < request->topics_count; i++)
+                ok = add_partitions(c, &request->topics[i], &wanted[together ? first[i] : i], true);
         return ok;
 }
 

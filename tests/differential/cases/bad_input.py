@@ -233,7 +233,11 @@ def group_offset_cases():
                      shape=TOLD if version < 10 else by_code)
         missing = 'missing' if version < 10 else None
         for note, rows in (('known after unknown', [(TOPIC, [(0, 1, ''), (9, 1, ''), (1, 2, '')]), ('never-written', [(0, 1, '')]), (missing, [(0, 1, ''), (1, 1, '')])]),
-                           ('unknown between', [('never-written', [(0, 1, '')]), (missing, []), (TOPIC, [(1, 1, ''), (-1, 1, ''), (0, 2, '')])])):
+                           ('unknown between', [('never-written', [(0, 1, '')]), (missing, []), (TOPIC, [(1, 1, ''), (-1, 1, ''), (0, 2, '')])]),
+                           ('in pieces', [(TOPIC, [(0, 1, '')]), ('never-written', [(0, 1, '')]), (TOPIC, []), (TOPIC, [(1, 1, '')])]),
+                           ('in pieces, some unknown', [(TOPIC, [(0, 1, '')]), (missing, [(0, 1, '')]), ('never-written', [(0, 1, '')]), (TOPIC, [(9, 1, ''), (1, 2, '')]),
+                                                        (missing, [(1, 1, '')]), ('never-written', [(0, 3, '')]), (TOPIC, [(8, 1, ''), (0, 2, 'x' * 5000)])]),
+                           ('in pieces, a topic unknown', [(TOPIC, [(0, 1, '')]), (TOPIC, [(1, 1, '')]), (missing, []), (TOPIC, [(0, 2, '')])])):
             yield commit(note, rows, shape=None if version < 10 else lambda a: [[(p['partition_index'], p['error_code']) for p in t['partitions']] for t in a['topics']])
         for offset in (-1, -2, -2**63, 2**63 - 1):
             yield commit(f'offset {offset}', [(TOPIC, [(0, offset, '')])])
@@ -419,6 +423,11 @@ def adding_offsets_cases():
         yield offsets('twice', [(TOPIC, [0, 0]), (TOPIC, [1])])
         yield offsets('unknown', [(TOPIC, [9, -1]), ('missing', [0])])
         yield offsets('unknown between', [('never-written', [0]), (TOPIC, [1, 9, 0]), ('missing', [1, 0])])
+        yield offsets('in pieces', [(TOPIC, [0]), ('never-written', [0]), (TOPIC, []), (TOPIC, [1])])
+        yield offsets('in pieces, some unknown', [(TOPIC, [0]), ('missing', [0]), ('never-written', [0]), (TOPIC, [9, 1]), ('missing', [1]),
+                                                  ('never-written', [0]), (TOPIC, [8, 0])])
+        yield offsets('in pieces, a topic unknown', [(TOPIC, [0]), (TOPIC, [1]), ('missing', []), (TOPIC, [0])])
+        yield offsets('in pieces, some unknown, of another producer', [(TOPIC, [0]), (TOPIC, [9]), ('never-written', [0]), (TOPIC, [1])], producer_id=5)
         yield offsets('nothing', [])
         yield offsets('without partitions', [(TOPIC, []), (TOPIC, [0])])
         yield offsets('unknown without partitions', [('missing', []), (TOPIC, [])])
