@@ -154,12 +154,14 @@ def spoilt(seed, case, it, side):
         for _ in range(1 + (rng.random() < .25)):
             values, note = mutate(rng, case, values, it)
             notes.append(note)
-        if not is_no_use(case.api, values):
+        if not is_no_use(case.api, sound, values):
             return values, ', '.join(notes)
 
 
-def is_no_use(api, values):
+def is_no_use(api, sound, values):
     """Whether Kafka's answer, or silence, is not to be followed."""
+    if api == 'ConsumerGroupHeartbeat':  # a member that is given an instance id when it rejoins has nothing, until the next rebalance
+        return sound['member_epoch'] != 0 == values['member_epoch'] and values.get('instance_id') not in (None, sound.get('instance_id'))
     if api in ('Produce', 'Fetch'):  # of a partition's entries it carries out one and drops the others
         topics, partitions, index = {'Produce': ('topic_data', 'partition_data', 'index'), 'Fetch': ('topics', 'partitions', 'partition')}[api]
         return has_twice((topic.get('topic_id', topic.get('name', topic.get('topic'))), row[index]) for topic in values[topics] for row in topic[partitions])
@@ -273,3 +275,5 @@ class Mutations:
         version = rng.choice([v for v in self.versions[row[0]] if any(scene(it, v))])  # some are not of every version
         for case in scene(it, version):
             yield mutant(case, it, f'{self.seed} {number} values') if case.note == scenes.MUTATED else case
+        if row[0] == 'DeleteTopics':
+            self.left = 0  # they may be gone
