@@ -126,9 +126,12 @@ static bool is_subset(const PartitionSet *owned, const PartitionSet *assigned) {
         return true;
 }
 
-/* The epoch before is accepted from a member that may not have seen the answer which raised it. */
+/* A member may join again at any time: that is how it recovers after it was fenced. The epoch before is accepted from one that may not have
+ * seen the answer which raised it. */
 static int check_epoch(Beat *b, const ConsumerMember *member) {
         int32_t epoch = b->args->epoch;
+        if (epoch == CONSUMER_EPOCH_JOIN)
+                return 0;
         if (epoch > member->epoch)
                 return REFUSE(b, KAFKA_FENCED_MEMBER_EPOCH,
                               "The consumer group member has a greater member epoch (%d) than the one known by the group coordinator "

@@ -125,6 +125,11 @@ def two_members(group='two', **more):
     yield beat(group, 'a', 3, 'old epoch, more to give up', owned={'cg4': [0, 1]})
     yield beat(group, 'c', 4, 'goes on')
     yield describe(group, 'one has left')
+    yield beat(group, 'a', 1, 'an epoch of long ago', owned={})
+    yield join(group, 'a', 'joins again, in the middle of it', **more)
+    yield join(group, 'c', 'joins again', **more)
+    yield describe(group, 'both have joined again')
+    yield beat(group, 'c', 0, 'joins again, and owns', owned={'cg4': [0]}, timeout=30000, names=['cg4'])
 
 
 def static_members():
