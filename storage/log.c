@@ -432,3 +432,7 @@ bool log_has_open_transaction(const Log *log, int64_t producer_id, int16_t produ
         const Producer *producer = producers_find(&log->producers, producer_id);
         return producer && producer->state.txn_start_offset >= 0 && producer->state.epoch == producer_epoch;
 }
+
+bool log_knows_producer(const Log *log, int64_t producer_id) {
+        return producers_find(&log->producers, producer_id) != NULL;
+}

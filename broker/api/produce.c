@@ -222,6 +222,12 @@ static void append_batch(Produce *p, Partition *partition, Str records, ProduceR
                 batch_check_free(check);
 }
 
+/* With transactions v2 a producer of which nothing is known begins at 0: what was sent before may have been refused, and come again. */
+static bool is_out_of_order(const Partition *partition, const TransactionAdmission *admission) {
+        return admission->is_first_v2 && admission->base_sequence != 0 && partition->log &&
+               !log_knows_producer(partition->log, admission->producer_id);
+}
+
 static void append_one(Produce *p, Topic *topic, const ProduceRequestPartitionData *data,
                        ProduceResponsePartitionResponse *row) {
         Partition *partition = topic_partition(topic, data->index);
@@ -246,6 +252,11 @@ static void append_one(Produce *p, Topic *topic, const ProduceRequestPartitionDa
         int code = request->acks < -1 || request->acks > 1 ? KAFKA_INVALID_REQUIRED_ACKS
                    : topic->is_internal                    ? KAFKA_INVALID_TOPIC_EXCEPTION
                                                            : 0;
+        if (!code && is_out_of_order(partition, &admission)) {
+                fail_row(p, row, KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER);
+                row->log_start_offset = partition_start_offset(partition);
+                return;
+        }
         if (!code) {
                 append_batch(p, partition, records, row);
                 return;
@@ -300,7 +311,34 @@ static int16_t check_request(const ProduceRequest *request) {
         return 0;
 }
 
-static void refuse_all(Produce *p, const ProduceRequest *request, int16_t code) {
+/* The producers of a request's transactional batches. */
+typedef struct Writers {
+        const Call *call;
+        int64_t producer_id;
+        int16_t producer_epoch;
+        bool has_one, has_more;
+} Writers;
+
+static bool count_writer(const ProduceRequestTopicData *topic_data, ProduceRequestPartitionData *data, void *context) {
+        Writers *writers = context;
+        BatchHeader header;
+        Topic *topic = find_topic(writers->call, topic_data);
+        if (!topic || !topic_partition(topic, data->index) || !transaction_read_batch(data->records.bytes, &header) || header.producer_id < 0)
+                return true;
+        writers->has_more = writers->has_one && (writers->producer_id != header.producer_id || writers->producer_epoch != header.producer_epoch);
+        writers->has_one = true;
+        writers->producer_id = header.producer_id;
+        writers->producer_epoch = header.producer_epoch;
+        return !writers->has_more;
+}
+
+static bool has_many_writers(const Call *call) {
+        Writers writers = { .call = call };
+        each_batch(call->request, count_writer, &writers);
+        return writers.has_more;
+}
+
+static void refuse_all(Produce *p, const ProduceRequest *request, int16_t code, Str message) {
         for (int32_t i = 0; i < request->topic_data_count; i++) {
                 const ProduceRequestTopicData *data = &request->topic_data[i];
                 ProduceResponseResponse *topic = &p->response.responses[i];
@@ -313,6 +351,7 @@ static void refuse_all(Produce *p, const ProduceRequest *request, int16_t code) 
                 for (int32_t j = 0; j < data->partition_data_count; j++) {
                         topic->partition_responses[j].index = data->partition_data[j].index;
                         fail_row(p, &topic->partition_responses[j], code);
+                        topic->partition_responses[j].error_message = message;
                 }
         }
 }
@@ -475,7 +514,10 @@ void api_produce(Call *call) {
         }
         int16_t code = check_request(request);
         if (code) {
-                refuse_all(p, request, code);
+                refuse_all(p, request, code, STR_NULL);
+                answer(p);
+        } else if (!str_is_null(request->transactional_id) && has_many_writers(call)) {
+                refuse_all(p, request, KAFKA_INVALID_PRODUCER_ID_MAPPING, STR("Transactional records contained more than one producer ID"));
                 answer(p);
         } else if (!add_first(p)) {
                 check_and_append(p);

@@ -399,14 +399,14 @@ void transaction_add(State *state, Str id, int64_t producer_id, int16_t producer
 #define PRODUCE_TRANSACTIONS_V2 12 /* from this version on, partitions are added by the broker */
 #define PRODUCE_ABORTABLE 11       /* from this one on, clients know TRANSACTION_ABORTABLE */
 
-static bool read_transactional(Str records, BatchHeader *ret_header) {
+bool transaction_read_batch(Str records, BatchHeader *ret_header) {
         int r = records.data ? batch_read_header((const uint8_t *)records.data, records.len, ret_header) : -EAGAIN;
         return r == 0 && ret_header->attributes & BATCH_TRANSACTIONAL;
 }
 
 bool transaction_is_part(Str records) {
         BatchHeader header;
-        return read_transactional(records, &header);
+        return transaction_read_batch(records, &header);
 }
 
 static int16_t produce_code(int16_t code, int16_t version) {
@@ -421,21 +421,22 @@ static int16_t produce_code(int16_t code, int16_t version) {
 
 TransactionAdmission transaction_admit(const State *state, Str id, int16_t produce_version, const Partition *partition, Str records) {
         BatchHeader header;
-        if (!read_transactional(records, &header) || header.producer_id < 0 || log_check_frame((const uint8_t *)records.data, records.len))
+        if (!transaction_read_batch(records, &header) || header.producer_id < 0 || log_check_frame((const uint8_t *)records.data, records.len))
                 return (TransactionAdmission){ 0 }; /* the log will refuse what is not one whole batch */
-        TransactionAdmission admission = { .producer_id = header.producer_id, .producer_epoch = header.producer_epoch };
+        TransactionAdmission admission = { .producer_id = header.producer_id, .producer_epoch = header.producer_epoch,
+                                           .base_sequence = header.base_sequence };
         if (partition->log && log_has_open_transaction(partition->log, header.producer_id, header.producer_epoch))
                 return admission; /* it was checked when it began */
-        bool adds = produce_version >= PRODUCE_TRANSACTIONS_V2;
+        bool adds = admission.is_first_v2 = produce_version >= PRODUCE_TRANSACTIONS_V2;
         if (!adds && !config_bool(state->config, "transaction.partition.verification.enable"))
                 return admission;
         int16_t code = transaction_verify(state, id, header.producer_id, header.producer_epoch, str_of(partition->topic->name),
                                           partition->index);
         const Transaction *txn = transaction_find(state, id);
         /* behind an addition that is on its way, batches keep their order */
-        if (adds && (code == KAFKA_TRANSACTION_ABORTABLE || (!code && txn->unwritten_count)))
-                admission = (TransactionAdmission){ .has_to_add = true, .is_added = !code, .producer_id = header.producer_id,
-                                                    .producer_epoch = header.producer_epoch };
+        admission.has_to_add = adds && (code == KAFKA_TRANSACTION_ABORTABLE || (!code && txn->unwritten_count));
+        if (admission.has_to_add)
+                admission.is_added = !code;
         else
                 admission.code = produce_code(code, produce_version);
         return admission;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "broker/state/state.h"
+#include "storage/batch.h"
 
 typedef enum TransactionStatus {
         TRANSACTION_EMPTY,
@@ -114,14 +115,18 @@ typedef struct TransactionAdmission {
         int16_t code;    /* refused: of a client before transactions v2, which has to add partitions itself */
         bool has_to_add; /* transaction_add() comes first */
         bool is_added;   /* has_to_add is only for the order behind other additions */
+        bool is_first_v2; /* of the producer's in that partition and transaction, whose client knows transactions v2 */
         int64_t producer_id;
         int16_t producer_epoch;
+        int32_t base_sequence;
 } TransactionAdmission;
 /* Produce's version decides whether the client knows transactions v2 (12, KIP-890). All zero for a batch that is part of none. */
 TransactionAdmission transaction_admit(const State *state, Str id, int16_t produce_version, const Partition *partition, Str records);
 
 /* Whether the batch belongs to a transaction. */
 bool transaction_is_part(Str records);
+/* The same, with the batch's header. */
+bool transaction_read_batch(Str records, BatchHeader *ret_header);
 
 /* EndTxn. With client_version 2 the result holds the epoch to go on with. */
 void transaction_end(State *state, Str id, int64_t producer_id, int16_t producer_epoch, bool commit, int16_t client_version,
