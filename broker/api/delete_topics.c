@@ -61,6 +61,21 @@ static bool count_names(Call *call, Names *names) {
         return true;
 }
 
+/* Whether the topic is given by its name and by its id; then the row of the name says so, and the id has none. */
+static bool is_named_twice(Call *call, const Names *names, const DeleteTopicsRequestTopic *want, DeleteTopicsResponseResponse *row) {
+        bool by_id = str_is_null(want->name);
+        const Topic *topic = by_id ? topic_find_id(call->state, &want->topic_id) : topic_find(call->state, want->name);
+        if (!topic || names_count(names, by_id ? str_of(topic->name) : uuid_key(&topic->id)) == 0)
+                return false;
+        if (by_id && names_count(names, str_of(topic->name)) > 1)
+                return false; /* the name is refused already */
+        if (!by_id) {
+                row->topic_id = topic->id;
+                fail(row, KAFKA_INVALID_REQUEST, STR("The provided topic name maps to an ID that was already supplied."));
+        }
+        return true;
+}
+
 static void answer(Call *call, Names *names, int32_t i, DeleteTopicsResponse *response) {
         const DeleteTopicsRequest *request = call->request;
         DeleteTopicsRequestTopic want = wanted(call, i);
@@ -74,8 +89,10 @@ static void answer(Call *call, Names *names, int32_t i, DeleteTopicsResponse *re
                 if (names_count(names, key) > 1)
                         fail(row, KAFKA_INVALID_REQUEST, str_is_null(want.name) ? STR("Duplicate topic id.")
                                                                                 : STR("Duplicate topic name."));
-                else
+                else if (!is_named_twice(call, names, &want, row))
                         delete_one(call, &want, row);
+                else if (!row->error_code)
+                        return;
         }
         response->responses_count++;
 }

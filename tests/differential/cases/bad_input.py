@@ -61,7 +61,45 @@ def sorted_rows(key, *path):
     return shape
 
 
+def named_and_by_id(version):
+    """Topics to be deleted by name and, in the same request, by id."""
+    names = ('by-both-1', 'by-both-2')
+
+    def request(note, *wanted):
+        return Case('DeleteTopics', version, lambda side: {'timeout_ms': 9000, 'topics': [
+            {'name': None, 'topic_id': topic_id(side, what[1:])} if what[0] == '#' else {'name': what} for what in wanted]}, note,
+            shape=lambda a: sorted((str(r['name']), r['error_code'], str(r['error_message'])) for r in a['responses']))
+
+    for name in names:
+        yield create(name)
+    one, other = names
+    yield request('by name and id', one, '#' + one)
+    yield request('by id and name', '#' + one, one)
+    yield request('by name and id twice', one, '#' + one, '#' + one)
+    yield Case('Metadata', 9, {'topics': [{'name': name} for name in names]}, 'nothing was deleted', shape=lambda a: [t['error_code'] for t in a['topics']])
+    yield request('by id and name twice, and another', one, '#' + one, one, other)
+
+
+def mixed_writers():
+    """Batches of several producers in one transactional request: as soon as two are to be written, all are refused."""
+    def of(pid, epoch=0, attributes=0x10):
+        return good(producer=(pid, epoch, 0), attributes=attributes)
+
+    for note, rows in (('two', [(TOPIC, [(0, of(5)), (1, of(6))])]), ('two epochs', [(TOPIC, [(0, of(5)), (1, of(5, 1))])]),
+                       ('two, of which one has no place', [(TOPIC, [(0, of(5)), (9, of(6))]), ('missing', [(0, of(7))])]),
+                       ('three, of which one has no place', [(TOPIC, [(0, of(5)), (9, of(6)), (1, of(7))]), ('missing', [(0, of(8))])]),
+                       ('two, of which one is in no transaction', [(TOPIC, [(0, of(5)), (1, of(6, attributes=0))])]),
+                       ('two, in an internal topic', [(TOPIC, [(0, of(5))]), ('__consumer_offsets', [(0, of(6))])]),
+                       ('one without a producer', [(TOPIC, [(0, of(5)), (1, good(attributes=0x10))])])):
+        for version, acks in ((9, -1), (12, -1), (12, 2)):
+            yield Case('Produce', version, {'acks': acks, 'timeout_ms': 9000, 'transactional_id': 'mixed', 'topic_data': [
+                {'name': topic, 'partition_data': [{'index': i, 'records': data} for i, data in partitions]} for topic, partitions in rows]},
+                f'acks {acks}, producers: {note}', shape=PRODUCED)
+
+
 def produce_cases():
+    yield from mixed_writers()
+
     def request(note, rows, version=9, acks=1, timeout=9000, **more):
         return Case('Produce', version, {'acks': acks, 'timeout_ms': timeout, 'topic_data': [
             {'name': topic, 'partition_data': [{'index': i, 'records': data} for i, data in partitions]} for topic, partitions in rows], **more}, note, shape=PRODUCED)
@@ -511,6 +549,7 @@ def admin_cases():
                        shape=sorted_rows('name', 'responses'))
             yield Case('DeleteTopics', version, {'topics': [{'name': None, 'topic_id': ZERO}, {'name': 'both', 'topic_id': NOBODY}], 'timeout_ms': 9000}, 'neither, both',
                        shape=sorted_rows('name', 'responses'))
+            yield from named_and_by_id(version)
     twice = {'resource_type': 2, 'resource_name': TOPIC, 'configuration_keys': ['retention.ms', 'retention.ms']}
     for version in versions('DescribeConfigs'):
         if version == 0:
