@@ -35,32 +35,6 @@ const ConfigKey *config_find_key(ConfigResource resource, Str name) {
         }
 }
 
-/* Without the blanks around it, as Java's trim() counts them. */
-static Str trim(Str s) {
-        while (s.len && (unsigned char)s.data[0] <= ' ')
-                s = (Str){ .data = s.data + 1, .len = s.len - 1 };
-        while (s.len && (unsigned char)s.data[s.len - 1] <= ' ')
-                s.len--;
-        return s;
-}
-
-/* The number without blanks and without the plus sign that Java accepts. */
-static Str bare_number(Str s) {
-        s = trim(s);
-        return s.len > 1 && s.data[0] == '+' && s.data[1] >= '0' && s.data[1] <= '9' ? (Str){ .data = s.data + 1, .len = s.len - 1 } : s;
-}
-
-static bool is_whole_number(ConfigType type) {
-        return type == CONFIG_TYPE_INT || type == CONFIG_TYPE_SHORT || type == CONFIG_TYPE_LONG;
-}
-
-Str config_tidy(const ConfigKey *key, Str value) {
-        if (is_whole_number(key->type))
-                return bare_number(value);
-        bool is_choice = key->type == CONFIG_TYPE_STRING && key->valid;
-        return key->type == CONFIG_TYPE_BOOLEAN || key->type == CONFIG_TYPE_DOUBLE || is_choice ? trim(value) : value;
-}
-
 /* Older keys of the same setting in coarser units, newest first. */
 typedef struct CoarseKey {
         const char *topic_key, *broker_key;
@@ -76,7 +50,7 @@ static const CoarseKey coarse_keys[] = {
 
 static int64_t number_of(Str text) {
         int64_t value = 0;
-        bool ok = str_to_int64(bare_number(text), INT64_MIN, INT64_MAX, &value);
+        bool ok = str_to_int64(text, INT64_MIN, INT64_MAX, &value);
         assert(ok || str_is_null(text));
         (void)ok;
         return value;
@@ -131,7 +105,18 @@ static void entry_free(ConfigEntry *entry) {
                 free((ConfigKey *)(uintptr_t)entry->key);
         }
         free(entry->value);
+        free(entry->given);
         free(entry->value_ms);
+}
+
+static bool entry_set_value(ConfigEntry *entry, Str value) {
+        entry->value = malloc(CONFIG_SPELLING_SIZE(value.len));
+        if (!entry->value || !config_spell(entry->key, value, entry->value))
+                return false;
+        bool is_same = str_equal(value, str_of(entry->value)) || (value.len && memchr(value.data, 0, value.len)); /* no text */
+        if (!is_same && !(entry->given = str_dup(value)))
+                return false;
+        return text_in_ms(entry->key, entry->value, &entry->value_ms);
 }
 
 static bool entry_init(ConfigEntry *entry, const ConfigKey *key, Str value, ConfigSource source) {
@@ -146,8 +131,7 @@ static bool entry_init(ConfigEntry *entry, const ConfigKey *key, Str value, Conf
                 if (!copy || !copy->name)
                         return false;
         }
-        entry->value = str_dup(config_tidy(key, value));
-        return entry->value && text_in_ms(key, entry->value, &entry->value_ms);
+        return entry_set_value(entry, value);
 }
 
 /* Entries are ordered by key, then by source: the first one of a key counts. */
@@ -171,6 +155,10 @@ static int32_t entry_place(const ConfigMap *map, const ConfigKey *key, ConfigSou
 static void entry_remove(ConfigMap *map, int32_t i) {
         entry_free(&map->entries[i]);
         memmove(&map->entries[i], &map->entries[i + 1], (size_t)(--map->count - i) * sizeof(ConfigEntry));
+}
+
+Str config_given(const ConfigEntry *entry) {
+        return str_of(entry->given ? entry->given : entry->value);
 }
 
 int config_map_set(ConfigMap *map, const ConfigKey *key, Str value, ConfigSource source) {
@@ -217,7 +205,7 @@ int config_map_copy(const ConfigMap *from, ConfigMap *ret_map) {
         ConfigMap copy = CONFIG_MAP_INIT;
         for (int32_t i = 0; i < from->count; i++) {
                 const ConfigEntry *e = &from->entries[i];
-                if (config_map_set(&copy, e->key, str_of(e->value), e->source) < 0) {
+                if (config_map_set(&copy, e->key, config_given(e), e->source) < 0) {
                         config_map_deinit(&copy);
                         return -ENOMEM;
                 }
@@ -231,211 +219,6 @@ void config_map_deinit(ConfigMap *map) {
                 entry_free(&map->entries[i]);
         free(map->entries);
         *map = CONFIG_MAP_INIT;
-}
-
-bool config_next_item(Str *list, Str *ret_item) {
-        if (str_is_null(*list))
-                return false;
-        const char *comma = list->len ? memchr(list->data, ',', list->len) : NULL;
-        size_t length = comma ? (size_t)(comma - list->data) : list->len;
-        *ret_item = trim((Str){ .data = list->data, .len = length });
-        *list = comma ? (Str){ .data = comma + 1, .len = list->len - length - 1 } : STR_NULL;
-        return true;
-}
-
-static bool is_allowed(const char *valid, Str item) {
-        Str rest = str_of(valid), allowed;
-        while (config_next_item(&rest, &allowed))
-                if (str_equal(allowed, item))
-                        return true;
-        return false;
-}
-
-static const char *const number_names[] = {
-        [CONFIG_TYPE_INT] = "INT",
-        [CONFIG_TYPE_SHORT] = "SHORT",
-        [CONFIG_TYPE_LONG] = "LONG",
-        [CONFIG_TYPE_DOUBLE] = "DOUBLE",
-};
-
-/* "a,b" as Kafka shows it: "[a, b]" is written by the caller around this. */
-static void spell_list(const char *valid, char *out, size_t size) {
-        size_t used = 0;
-        for (const char *p = valid; *p && used + 3 < size; p++) {
-                out[used++] = *p;
-                if (*p == ',')
-                        out[used++] = ' ';
-        }
-        out[used] = '\0';
-}
-
-static bool validate_number(const ConfigKey *key, Str value, char *message, size_t size) {
-        static const int64_t widest[][2] = {
-                [CONFIG_TYPE_INT] = { INT32_MIN, INT32_MAX },
-                [CONFIG_TYPE_SHORT] = { INT16_MIN, INT16_MAX },
-                [CONFIG_TYPE_LONG] = { INT64_MIN, INT64_MAX },
-        };
-        int64_t number;
-        if (!str_to_int64(bare_number(value), widest[key->type][0], widest[key->type][1], &number)) {
-                snprintf(message, size, "Invalid value %.*s for configuration %s: Not a number of type %s", STR_ARG(value),
-                         key->name, number_names[key->type]);
-                return false;
-        }
-        if ((number >= key->min && number <= key->max) || (key->also && number == key->also))
-                return true;
-        if (key->also)
-                snprintf(message, size, "Invalid value %lld for configuration %s: Value must be between %lld and %lld or equal to %lld",
-                         (long long)number, key->name, (long long)key->min, (long long)key->max, (long long)key->also);
-        else
-                snprintf(message, size, "Invalid value %lld for configuration %s: Value must be %s %lld", (long long)number, key->name,
-                         number < key->min ? "at least" : "no more than", (long long)(number < key->min ? key->min : key->max));
-        return false;
-}
-
-/* Java's decimal notation: digits, a fraction, an exponent, one of the suffixes fFdD. */
-static bool parse_double(Str value, double *ret_number) {
-        char text[64], *end;
-        value = trim(value);
-        if (value.len && strchr("fFdD", value.data[value.len - 1]))
-                value.len--;
-        if (value.len == 0 || value.len >= sizeof(text))
-                return false;
-        snprintf(text, sizeof(text), "%.*s", STR_ARG(value));
-        if (text[strspn(text, "+-.0123456789eE")] || !strpbrk(text, "0123456789"))
-                return false;
-        *ret_number = strtod(text, &end);
-        return *end == '\0';
-}
-
-/* As Java writes it: with as few digits as tell it from all others, and an exponent from 10^7 on and below 10^-3. */
-static void spell_double(double number, char ret_text[static 64]) {
-        char digits[40];
-        int precision = 1;
-        do
-                snprintf(digits, sizeof(digits), "%.*e", precision - 1, number);
-        while (strtod(digits, NULL) != number && ++precision <= 17);
-        char *mantissa_end = strchr(digits, 'e');
-        int exponent = mantissa_end ? atoi(mantissa_end + 1) : 0;
-        if (!mantissa_end || number == 0 || (exponent < 7 && exponent >= -3)) {
-                snprintf(ret_text, 64, "%.*f", precision - 1 > exponent ? precision - 1 - exponent : 1, number);
-                return;
-        }
-        *mantissa_end = 0;
-        snprintf(ret_text, 64, "%s%sE%d", digits, strchr(digits, '.') ? "" : ".0", exponent);
-}
-
-static bool validate_double(const ConfigKey *key, Str value, char *message, size_t size) {
-        double number;
-        if (!parse_double(value, &number)) {
-                snprintf(message, size, "Invalid value %.*s for configuration %s: Not a number of type DOUBLE", STR_ARG(value), key->name);
-                return false;
-        }
-        if (key->min == key->max || (number >= (double)key->min && number <= (double)key->max))
-                return true;
-        bool is_low = number < (double)key->min;
-        char shown[64];
-        spell_double(number, shown);
-        snprintf(message, size, "Invalid value %s for configuration %s: Value must be %s %lld", shown, key->name,
-                 is_low ? "at least" : "no more than", (long long)(is_low ? key->min : key->max));
-        return false;
-}
-
-static bool validate_boolean(const ConfigKey *key, Str value, char *message, size_t size) {
-        Str bare = trim(value);
-        if ((bare.len == 4 && strncasecmp(bare.data, "true", 4) == 0) || (bare.len == 5 && strncasecmp(bare.data, "false", 5) == 0))
-                return true;
-        snprintf(message, size, "Invalid value %.*s for configuration %s: Expected value to be either true or false", STR_ARG(value),
-                 key->name);
-        return false;
-}
-
-static bool validate_choice(const ConfigKey *key, Str value, char *message, size_t size) {
-        char choices[256];
-        if (!key->valid || is_allowed(key->valid, value))
-                return true;
-        spell_list(key->valid, choices, sizeof(choices));
-        snprintf(message, size, "Invalid value %.*s for configuration %s: String must be one of: %s", STR_ARG(value), key->name, choices);
-        return false;
-}
-
-/* A list whose items have a set of values: none of them may be empty, unless the whole is. */
-static bool validate_list(const ConfigKey *key, Str value, char *message, size_t size) {
-        Str rest = value, item;
-        if (!key->valid || trim(value).len == 0)
-                return true;
-        while (config_next_item(&rest, &item))
-                if (item.len == 0) {
-                        snprintf(message, size, "Configuration '%s' values must not be empty.", key->name);
-                        return false;
-                }
-        rest = value;
-        while (config_next_item(&rest, &item))
-                if (!validate_choice(key, item, message, size))
-                        return false;
-        return true;
-}
-
-static bool is_partition_and_broker(Str item) {
-        const char *colon = item.len ? memchr(item.data, ':', item.len) : NULL;
-        int64_t number;
-        return colon && str_to_int64((Str){ .data = item.data, .len = (size_t)(colon - item.data) }, 0, INT32_MAX, &number) &&
-               str_to_int64((Str){ .data = colon + 1, .len = (size_t)(item.data + item.len - colon - 1) }, 0, INT32_MAX, &number);
-}
-
-/* The items as Java prints a list, cut where they are too many. */
-static void spell_items(Str list, char *text, size_t size) {
-        Str item;
-        size_t used = 0;
-        text[0] = 0;
-        while (used < size && config_next_item(&list, &item))
-                used += (size_t)snprintf(text + used, size - used, "%s%.*s", used ? ", " : "", STR_ARG(item));
-}
-
-/* The two configs that tools set while they move replicas. */
-static bool validate_throttled(const ConfigKey *key, Str value, char *message, size_t size) {
-        Str rest = value, item;
-        bool ok = true;
-        if (trim(value).len == 0 || str_equal(trim(value), STR("*")))
-                return true;
-        while (config_next_item(&rest, &item))
-                ok = ok && is_partition_and_broker(item);
-        if (ok)
-                return true;
-        snprintf(message, size, "Invalid value [");
-        size_t used = strlen(message);
-        spell_items(value, message + used, size - used);
-        used += strlen(message + used);
-        snprintf(message + used, size - used,
-                 "] for configuration %s: %s must be the literal '*' or a list of replicas in the following format: "
-                 "[partitionId]:[brokerId],[partitionId]:[brokerId],...",
-                 key->name, key->name);
-        return false;
-}
-
-bool config_validate(const ConfigKey *key, Str value, char *ret_message, size_t message_size) {
-        if (value.len > CONFIG_VALUE_LENGTH_MAX) {
-                snprintf(ret_message, message_size, "Invalid value for configuration %s: longer than %d bytes", key->name,
-                         CONFIG_VALUE_LENGTH_MAX);
-                return false;
-        }
-        switch (key->type) {
-        case CONFIG_TYPE_INT:
-        case CONFIG_TYPE_SHORT:
-        case CONFIG_TYPE_LONG:
-                return validate_number(key, value, ret_message, message_size);
-        case CONFIG_TYPE_DOUBLE:
-                return validate_double(key, value, ret_message, message_size);
-        case CONFIG_TYPE_BOOLEAN:
-                return validate_boolean(key, value, ret_message, message_size);
-        case CONFIG_TYPE_LIST:
-                if (strstr(key->name, "replication.throttled.replicas"))
-                        return validate_throttled(key, value, ret_message, message_size);
-                return validate_list(key, value, ret_message, message_size);
-        default:
-                if (strcmp(key->name, "share.auto.offset.reset") == 0)
-                        return config_validate_offset_reset(key, trim(value), ret_message, message_size);
-                return validate_choice(key, trim(value), ret_message, message_size);
-        }
 }
 
 static const ConfigKey *broker_key(const char *name) {
@@ -454,12 +237,8 @@ int64_t config_int(const Config *config, const char *name) {
         return number_of(config_str(config, name));
 }
 
-static bool is_true(Str text) {
-        return text.len == 4 && strncasecmp(text.data, "true", 4) == 0;
-}
-
 bool config_bool(const Config *config, const char *name) {
-        return is_true(config_str(config, name));
+        return str_equal(config_str(config, name), STR("true"));
 }
 
 const ConfigEntry *config_topic_synonym(const Config *config, const ConfigKey *topic_key) {
@@ -511,14 +290,6 @@ Str config_topic_str(const Config *config, const ConfigMap *topic, const char *t
         return value;
 }
 
-bool config_is_readable(const ConfigKey *key, Str value) {
-        int64_t number;
-        double real;
-        if (key->type == CONFIG_TYPE_INT || key->type == CONFIG_TYPE_SHORT || key->type == CONFIG_TYPE_LONG)
-                return str_to_int64(bare_number(value), INT64_MIN, INT64_MAX, &number);
-        return key->type != CONFIG_TYPE_DOUBLE || parse_double(value, &real);
-}
-
 static int64_t topic_int(const Config *config, const ConfigMap *topic, const char *key) {
         return number_of(config_topic_str(config, topic, key, NULL));
 }
@@ -531,7 +302,7 @@ bool config_validate_topic(const Config *config, const ConfigMap *topic, char *r
                          (long long)lag_max);
                 return false;
         }
-        if (is_true(config_topic_str(config, topic, "remote.storage.enable", NULL))) {
+        if (str_equal(config_topic_str(config, topic, "remote.storage.enable", NULL), STR("true"))) {
                 snprintf(ret_message, message_size, "Tiered Storage functionality is disabled in the broker. Topic cannot be configured "
                                                     "with remote log storage.");
                 return false;
@@ -565,8 +336,7 @@ static void topic_compression(const Config *config, const ConfigMap *topic, LogC
 
 void config_topic_log(const Config *config, const ConfigMap *topic, LogConfig *ret_log_config) {
         Str policy = config_topic_str(config, topic, "cleanup.policy", NULL);
-        double dirty_ratio = 0.5;
-        parse_double(config_topic_str(config, topic, "min.cleanable.dirty.ratio", NULL), &dirty_ratio);
+        double dirty_ratio = strtod(config_topic_str(config, topic, "min.cleanable.dirty.ratio", NULL).data, NULL);
         bool compact = list_holds(policy, STR("compact"));
         int64_t segment_ms = topic_int(config, topic, "segment.ms"), lag_max_ms = topic_int(config, topic, "max.compaction.lag.ms");
         *ret_log_config = (LogConfig){

@@ -86,7 +86,8 @@ bool config_same_key(const ConfigKey *a, const ConfigKey *b);
 /* Values that differ from the defaults: of the broker, of one topic. A small sorted array. */
 typedef struct ConfigEntry {
         const ConfigKey *key;
-        char *value;    /* owned */
+        char *value;    /* owned: config_spell() */
+        char *given;    /* owned: as it was given, where that is something else; else NULL */
         char *value_ms; /* owned: a value in minutes or hours as milliseconds; else NULL */
         ConfigSource source;
 } ConfigEntry;
@@ -98,10 +99,15 @@ typedef struct ConfigMap {
 
 #define CONFIG_MAP_INIT ((ConfigMap){ .entries = NULL, .count = 0 })
 
-/* The value as it is kept and shown: without the blanks around numbers, booleans and names to choose from. A part of value. */
-Str config_tidy(const ConfigKey *key, Str value);
+#define CONFIG_SPELLING_SIZE(length) ((length) + 32)
+/* Writes the value as Kafka tells it once it was parsed: 7 for " +7", true for TRUE, a,b for "a , b, a". ret_text has room for
+ * CONFIG_SPELLING_SIZE(value.len) bytes. False without memory. */
+bool config_spell(const ConfigKey *key, Str value, char *ret_text);
 
-/* Sets (value null: removes) a value that was validated, tidied. A map holds at most one value a key and source. 0 or -ENOMEM. */
+/* The value as somebody gave it. */
+Str config_given(const ConfigEntry *entry);
+
+/* Sets (value null: removes) a value that was validated. A map holds at most one value a key and source. 0 or -ENOMEM. */
 int config_map_set(ConfigMap *map, const ConfigKey *key, Str value, ConfigSource source);
 /* The value with the highest precedence (dynamic before static), or NULL. */
 const ConfigEntry *config_map_find(const ConfigMap *map, const ConfigKey *key);

@@ -25,6 +25,8 @@ static int alter(Call *call, int32_t index, Str *ret_message) {
                 r = config_change_begin(call, want->resource_type, want->resource_name, &current, ret_message);
         config_map_deinit(&current);
         for (int32_t i = 0; !r && i < want->configs_count; i++)
+                r = config_change_check_name(call, want->resource_type, want->configs[i].name, want->configs[i].value, ret_message);
+        for (int32_t i = 0; !r && i < want->configs_count; i++)
                 r = config_change_set(call, want->resource_type, &map, want->configs[i].name, want->configs[i].value,
                                       want->resource_name.len == 0, ret_message);
         if (!r)

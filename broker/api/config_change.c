@@ -51,6 +51,10 @@ void config_change_all(Call *call, ConfigTarget *targets, int32_t count, int (*a
                 } else {
                         target->error_code = call_code(call, ok ? alter(call, i, &target->error_message) : -ENOMEM);
                 }
+                if (target->error_message.len > INT16_MAX) { /* no string of the protocol */
+                        target->error_code = KAFKA_UNKNOWN_SERVER_ERROR;
+                        target->error_message = STR_NULL;
+                }
         }
         names_deinit(&names);
 }
@@ -71,7 +75,7 @@ static int begin_broker(Call *call, Str name, ConfigMap *ret_map, Str *ret_messa
         ConfigMap map = CONFIG_MAP_INIT;
         for (int32_t i = 0; i < broker->count; i++)
                 if (broker->entries[i].source == source &&
-                    config_map_set(&map, broker->entries[i].key, str_of(broker->entries[i].value), source) < 0) {
+                    config_map_set(&map, broker->entries[i].key, config_given(&broker->entries[i]), source) < 0) {
                         config_map_deinit(&map);
                         return -ENOMEM;
                 }
@@ -199,7 +203,10 @@ static int check_value(Call *call, const Kind *kind, const ConfigKey *key, Str v
         int r = is_broker && !is_late ? check_dynamic(call, key, cluster_default, ret_message) : 0;
         if (r == 0 && !config_change_validate(call, key, value, ret_message))
                 return kind->invalid_code;
-        value = config_tidy(key, value);
+        char *spelt = arena_alloc(&call->arena, CONFIG_SPELLING_SIZE(value.len));
+        if (!spelt || !config_spell(key, value, spelt))
+                return -ENOMEM;
+        value = str_of(spelt);
         if (r == 0 && is_broker && is_late && key->type != CONFIG_TYPE_CLASS)
                 r = check_dynamic(call, key, cluster_default, ret_message);
         if (r == 0 && is_broker)
@@ -262,17 +269,21 @@ static int set_custom(Call *call, ConfigMap *map, Str name, Str value, bool clus
         return r ? r : config_map_set(map, &key, value, cluster_default ? CONFIG_SOURCE_DYNAMIC_DEFAULT_BROKER : CONFIG_SOURCE_DYNAMIC_BROKER);
 }
 
+int config_change_check_name(Call *call, int8_t resource_type, Str name, Str value, Str *ret_message) {
+        const Kind *kind = kind_of(resource_type);
+        if (kind->type == CONFIG_RESOURCE_BROKER || str_is_null(value) || config_find_key(kind->type, name))
+                return 0;
+        *ret_message = arena_printf(&call->arena, "%s: %.*s", kind->unknown, STR_ARG(name));
+        return kind->unknown_code;
+}
+
 int config_change_set(Call *call, int8_t resource_type, ConfigMap *map, Str name, Str value, bool cluster_default, Str *ret_message) {
         const Kind *kind = kind_of(resource_type);
         const ConfigKey *key = config_find_key(kind->type, name);
         if (!key && kind->type == CONFIG_RESOURCE_BROKER)
                 return set_custom(call, map, name, value, cluster_default, ret_message);
-        if (!key && str_is_null(value))
-                return 0;
-        if (!key) {
-                *ret_message = arena_printf(&call->arena, "%s: %.*s", kind->unknown, STR_ARG(name));
-                return kind->unknown_code;
-        }
+        if (!key)
+                return 0; /* nothing is removed: config_change_check_name() */
         int r = str_is_null(value) ? 0 : check_value(call, kind, key, value, cluster_default, ret_message);
         if (r == 0 && kind->type == CONFIG_RESOURCE_BROKER && !cluster_default &&
             strcmp(key->name, "min.insync.replicas") == 0 && !config_map_find(map, key)) {

@@ -34,7 +34,10 @@ int broker_config_check(Call *call, const ConfigKey *key, Str value, Str *ret_me
 /* config_validate(), with the message in the call's arena and as long as it takes. */
 bool config_change_validate(Call *call, const ConfigKey *key, Str value, Str *ret_message);
 
-/* Sets or (value null) removes one config in map. Codes and messages as above. */
+/* Whether a config that is to be set has a known name, which is checked for all before any value is. Codes and messages as above. */
+int config_change_check_name(Call *call, int8_t resource_type, Str name, Str value, Str *ret_message);
+
+/* Sets or (value null) removes one config, of a name that was checked, in map. Codes and messages as above. */
 int config_change_set(Call *call, int8_t resource_type, ConfigMap *map, Str name, Str value, bool cluster_default, Str *ret_message);
 
 /* Checks map as a whole and puts it in force, durably; the map is taken over or freed in any case. Nothing is changed when validate_only.

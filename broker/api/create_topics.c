@@ -57,13 +57,13 @@ static Refusal check_null_configs(Call *call, const CreateTopicsRequestTopic *wa
 
 static Refusal read_configs(Call *call, const CreateTopicsRequestTopic *want, ConfigMap *ret_config) {
         Refusal refusal = check_null_configs(call, want);
+        for (int32_t i = 0; refusal.code == 0 && i < want->configs_count; i++)
+                refusal.code = (int16_t)config_change_check_name(call, CONFIG_RESOURCE_TOPIC, want->configs[i].name, want->configs[i].value,
+                                                                 &refusal.message);
         for (int32_t i = 0; refusal.code == 0 && i < want->configs_count; i++) {
                 const CreateTopicsRequestConfig *config = &want->configs[i];
                 const ConfigKey *key = config_find_key(CONFIG_RESOURCE_TOPIC, config->name);
-                if (!key)
-                        refusal = refuse(KAFKA_INVALID_CONFIG, arena_printf(&call->arena, "Unknown topic config name: %.*s",
-                                                                            STR_ARG(config->name)));
-                else if (!config_change_validate(call, key, config->value, &refusal.message))
+                if (!config_change_validate(call, key, config->value, &refusal.message))
                         refusal.code = KAFKA_INVALID_CONFIG;
                 else
                         refusal.code = call_code(call, config_map_set(ret_config, key, config->value, CONFIG_SOURCE_TOPIC));
@@ -71,7 +71,7 @@ static Refusal read_configs(Call *call, const CreateTopicsRequestTopic *want, Co
         char conflict[512];
         if (refusal.code == 0 && !config_validate_topic(call->state->config, ret_config, conflict, sizeof(conflict)))
                 refusal = refuse(KAFKA_INVALID_CONFIG, arena_str(&call->arena, str_of(conflict)));
-        return refusal;
+        return refusal.message.len > INT16_MAX ? refuse(KAFKA_UNKNOWN_SERVER_ERROR, STR_NULL) : refusal; /* no string of the protocol */
 }
 
 static Refusal check_assignments(Call *call, const CreateTopicsRequestTopic *want, int32_t *ret_count) {
@@ -131,16 +131,16 @@ static int compare_configs(const void *a, const void *b) {
         return str_compare(((const CreateTopicsResponseConfig *)a)->name, ((const CreateTopicsResponseConfig *)b)->name);
 }
 
-/* What was given is told as it was, blanks and all. */
-static Str given_value(const CreateTopicsRequestTopic *want, Str name, Str value) {
-        for (int32_t i = 0; i < want->configs_count; i++)
-                if (str_equal(want->configs[i].name, name))
-                        value = want->configs[i].value;
-        return value;
+/* What was given, to the topic or to the broker, is told as it was, blanks and all. */
+static Str given_value(const Config *config, const ConfigMap *own, const ConfigKey *key) {
+        const ConfigEntry *entry = config_map_find(own, key), *synonym = entry ? NULL : config_topic_synonym(config, key);
+        if (synonym)
+                return synonym->value_ms ? str_of(synonym->value_ms) : config_given(synonym);
+        return entry ? config_given(entry) : str_of(key->default_value);
 }
 
 /* v5+: what the new topic's configs are, defaults included. */
-static bool fill_configs(Call *call, const CreateTopicsRequestTopic *want, const ConfigMap *config, CreateTopicsResponseTopic *row) {
+static bool fill_configs(Call *call, const ConfigMap *config, CreateTopicsResponseTopic *row) {
         if (call_version(call) < 5)
                 return true;
         row->configs = call_array(call, CreateTopicsResponseConfig, topic_config_key_count);
@@ -149,8 +149,9 @@ static bool fill_configs(Call *call, const CreateTopicsRequestTopic *want, const
         row->configs_count = (int32_t)topic_config_key_count;
         for (size_t i = 0; i < topic_config_key_count; i++) {
                 const ConfigKey *key = &topic_config_keys[i];
-                ConfigSource source = CONFIG_SOURCE_DEFAULT;
-                Str value = given_value(want, str_of(key->name), config_topic_str(call->state->config, config, key->name, &source));
+                ConfigSource source;
+                config_topic_str(call->state->config, config, key->name, &source);
+                Str value = given_value(call->state->config, config, key);
                 row->configs[i].name = str_of(key->name);
                 row->configs[i].value = key->sensitive ? STR_NULL : arena_str(&call->arena, value);
                 row->configs[i].config_source = (int8_t)source;
@@ -184,7 +185,7 @@ static Refusal make_topic(Call *call, const CreateTopicsRequestTopic *want, Plan
         row->topic_id = topic ? topic->id : uuid_random();
         row->num_partitions = plan->partition_count;
         row->replication_factor = 1;
-        if (!fill_configs(call, want, &plan->config, row))
+        if (!fill_configs(call, &plan->config, row))
                 row->topic_config_error_code = KAFKA_UNKNOWN_SERVER_ERROR;
         return refusal;
 }

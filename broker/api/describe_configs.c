@@ -38,7 +38,7 @@ static void values_add(Values *values, const ConfigKey *key, const char *value, 
 static void add_given(const Config *config, Values *values, const ConfigKey *key, ConfigSource source) {
         const ConfigEntry *entry = config_map_find_source(&config->broker, key, source);
         if (entry)
-                values_add(values, key, entry->value, source);
+                values_add(values, key, config_given(entry).data, source);
 }
 
 /* As Kafka tells them: all synonyms, source by source, from the first one that has the key's own name on. So what only

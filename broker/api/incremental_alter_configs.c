@@ -12,43 +12,57 @@ enum { OPERATION_SET = 0, OPERATION_DELETE = 1, OPERATION_APPEND = 2, OPERATION_
 typedef IncrementalAlterConfigsRequestResource Want;
 typedef IncrementalAlterConfigsRequestConfig Change;
 
-static int compare_items(const void *a, const void *b) {
-        return str_compare(*(const Str *)a, *(const Str *)b);
+/* Takes the next piece off a comma-separated list, blanks and all; false at its end. */
+static bool next_piece(Str *list, Str *ret_piece) {
+        if (str_is_null(*list))
+                return false;
+        const char *comma = list->len ? memchr(list->data, ',', list->len) : NULL;
+        size_t length = comma ? (size_t)(comma - list->data) : list->len;
+        *ret_piece = (Str){ .data = list->data, .len = length };
+        *list = comma ? (Str){ .data = comma + 1, .len = list->len - length - 1 } : STR_NULL;
+        return true;
 }
 
-/* The items of a list, sorted; the caller frees them. NULL without memory. */
-static Str *sort_items(Str list, size_t *ret_count) {
-        size_t count = 0;
-        Str item;
-        for (Str rest = list; config_next_item(&rest, &item);)
-                count++;
-        Str *items = malloc((count + 1) * sizeof(*items));
-        for (size_t i = 0; items && config_next_item(&list, &item); i++)
-                items[i] = item;
-        if (items)
-                qsort(items, count, sizeof(*items), compare_items);
-        *ret_count = count;
-        return items;
+/* Java splits off no empty pieces at the end, but for the one that is all. */
+static Str without_empty_end(Str list) {
+        Str rest = list;
+        while (rest.len && rest.data[rest.len - 1] == ',')
+                rest.len--;
+        return rest.len || list.len == 0 ? rest : STR_NULL;
 }
 
-/* The items of the list and those of other that it lacks (append), or without those of other (subtract). Null without memory. */
+static void put(Str *text, char *out, Str piece, bool *is_first) {
+        if (!*is_first)
+                out[text->len++] = ',';
+        *is_first = false;
+        memcpy(out + text->len, piece.data, piece.len);
+        text->len += piece.len;
+}
+
+/* The list with those of other that it lacks (append), or without them (subtract): as they were given. Null without memory. */
 static Str combine(Call *call, Str list, Str other, bool append) {
-        size_t count; /* of those that aren't taken from other, or from list */
-        Str *items = sort_items(append ? list : other, &count);
-        char *text = items ? arena_alloc(&call->arena, list.len + other.len + 2) : NULL;
-        Str result = { .data = text, .len = 0 }, item, rest = list;
-        for (int pass = 0; text && pass <= append; pass++, rest = other)
-                while (config_next_item(&rest, &item)) {
-                        bool all = append && pass == 0;
-                        if (item.len == 0 || (!all && bsearch(&item, items, count, sizeof(*items), compare_items)))
-                                continue;
-                        if (result.len)
-                                text[result.len++] = ',';
-                        memcpy(text + result.len, item.data, item.len);
-                        result.len += item.len;
-                }
-        free(items);
-        return result;
+        char *out = arena_alloc(&call->arena, list.len + other.len + 2);
+        Str text = { .data = out, .len = 0 }, piece;
+        Names names;
+        bool ok = out, is_first = true;
+        names_init(&names, call);
+        other = without_empty_end(other);
+        for (Str rest = other; ok && !append && next_piece(&rest, &piece);)
+                ok = names_add(&names, piece);
+        while (ok && next_piece(&list, &piece)) {
+                if (piece.len == 0 || (!append && names_drop(&names, piece)))
+                        continue;
+                put(&text, out, piece, &is_first);
+                ok = !append || names_add(&names, piece);
+        }
+        while (ok && append && next_piece(&other, &piece)) {
+                if (names_count(&names, piece) > 0)
+                        continue;
+                put(&text, out, piece, &is_first);
+                ok = names_add(&names, piece);
+        }
+        names_deinit(&names);
+        return ok ? text : STR_NULL;
 }
 
 /* Only topics and the broker have lists that can be appended to: Kafka takes those of client metrics for something else. */
@@ -58,6 +72,10 @@ static const ConfigKey *find_list(const Want *want, Str name) {
                 return NULL;
         const ConfigKey *key = config_find_key(is_topic ? CONFIG_RESOURCE_TOPIC : CONFIG_RESOURCE_BROKER, name);
         return key && key->type == CONFIG_TYPE_LIST ? key : NULL;
+}
+
+static bool is_of_list(const Change *change) {
+        return change->config_operation == OPERATION_APPEND || change->config_operation == OPERATION_SUBTRACT;
 }
 
 static int refuse_operation(Call *call, const Want *want, int8_t operation, Str *ret_message) {
@@ -74,7 +92,7 @@ static int new_value(Call *call, const Want *want, const ConfigMap *map, const C
                 *ret_value = change->config_operation == OPERATION_SET ? change->value : STR_NULL;
                 return 0;
         }
-        if (!append && change->config_operation != OPERATION_SUBTRACT)
+        if (!is_of_list(change))
                 return refuse_operation(call, want, change->config_operation, ret_message);
         if (want->resource_type == CONFIG_RESOURCE_BROKER && !config_find_key(CONFIG_RESOURCE_BROKER, change->name)) {
                 *ret_message = arena_printf(&call->arena, "Unknown config name: %.*s", STR_ARG(change->name));
@@ -88,21 +106,22 @@ static int new_value(Call *call, const Want *want, const ConfigMap *map, const C
                                                       append ? "APPEND" : "SUBTRACT", STR_ARG(change->name));
                 return KAFKA_INVALID_CONFIG;
         }
-        const ConfigEntry *entry = config_map_find(map, key);
-        Str list = entry                                          ? str_of(entry->value)
-                   : want->resource_type == CONFIG_RESOURCE_TOPIC ? config_topic_str(call->state->config, map, key->name, NULL)
-                                                                  : config_str(call->state->config, key->name);
-        *ret_value = combine(call, list, change->value, append);
+        const ConfigEntry *entry = config_map_find(map, key); /* the resource's own: what it falls back to does not count */
+        *ret_value = combine(call, entry ? config_given(entry) : str_of(key->default_value), change->value, append);
         return str_is_null(*ret_value) ? -ENOMEM : 0;
+}
+
+/* Whether Kafka's controller is the first to look at its configs. */
+static bool is_named(const Want *want) {
+        return want->resource_type == CONFIG_RESOURCE_TOPIC || want->resource_type == CONFIG_RESOURCE_GROUP ||
+               want->resource_type == CONFIG_RESOURCE_CLIENT_METRICS;
 }
 
 /* The configs that there are, and what the change makes of each. What is wrong with an operation comes before what is wrong with the name,
  * except with that of a broker. */
 static int begin(Call *call, const Want *want, ConfigMap *ret_map, Str *values, Str *ret_message) {
         int r = config_change_begin(call, want->resource_type, want->resource_name, ret_map, ret_message);
-        bool is_named = want->resource_type == CONFIG_RESOURCE_TOPIC || want->resource_type == CONFIG_RESOURCE_GROUP ||
-                        want->resource_type == CONFIG_RESOURCE_CLIENT_METRICS;
-        for (int32_t i = 0; (!r || is_named) && i < want->configs_count; i++) {
+        for (int32_t i = 0; (!r || is_named(want)) && i < want->configs_count; i++) {
                 Str message = STR_NULL;
                 int code = new_value(call, want, ret_map, &want->configs[i], &values[i], &message);
                 if (code) {
@@ -131,7 +150,7 @@ static int alter_logger_level(Call *call, const Change *change, bool validate_on
                 TraceLevel level;
         } levels[] = { { "DEBUG", TRACE_DEBUG }, { "ERROR", TRACE_ERROR }, { "FATAL", TRACE_ERROR },
                        { "INFO", TRACE_INFO },   { "TRACE", TRACE_DEBUG }, { "WARN", TRACE_WARN } };
-        if (change->config_operation == OPERATION_APPEND || change->config_operation == OPERATION_SUBTRACT) {
+        if (is_of_list(change)) {
                 *ret_message = change->config_operation == OPERATION_APPEND
                                        ? STR("APPEND operation is not allowed for the BROKER_LOGGER resource")
                                        : STR("SUBTRACT operation is not allowed for the BROKER_LOGGER resource");
@@ -179,25 +198,64 @@ static int alter_logger(Call *call, const Want *want, bool validate_only, Str *r
         return r;
 }
 
-static int alter(Call *call, int32_t index, Str *ret_message) {
-        const IncrementalAlterConfigsRequest *request = call->request;
-        const Want *want = &request->resources[index];
+static int alter_as(Call *call, const Want *want, bool validate_only, Str *ret_message) {
         ConfigMap map = CONFIG_MAP_INIT;
         int r = check(call, want, ret_message);
         if (!r && want->resource_type == CONFIG_RESOURCE_BROKER_LOGGER)
-                return alter_logger(call, want, request->validate_only, ret_message);
+                return alter_logger(call, want, validate_only, ret_message);
         Str *values = arena_alloc_array(&call->arena, (size_t)want->configs_count, sizeof(*values));
         if (!r && !values)
                 r = -ENOMEM;
         if (!r)
                 r = begin(call, want, &map, values, ret_message);
         for (int32_t i = 0; !r && i < want->configs_count; i++)
+                r = config_change_check_name(call, want->resource_type, want->configs[i].name, values[i], ret_message);
+        for (int32_t i = 0; !r && i < want->configs_count; i++)
                 r = config_change_set(call, want->resource_type, &map, want->configs[i].name, values[i],
                                       want->resource_name.len == 0, ret_message);
         if (!r)
-                return config_change_commit(call, want->resource_type, want->resource_name, &map, request->validate_only, ret_message);
+                return config_change_commit(call, want->resource_type, want->resource_name, &map, validate_only, ret_message);
         config_map_deinit(&map);
         return r;
+}
+
+static int alter(Call *call, int32_t index, Str *ret_message) {
+        const IncrementalAlterConfigsRequest *request = call->request;
+        return alter_as(call, &request->resources[index], request->validate_only, ret_message);
+}
+
+/* UNSUPPORTED_VERSION, which is nothing else's code here, where Kafka's controller comes to an operation that it does not know. */
+static int find_unknown_operation(Call *call, int32_t index, Str *ret_message) {
+        const IncrementalAlterConfigsRequest *request = call->request;
+        const Want *want = &request->resources[index];
+        if (!is_named(want))
+                return 0;
+        int r = check(call, want, ret_message);
+        for (int32_t i = 0; !r && i < want->configs_count; i++) {
+                bool of_list = is_of_list(&want->configs[i]);
+                if (of_list && !find_list(want, want->configs[i].name))
+                        return 0; /* that is told first */
+                if (!of_list && want->configs[i].config_operation != OPERATION_SET && want->configs[i].config_operation != OPERATION_DELETE)
+                        return KAFKA_UNSUPPORTED_VERSION;
+        }
+        return r;
+}
+
+/* Instead of alter(), when Kafka's controller gives up the request: what its broker sees in advance is told, or done, nevertheless. */
+static int give_up(Call *call, int32_t index, Str *ret_message) {
+        const IncrementalAlterConfigsRequest *request = call->request;
+        const Want *want = &request->resources[index];
+        bool is_logger = want->resource_type == CONFIG_RESOURCE_BROKER_LOGGER;
+        int r = is_named(want) ? check(call, want, ret_message) : alter_as(call, want, request->validate_only || !is_logger, ret_message);
+        return r || is_logger ? r : -EINVAL; /* UNKNOWN_SERVER_ERROR */
+}
+
+static bool has_unknown_operation(Call *call, ConfigTarget *targets, int32_t count) {
+        config_change_all(call, targets, count, find_unknown_operation);
+        int32_t i = 0;
+        while (i < count && targets[i].error_code != KAFKA_UNSUPPORTED_VERSION)
+                i++;
+        return i < count;
 }
 
 void api_incremental_alter_configs(Call *call) {
@@ -212,7 +270,7 @@ void api_incremental_alter_configs(Call *call) {
         }
         for (int32_t i = 0; i < count; i++)
                 targets[i] = (ConfigTarget){ request->resources[i].resource_type, request->resources[i].resource_name, 0, STR_NULL };
-        config_change_all(call, targets, count, alter);
+        config_change_all(call, targets, count, has_unknown_operation(call, targets, count) ? give_up : alter);
         for (int32_t i = 0; i < count; i++)
                 response.responses[response.responses_count++] = (IncrementalAlterConfigsResponseResponse){
                         .error_code = targets[i].error_code, .error_message = targets[i].error_message,

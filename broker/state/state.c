@@ -518,9 +518,9 @@ static int replace_source(const ConfigMap *map, ConfigSource source, const Confi
         int r = 0;
         for (int32_t i = 0; r == 0 && i < map->count; i++)
                 if (map->entries[i].source != source)
-                        r = config_map_set(ret_map, map->entries[i].key, str_of(map->entries[i].value), map->entries[i].source);
+                        r = config_map_set(ret_map, map->entries[i].key, config_given(&map->entries[i]), map->entries[i].source);
         for (int32_t i = 0; r == 0 && i < entries->count; i++)
-                r = config_map_set(ret_map, entries->entries[i].key, str_of(entries->entries[i].value), source);
+                r = config_map_set(ret_map, entries->entries[i].key, config_given(&entries->entries[i]), source);
         if (r)
                 config_map_deinit(ret_map);
         return r;

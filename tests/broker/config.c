@@ -332,6 +332,35 @@ Test(config, values_have_a_longest) {
         cr_assert(config_validate(key, str_of(value), message, sizeof(message)));
 }
 
+static void assert_told(const char *name, const char *value, const char *wanted) {
+        const ConfigKey *key = config_find_key(CONFIG_RESOURCE_TOPIC, str_of(name));
+        ConfigMap map = CONFIG_MAP_INIT;
+        cr_assert_eq(config_map_set(&map, key, str_of(value), CONFIG_SOURCE_TOPIC), 0);
+        cr_assert_str_eq(config_map_find(&map, key)->value, wanted);
+        cr_assert_str_eq(text_of(config_given(config_map_find(&map, key))), value);
+        config_map_deinit(&map);
+}
+
+Test(config, values_are_told_as_they_were_parsed_and_kept_as_they_were_given) {
+        assert_told("retention.ms", " +007 ", "7");
+        assert_told("retention.ms", "-0", "0");
+        assert_told("preallocate", "TRUE", "true");
+        assert_told("cleanup.policy", " compact , delete,compact", "compact,delete");
+        assert_told("leader.replication.throttled.replicas", "0:1, 0:1", "0:1,0:1");
+        assert_told("compression.type", "gzip\t", "gzip");
+}
+
+Test(config, doubles_are_told_as_java_does) {
+        assert_told("min.cleanable.dirty.ratio", "0.50f", "0.5");
+        assert_told("min.cleanable.dirty.ratio", "1", "1.0");
+        assert_told("min.cleanable.dirty.ratio", "0.00012345", "1.2345E-4");
+        assert_told("min.cleanable.dirty.ratio", "0.0001", "1.0E-4");
+        assert_told("min.cleanable.dirty.ratio", "4.9e-324", "4.9E-324");
+        assert_told("min.cleanable.dirty.ratio", "0x1p-1", "0.5");
+        assert_told("min.cleanable.dirty.ratio", "NaN", "NaN");
+        assert_told("min.cleanable.dirty.ratio", "0.00000000000000000000000000000000000000000000000000000000000000000000001", "1.0E-71");
+}
+
 /* Topics */
 
 static void set(ConfigMap *map, ConfigResource resource, const char *name, const char *value, ConfigSource source) {

@@ -74,10 +74,10 @@ void metadata_batch_add_configs(MetadataBatch *batch, ConfigResource resource, S
         for (int32_t i = 0; i < to->count; i++) {
                 const ConfigEntry *entry = &to->entries[i];
                 const ConfigEntry *old = config_map_find_source(from, entry->key, source);
-                if (entry->source != source || (old && str_equal(str_of(old->value), str_of(entry->value))))
+                if (entry->source != source || (old && str_equal(config_given(old), config_given(entry))))
                         continue;
                 record.name = str_of(entry->key->name);
-                record.value = str_of(entry->value);
+                record.value = config_given(entry);
                 metadata_batch_add(batch, &ConfigRecord_message, 0, &record);
         }
 }

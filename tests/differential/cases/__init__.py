@@ -4,6 +4,7 @@ from cases.all_configs import all_config_cases
 from cases.bad_input import bad_input_cases
 from cases.common import Case, versions
 from cases.compression import compression_cases
+from cases.config_values import config_value_cases
 from cases.configs import config_cases
 from cases.consumer_groups import consumer_group_cases
 from cases.effects import effect_cases
@@ -34,6 +35,7 @@ def all_cases():
     yield from read_cases()
     yield from compression_cases()
     yield from config_cases()
+    yield from config_value_cases()
     yield from record_deletion_cases()
     yield from group_cases()
     yield from consumer_group_cases()

@@ -92,9 +92,9 @@ def alter(kind, name, changes, note, version=1, validate=False, operation=0):
         {'resource_type': kind, 'resource_name': name, 'configs': rows}], 'validate_only': validate}, note)
 
 
-def replace(kind, name, changes, note, version=2):
+def replace(kind, name, changes, note, version=2, validate=False):
     return Case('AlterConfigs', version, {'resources': [{'resource_type': kind, 'resource_name': name, 'configs': [
-        {'name': k, 'value': v} for k, v in changes]}], 'validate_only': False}, note)
+        {'name': k, 'value': v} for k, v in changes]}], 'validate_only': validate}, note)
 
 
 def operation_cases():
@@ -102,6 +102,7 @@ def operation_cases():
                             (16, 'm', 'interval.ms'), (32, 'g', 'consumer.session.timeout.ms')):
         yield alter(kind, name, [(key, '1')], f'operation 9 on {kind} {name!r}', operation=9)
         yield alter(kind, name, [(key, None)], f'null for {kind} {name!r}')
+    yield from unknown_operation_cases()
     for kind in (0, 1, 64, 99):
         yield alter(kind, 'x', [('a', 'b')], f'unknown type {kind}')
         yield replace(kind, 'x', [('a', 'b')], f'unknown type {kind}')
@@ -109,6 +110,30 @@ def operation_cases():
         one = {'resource_type': 16, 'resource_name': 'twice', 'configs': [{'name': 'interval.ms', 'config_operation': 0, 'value': '500'}]}
         yield Case('IncrementalAlterConfigs', version, {'resources': [one, dict(one, resource_type=32), one], 'validate_only': True},
                    'a resource twice')
+
+
+def unknown_operation_cases():
+    """One makes Kafka's controller give up all that it was handed, but not what its broker refuses, or does, by itself."""
+    def resource(kind, name, *changes):
+        return {'resource_type': kind, 'resource_name': name, 'configs': [
+            {'name': key, 'config_operation': operation, 'value': value} for key, operation, value in changes]}
+
+    good = [resource(2, 'c1', ('retention.ms', 0, '4444')), resource(4, '1', ('log.retention.ms', 0, '4444')), resource(8, '1', ('root', 0, 'INFO')),
+            resource(32, 'g', ('consumer.session.timeout.ms', 0, '46000')), resource(2, 'missing', ('retention.ms', 0, '1')), resource(99, 'x')]
+    bad = resource(16, 'm', ('interval.ms', 9, '1000'))
+    twice = resource(2, 'c1', ('retention.ms', 0, '1'), ('retention.ms', 0, '2'))
+    for note, resources in (('behind', [*good, bad]), ('before', [bad, *good]), ('of a broker', [*good, resource(4, '', ('log.retention.ms', 9, '1'))]),
+                            ('of a logger', [*good[:2], resource(8, '1', ('root', 9, 'INFO'))]),
+                            ('behind a good one', [resource(2, 'c1', ('retention.ms', 0, '4444'), ('segment.ms', 9, '1'))]),
+                            ('behind a null', [good[3], resource(2, 'c1', ('retention.ms', 9, None))]),
+                            ('behind no list', [good[3], resource(2, 'c1', ('retention.ms', 2, '1'), ('segment.ms', 9, '1'))]),
+                            ('of a config twice', [good[3], resource(2, 'c1', ('retention.ms', 9, '1'), ('retention.ms', 9, '1'))]),
+                            ('of a resource twice', [good[3], bad, bad]), ('beside a resource twice', [bad, good[0], good[0]]),
+                            ('beside what is wrong', [bad, twice, resource(4, '1', ('log.retention.ms', 0, 'x')), resource(4, '7'), resource(2, ''),
+                                                      resource(2, 'c1', ('retention.ms', 0, 'x'))])):
+        yield Case('IncrementalAlterConfigs', 1, {'resources': resources, 'validate_only': False}, f'an unknown operation {note}')
+        yield Case('DescribeConfigs', 4, {'resources': [{'resource_type': 2, 'resource_name': 'c1', 'configuration_keys': ['retention.ms', 'segment.ms']}]},
+                   f'after an unknown operation {note}', settles=True)
 
 
 CUSTOM = ('no.such', 'LOG.RETENTION.MS', 'retention.ms', 'ssl.foo', 'ssl.keystore.foo', 'sasl.foo', 'listener.foo', 'broker.foo', '', ' ',
