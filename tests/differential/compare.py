@@ -4,11 +4,12 @@
 usage: compare.py [--only WORD] [--verbose] [--against KAFKA_HOST:PORT ODRADEK_HOST:PORT] [--no-cases] [--no-frames] [--mutations COUNT] ...
 
 Starts both brokers, each with an empty directory, unless two fresh ones are named. The cases stand in cases/, in order,
-since later ones build on earlier ones; malformed frames follow (frames.py), and mutations of sound requests (mutations.py). Ids,
+since later ones build on earlier ones; malformed frames follow (frames.py), random walks (walks.py) and mutations of sound requests (mutations.py). Ids,
 addresses and times are normalised; each difference that is allowed stands in ALLOWED with its reason. The last line counts them all.
 
-One mutation again:  --no-cases --no-frames --seed SEED --first NUMBER --mutations 1
-For long:            --no-cases --no-frames --seed SEED --mutations 20000
+One mutation again:  --no-cases --no-frames --walks 0 --seed SEED --first NUMBER --mutations 1
+One walk again:      --no-cases --no-frames --walks 1 --seed SEED --first NUMBER --mutations 0
+For long:            --no-cases --no-frames --seed SEED --mutations 20000 --walks 300
 """
 import argparse
 import contextlib
@@ -23,11 +24,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'lib'))
 import broker as brokers  # noqa: E402
 import cases  # noqa: E402
 import frames  # noqa: E402
+import walks  # noqa: E402
 import wire  # noqa: E402
 from mutations import Mutations, comparable, served  # noqa: E402
 
 BUSY_SECONDS = 10
 MUTATIONS = 670  # ten of each scene
+WALKS = 12       # four of each kind
 
 # (case, path of the field, reason): regular expressions, searched.
 ALLOWED = [
@@ -209,6 +212,19 @@ def run_mutation(number, mutations, kafka, odradek, verbose):
     return all(alike)
 
 
+def run_walk(number, seed, kafka, odradek, verbose):
+    """As far as the first difference: behind it the two brokers no longer hold the same."""
+    for side in (kafka, odradek):
+        side.ids, side.memory = {}, {}
+    results = []
+    for case in walks.walk(seed, number):
+        results.append(run_case(case, kafka, odradek, verbose))
+        if not results[-1]:
+            print(f'FAILED: {walks.name(seed, number)}, request {len(results)}')
+            break
+    return results
+
+
 def run_frame(frame, kafka, odradek, verbose):
     return report(f'{frame.note} ', [frames.exchange(side.host, side.port, frame) for side in (kafka, odradek)], verbose)
 
@@ -223,6 +239,9 @@ def compare(addresses, args):
     versions = served(kafka)
     if args.frames:
         results += [run_frame(frame, kafka, odradek, args.verbose) for frame in frames.all_frames(versions) if args.only in frame.note]
+    for number in range(args.first, args.first + args.walks):
+        if args.only in walks.name(args.seed, number):
+            results += run_walk(number, args.seed, kafka, odradek, args.verbose)
     mutations = Mutations(args.seed, versions)
     return results + [run_mutation(number, mutations, kafka, odradek, args.verbose)
                       for number in mutations.numbers(args.first, args.mutations, args.only)]
@@ -236,8 +255,9 @@ def main():
     parser.add_argument('--cases', action=argparse.BooleanOptionalAction, default=True, help='the recorded requests')
     parser.add_argument('--frames', action=argparse.BooleanOptionalAction, default=True, help='frames that no client library sends')
     parser.add_argument('--mutations', type=int, default=MUTATIONS, metavar='COUNT', help='how many mutations follow them (%(default)s)')
-    parser.add_argument('--first', type=int, default=0, metavar='NUMBER', help='of the first mutation')
-    parser.add_argument('--seed', type=int, default=1, help='of the mutations')
+    parser.add_argument('--walks', type=int, default=WALKS, metavar='COUNT', help='how many random walks go before these (%(default)s)')
+    parser.add_argument('--first', type=int, default=0, metavar='NUMBER', help='of the first mutation, and walk')
+    parser.add_argument('--seed', type=int, default=1, help='of the mutations and walks')
     args = parser.parse_args()
     with contextlib.nullcontext(args.against) if args.against else fresh_brokers() as addresses:
         results = compare(addresses, args)
