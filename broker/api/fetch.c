@@ -446,7 +446,9 @@ static int go_on(Fetch *fetch) {
         r = change_session(session, request);
         if (r == -ENOSPC || (r == 0 && fetch_session_count(session) == 0)) {
                 fetch_session_remove(state, request->session_id);
-                return r ? KAFKA_FETCH_SESSION_ID_NOT_FOUND : 0; /* an emptied session has ended */
+                if (r)
+                        return KAFKA_FETCH_SESSION_ID_NOT_FOUND;
+                return take_wants(fetch) ? 0 : -ENOMEM; /* an emptied session has ended: what was added and forgotten is answered without it */
         }
         fetch->session_id = request->session_id;
         fetch->session_epoch = fetch_session_epoch(session);
