@@ -30,7 +30,7 @@ from mutations import Mutations, comparable, served  # noqa: E402
 
 BUSY_SECONDS = 10
 MUTATIONS = 670  # ten of each scene
-WALKS = 12       # four of each kind
+WALKS = 12       # three of each kind
 
 # (case, path of the field, reason): regular expressions, searched.
 ALLOWED = [

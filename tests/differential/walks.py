@@ -8,23 +8,24 @@ import random
 
 import records
 from cases import consumer_groups
-from cases.common import Case, create, fetch_committed, topic_id
-from cases.transactions import RECENT, Producer, is_idle, without_bytes
+from cases.common import Case, create, fetch_committed, produce, topic_id
+from cases.transactions import RECENT, Producer, batches, is_idle, without_bytes
 
 STEPS = 40
 MEMBERS, INSTANCES = ('a', 'b', 'c'), (None, 'i', 'j')
 
 
 class Members:
-    """A group of the consumer protocol."""
+    """A group of the consumer protocol. One topic: of several, assignors take one before the other as their ids are."""
 
     def __init__(self, rng, name):
-        self.rng, self.group, self.topics = rng, name, (f'{name}-1', f'{name}-2')
+        self.rng, self.group, self.topics = rng, name, (name,)
         self.instances = {}
+        self.assignor = rng.choice(('range', 'uniform'))  # of two with as many votes Kafka takes the one that its hash tables have first
 
     def begin(self):
-        for count, topic in enumerate(self.topics, 2):
-            yield create(topic, partitions=count)
+        for topic in self.topics:
+            yield create(topic, partitions=4)
 
     def owned(self, side, member, how):
         """What the member was told to have, all or some of it; or it says nothing."""
@@ -64,13 +65,14 @@ class Members:
         return Case('ConsumerGroupHeartbeat', version, values, f'{member} {note}', remember=self.take(member))
 
     def names(self):
-        return self.rng.choice(([], [self.topics[0]], [self.topics[1]], [*self.topics], [*self.topics, 'not-there']))
+        return self.rng.choice(([], [*self.topics], [*self.topics], [*self.topics, 'not-there'], ['not-there']))
 
     def join(self, member):
-        # one that rejoins under another instance id has no target in Kafka, until the next rebalance
+        # one that rejoins under another instance id has no target in Kafka, until the next rebalance; beside a new one that reads nothing
+        # nobody has
         instance = self.instances.setdefault(member, self.rng.choice(INSTANCES))
-        assignor = {'server_assignor': self.rng.choice(('range', 'uniform'))} if self.rng.random() < .3 else {}
-        return self.beat(member, 'joins', epoch=0, owned=self.rng.choice(('none', 'none', 'none', 'another')), names=self.names(), timeout=30000,
+        assignor = {'server_assignor': self.assignor} if self.rng.random() < .3 else {}
+        return self.beat(member, 'joins', epoch=0, owned=self.rng.choice(('none', 'none', 'none', 'another')), names=self.names() or [self.group], timeout=30000,
                          instance=instance, **assignor)
 
     def leave(self, member):
@@ -121,7 +123,8 @@ class Producers:
 
     def __init__(self, rng, name):
         self.rng, self.name, self.producers = rng, name, [Producer(f'{name}-{i}') for i in 'ab']
-        self.sequences = {}
+        # of what it refuses before the transaction knows of the partition Kafka keeps the sequence, and takes no higher one after it
+        self.versions = rng.choice(((9, 11), (12,)))
 
     def begin(self):
         yield create(self.name, partitions=2)
@@ -129,8 +132,8 @@ class Producers:
             yield producer.init(4)
 
     def produce(self, producer):
-        partition, epoch, version = self.rng.choice((0, 1)), self.rng.choice((0, 0, 0, 0, -1, 1)), self.rng.choice((9, 11, 12))
-        gap = self.rng.choice((0, 0, 0, 0, -1, 1))
+        partition, epoch, version = self.rng.choice((0, 1)), self.rng.choice((0, 0, 0, 0, -1)), self.rng.choice(self.versions)
+        gap = self.rng.choice((0, 0, 0, 0, 1)) if version >= 12 else 0
 
         def values(side):
             mine = producer.mine(side, epoch)
@@ -154,7 +157,7 @@ class Producers:
     def seen(self):
         for partition in (0, 1):
             yield Case('Fetch', 11, {'max_wait_ms': 1, 'min_bytes': 0, 'isolation_level': 1, 'topics': [{'topic': self.name, 'partitions': [
-                {'partition': partition, 'fetch_offset': 0, 'partition_max_bytes': 1 << 20}]}]}, 'what is there', shape=without_bytes, settles=True)
+                {'partition': partition, 'fetch_offset': 0, 'partition_max_bytes': 1 << 20}]}]}, 'what is there', shape=readable, settles=True)
 
     def step(self):
         producer = self.rng.choice(self.producers)
@@ -168,10 +171,24 @@ class Producers:
                 {'name': self.name, 'partitions': [{'partition_index': 0, 'committed_offset': 1, 'committed_metadata': ''}]}]}, 'commits offsets', until=is_idle),
             lambda: producer.end(self.rng.choice((3, 4, 5)), self.rng.random() < .5, 'ends', epoch=self.rng.choice((0, 0, 0, 0, -1, 1)))),
             (2, 4, 8, 1, 2, 5))[0]()
-        yield producer.describe('the transaction now')
+        described = producer.describe('the transaction now')
+        yield dataclasses.replace(described, shape=lambda a: by_topic(described.shape(a)))
         if self.rng.random() < .2:
             yield from self.seen()
             yield dataclasses.replace(fetch_committed(7, 'what is committed', self.name, self.name, (0,)), settles=True)
+
+
+def readable(answer):
+    """Kafka also tells of transactions that were aborted behind what may be read yet."""
+    for partition in without_bytes(answer)['responses'][0]['partitions']:
+        partition['aborted_transactions'] = [o for o in partition['aborted_transactions'] or () if o < partition['last_stable_offset']]
+    return answer
+
+
+def by_topic(answer):
+    for state in answer['transaction_states']:
+        state['topics'].sort(key=lambda topic: topic['topic'])
+    return answer
 
 
 class Writers:
@@ -204,7 +221,58 @@ def without_times(answer):
     return sorted((p['producer_epoch'], p['last_sequence'], p['coordinator_epoch'], p['current_txn_start_offset']) for p in rows)
 
 
-KINDS = (Members, Producers, Writers)
+class Sessions:
+    """A fetch session, to which partitions are added and of which they are forgotten, while records come."""
+
+    def __init__(self, rng, name):
+        self.rng, self.topics, self.version = rng, (f'{name}-1', f'{name}-2'), rng.choice((7, 11, 12))
+
+    def begin(self):
+        for topic in self.topics:
+            yield create(topic, partitions=2)
+
+    def some(self):
+        """Partitions by topic, of which there may be none."""
+        return {topic: self.rng.sample((0, 1, 2), self.rng.choice((1, 1, 2))) for topic in self.rng.sample((*self.topics, 'not-there'), self.rng.choice((0, 1, 1, 2)))}
+
+    def fetch(self):
+        wanted, gone, start = self.some(), self.some() if self.rng.random() < .3 else {}, self.rng.choice((0, 0, 1, 2, 99))
+        how = self.rng.choices(('begin', 'next', 'again', 'skip', 'end', 'unknown', 'outside'), (2, 10, 1, 1, 1, 1, 1))[0]
+
+        def values(side):
+            session, epoch = side.memory.get('session', (0, 0))
+            session, epoch = {'begin': (0, 0), 'next': (session, epoch), 'again': (session, max(epoch - 1, 0)), 'skip': (session, epoch + 1), 'end': (session, -1),
+                              'unknown': (12345, 1), 'outside': (0, -1)}[how]
+            return {'max_wait_ms': 0, 'min_bytes': 0, 'session_id': session, 'session_epoch': epoch, 'topics': [
+                {'topic': topic, 'partitions': [{'partition': i, 'fetch_offset': start, 'partition_max_bytes': 1 << 20} for i in partitions]}
+                for topic, partitions in wanted.items()], 'forgotten_topics_data': [
+                {'topic': topic, 'partitions': partitions} for topic, partitions in gone.items()]}
+
+        def remember(side, answer):
+            if answer['error_code'] == 0 and how in ('begin', 'next'):
+                session, epoch = side.memory.get('session', (0, 0))
+                side.memory['session'] = answer['session_id'], 1 if how == 'begin' or epoch == 0 else epoch + 1
+            elif how == 'end' and answer['error_code'] == 0:
+                side.memory.pop('session', None)
+        return Case('Fetch', self.version, values, f'{how} {wanted} without {gone}', shape=rows_in_order, remember=remember)
+
+    def step(self):
+        topic, partition = self.rng.choice(self.topics), self.rng.choice((0, 1))
+        if self.rng.random() < .3:
+            yield produce(records.batch([b'v'], timestamp=RECENT), 'a record', topic=topic, partition=partition)
+        if self.rng.random() < .05:
+            yield Case('DeleteRecords', 2, {'timeout_ms': 9000, 'topics': [{'name': topic, 'partitions': [{'partition_index': partition, 'offset': -1}]}]}, 'all are deleted')
+        yield self.fetch()
+
+
+def rows_in_order(answer):
+    """A topic may be told of in several pieces."""
+    rows = [(topic['topic'], p['partition_index'], p['error_code'], p['high_watermark'], p['log_start_offset'], [b[0] for b in batches(p['records'])])
+            for topic in answer['responses'] for p in topic['partitions']]
+    return {'error_code': answer['error_code'], 'session_id': answer['session_id'], 'rows': sorted(rows)}
+
+
+KINDS = (Members, Producers, Writers, Sessions)
 
 
 def walk(seed, number):

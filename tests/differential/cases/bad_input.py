@@ -4,6 +4,7 @@ import uuid
 
 import records
 from cases.common import NOW, Case, by_partition, create, topic_id, versions
+from cases.topics import named_and_by_id
 
 TOPIC = 'bad-input'
 NOBODY = uuid.UUID(int=0x77)
@@ -59,25 +60,6 @@ def sorted_rows(key, *path):
         rows.sort(key=lambda row: str(row[key]))
         return answer
     return shape
-
-
-def named_and_by_id(version):
-    """Topics to be deleted by name and, in the same request, by id."""
-    names = ('by-both-1', 'by-both-2')
-
-    def request(note, *wanted):
-        return Case('DeleteTopics', version, lambda side: {'timeout_ms': 9000, 'topics': [
-            {'name': None, 'topic_id': topic_id(side, what[1:])} if what[0] == '#' else {'name': what} for what in wanted]}, note,
-            shape=lambda a: sorted((str(r['name']), r['error_code'], str(r['error_message'])) for r in a['responses']))
-
-    for name in names:
-        yield create(name)
-    one, other = names
-    yield request('by name and id', one, '#' + one)
-    yield request('by id and name', '#' + one, one)
-    yield request('by name and id twice', one, '#' + one, '#' + one)
-    yield Case('Metadata', 9, {'topics': [{'name': name} for name in names]}, 'nothing was deleted', shape=lambda a: [t['error_code'] for t in a['topics']])
-    yield request('by id and name twice, and another', one, '#' + one, one, other)
 
 
 def mixed_writers():
@@ -196,6 +178,13 @@ def fetch_cases():
     for session in (2**31 - 1, 2**31 - 8, 2**31 - 9, -2**28 + 2, -2**28 + 1, -2**28, -2**31):  # for some there is no place
         for version, epoch in ((11, 0), (12, 1), (13, -1), (18, 1)):
             yield request(f'session {session} epoch {epoch}', [(TOPIC, [row(), row(9)])], version, session_id=session, session_epoch=epoch)
+    for note, wanted, gone in (('all', [], [0, 1]), ('all that it adds', [row(0), row(9)], [0, 1, 9]), ('some', [row(9)], [0, 9])):
+        yield Case('Fetch', 12, {'max_wait_ms': 1, 'topics': [{'topic': TOPIC, 'partitions': [row(), row(1)]}]}, f'a session that forgets {note}',
+                   shape=FETCHED, remember=lambda side, answer: side.memory.update(forgetful=answer['session_id']))
+        for epoch in (1, 2):
+            yield Case('Fetch', 12, lambda side, wanted=wanted, gone=gone, epoch=epoch: {
+                'max_wait_ms': 1, 'min_bytes': 0, 'session_id': side.memory['forgetful'], 'session_epoch': epoch, 'topics': [{'topic': TOPIC, 'partitions': wanted}],
+                'forgotten_topics_data': [{'topic': TOPIC, 'partitions': gone}]}, f'forgets {note}, epoch {epoch}', shape=FETCHED)
     yield request('forgets without a session', [(TOPIC, [row()])], forgotten_topics_data=[{'topic': TOPIC, 'partitions': [0]}])
 
 

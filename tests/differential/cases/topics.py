@@ -116,3 +116,22 @@ def timeless_cases():
             for topics in ([], [{'name': 'created-3', 'partitions': [{'partition_index': 0, 'replicas': [1]}]}]):
                 yield Case('AlterPartitionReassignments', version, {'topics': topics, 'timeout_ms': timeout}, f'timeout {timeout}')
     yield Case('Metadata', 8, {'topics': [{'name': 'created-3'}, {'name': 'timeless'}], 'allow_auto_topic_creation': False}, 'as before')
+
+
+def named_and_by_id(version):
+    """Topics to be deleted by name and, in the same request, by id."""
+    names = ('by-both-1', 'by-both-2')
+
+    def request(note, *wanted):
+        return Case('DeleteTopics', version, lambda side: {'timeout_ms': 9000, 'topics': [
+            {'name': None, 'topic_id': topic_id(side, what[1:])} if what[0] == '#' else {'name': what} for what in wanted]}, note,
+            shape=lambda a: sorted((str(r['name']), r['error_code'], str(r['error_message'])) for r in a['responses']))
+
+    for name in names:
+        yield create(name)
+    one, other = names
+    yield request('by name and id', one, '#' + one)
+    yield request('by id and name', '#' + one, one)
+    yield request('by name and id twice', one, '#' + one, '#' + one)
+    yield Case('Metadata', 9, {'topics': [{'name': name} for name in names]}, 'nothing was deleted', shape=lambda a: [t['error_code'] for t in a['topics']])
+    yield request('by id and name twice, and another', one, '#' + one, one, other)
