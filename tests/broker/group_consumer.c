@@ -153,6 +153,14 @@ Test(group_consumer, session_is_as_long_as_the_groups_config_says) {
         cr_assert(!consumer_actor_member(&a));
 }
 
+Test(group_consumer, member_may_join_again_at_any_time) {
+        share();
+        consumer_actor_lose(&a); /* as one that was fenced, or has started anew */
+        go_on(&a);
+        cr_assert(a.epoch == consumer_actor_group(&a)->epoch && a.owned.count == 2);
+        cr_assert_eq(state_of_group(), GROUP_STABLE);
+}
+
 Test(group_consumer, member_that_does_not_give_up_is_fenced) {
         go_on(&a);
         go_on(&b);
