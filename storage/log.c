@@ -433,6 +433,7 @@ bool log_has_open_transaction(const Log *log, int64_t producer_id, int16_t produ
         return producer && producer->state.txn_start_offset >= 0 && producer->state.epoch == producer_epoch;
 }
 
-bool log_knows_producer(const Log *log, int64_t producer_id) {
-        return producers_find(&log->producers, producer_id) != NULL;
+int16_t log_producer_epoch(const Log *log, int64_t producer_id) {
+        const Producer *producer = producers_find(&log->producers, producer_id);
+        return producer ? producer->state.epoch : -1;
 }

@@ -229,8 +229,8 @@ int64_t log_last_stable_offset(const Log *log);
 /* Whether records of a transaction that the producer opened with this epoch are in the log, without its end. */
 bool log_has_open_transaction(const Log *log, int64_t producer_id, int16_t producer_epoch);
 
-/* Whether anything is known of the producer: batches of its, or markers. */
-bool log_knows_producer(const Log *log, int64_t producer_id);
+/* The latest epoch of the producer, of its batches or markers; -1: nothing is known of it. */
+int16_t log_producer_epoch(const Log *log, int64_t producer_id);
 
 /* Calls each for the aborted transactions of which records may lie in [from_offset, to_offset), in the order of their
  * markers. 0 or -errno. */

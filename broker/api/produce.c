@@ -225,7 +225,7 @@ static void append_batch(Produce *p, Partition *partition, Str records, ProduceR
 /* With transactions v2 a producer of which nothing is known begins at 0: what was sent before may have been refused, and come again. */
 static bool is_out_of_order(const Partition *partition, const TransactionAdmission *admission) {
         return admission->is_first_v2 && admission->base_sequence != 0 && partition->log &&
-               !log_knows_producer(partition->log, admission->producer_id);
+               log_producer_epoch(partition->log, admission->producer_id) < 0;
 }
 
 static void append_one(Produce *p, Topic *topic, const ProduceRequestPartitionData *data,

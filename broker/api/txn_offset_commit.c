@@ -215,6 +215,10 @@ static void begin(Commit *c) {
                 write_offsets(c); /* it was checked when it began */
                 return;
         }
+        if (log && log_producer_epoch(log, request->producer_id) > request->producer_epoch) {
+                reply(c, KAFKA_INVALID_PRODUCER_EPOCH); /* whoever it says it is */
+                return;
+        }
         if (call_version(call) >= 5) {
                 TransactionTarget target = { STR(TOPIC_NAME_OFFSETS), partition };
                 transaction_add(call->state, request->transactional_id, request->producer_id, request->producer_epoch, &target, 1,

@@ -430,6 +430,10 @@ TransactionAdmission transaction_admit(const State *state, Str id, int16_t produ
         bool adds = admission.is_first_v2 = produce_version >= PRODUCE_TRANSACTIONS_V2;
         if (!adds && !config_bool(state->config, "transaction.partition.verification.enable"))
                 return admission;
+        if (partition->log && log_producer_epoch(partition->log, header.producer_id) > header.producer_epoch) {
+                admission.code = KAFKA_INVALID_PRODUCER_EPOCH; /* whoever it says it is */
+                return admission;
+        }
         int16_t code = transaction_verify(state, id, header.producer_id, header.producer_epoch, str_of(partition->topic->name),
                                           partition->index);
         const Transaction *txn = transaction_find(state, id);

@@ -244,6 +244,16 @@ def v2_cases():
     yield read('v2 committed', 1, settled=True)
     yield it.produce(12, 0, 'with the new epoch')
     yield it.produce(12, 1, 'with the old one', epoch=-1)
+    for version in (9, 11, 12):
+        for partition in (0, 1):
+            yield it.produce(version, 0, f'with the old one, of another id, partition {partition}', epoch=-1, partition=partition, transactional_id='nobody')
+    yield it.commit_offsets(5, 'fenced', 1, 'of the new epoch')
+    yield it.end(5, True)
+    for version in (3, 5):
+        yield it.commit_offsets(version, 'fenced', 1, 'of the epoch before', producer_epoch=0)
+        yield it.commit_offsets(version, 'fenced', 1, 'of the epoch before, of another id', producer_epoch=0, transactional_id='nobody')
+        yield it.commit_offsets(version, 'fenced', 1, 'of another id', transactional_id='nobody')
+    yield it.produce(12, 0, 'with an epoch newer than that')
     yield it.end(5, False)
     yield it.end(5, False, 'retried', epoch=-1)
     yield it.end(5, False, 'again, of nothing')
