@@ -12,6 +12,7 @@ from cases.common import Case, create, fetch_committed, produce, topic_id
 from cases.transactions import RECENT, Producer, batches, is_idle, without_bytes
 
 STEPS = 40
+PATIENCE_MS = 600000  # nothing ends by itself during a walk
 MEMBERS, INSTANCES = ('a', 'b', 'c'), (None, 'i', 'j')
 
 
@@ -72,7 +73,7 @@ class Members:
         # nobody has
         instance = self.instances.setdefault(member, self.rng.choice(INSTANCES))
         assignor = {'server_assignor': self.assignor} if self.rng.random() < .3 else {}
-        return self.beat(member, 'joins', epoch=0, owned=self.rng.choice(('none', 'none', 'none', 'another')), names=self.names() or [self.group], timeout=30000,
+        return self.beat(member, 'joins', epoch=0, owned=self.rng.choice(('none', 'none', 'none', 'another')), names=self.names() or [self.group], timeout=PATIENCE_MS,
                          instance=instance, **assignor)
 
     def leave(self, member):
@@ -129,7 +130,7 @@ class Producers:
     def begin(self):
         yield create(self.name, partitions=2)
         for producer in self.producers:
-            yield producer.init(4)
+            yield producer.init(4, timeout=PATIENCE_MS)
 
     def produce(self, producer):
         partition, epoch, version = self.rng.choice((0, 1)), self.rng.choice((0, 0, 0, 0, -1)), self.rng.choice(self.versions)
@@ -152,7 +153,7 @@ class Producers:
     def init(self, producer):
         version = self.rng.choice((2, 4, 5))
         recover = version >= 3 and self.rng.random() < .4
-        return producer.init(version, 'again', recover=recover, epoch=self.rng.choice((0, 0, -1, 1)) if recover else 0)
+        return producer.init(version, 'again', recover=recover, timeout=PATIENCE_MS, epoch=self.rng.choice((0, 0, -1, 1)) if recover else 0)
 
     def seen(self):
         for partition in (0, 1):
