@@ -122,7 +122,7 @@ def write_readme(result):
     where = result.machine
     lines = [f'{where["date"]}, {where["cores"]} cores of {where["cpu"]}, {where["memory_gib"]} GiB, Linux {where["kernel"]}; '
              f'{" and ".join(result.versions.values())}. Load generator and broker share the cores. {spoken_rounds(result)} '
-             'Latencies are those of processors that are kept awake, at the lowest priority, but for the rows that say otherwise: '
+             'Latencies are those with processors that do not fall asleep between two requests, but for the rows that say otherwise: '
              'to wake one takes longer than a request, and is the same for all.',
              '', '| what | odradek | ' + result.versions.get('kafka', 'Kafka') + ' | ratio | gates |', '|---|---|---|---|---|']
     lines += ['| ' + ' | '.join(each.replace('|', '\\|') for each in row) + ' |' for row in text_rows(result)]

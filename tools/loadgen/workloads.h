@@ -15,8 +15,9 @@ void workload_end_to_end(const Options *options);
 void workload_idle(const Options *options);
 /* Connections each with a fetch parked on an empty partition, until standard input ends. */
 void workload_parked(const Options *options);
-/* Keeps each processor from sleeping with a thread that anything else goes before, until standard input ends: to wake one takes longer than a
- * request, in a virtual machine above all, and says nothing of a broker. */
+/* Keeps each processor from falling asleep, with a thread of the lowest priority that wakes up all the time, until standard input ends: to
+ * wake a processor takes longer than a request, in a virtual machine above all, and says nothing of a broker. A thread that only span would
+ * do as well for the median, but it delays one wake-up of a hundred until the kernel's next tick. */
 void workload_awake(const Options *options);
 /* Groups of one member: joins and syncs of all, then heartbeats, then commits of offsets. */
 void workload_groups(const Options *options);
