@@ -17,6 +17,7 @@ from kafka.structs import OffsetAndMetadata
 ADDRESS, NAME = sys.argv[1:]
 NEW = int(kafka.__version__.split('.')[0]) >= 3
 SECONDS = 30  # only against hanging for ever
+POLL_MS = 5000  # the client forgets its share for ever when a poll ends just while it joins a group
 EPOCH_MS = 1700000000000
 
 
@@ -61,7 +62,7 @@ def read(reader, count):
     records, check = [], deadline()
     while len(records) < count:
         check(records)
-        for batch in reader.poll(100).values():
+        for batch in reader.poll(POLL_MS).values():
             records += batch
     return records
 
