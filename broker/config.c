@@ -241,9 +241,10 @@ bool config_bool(const Config *config, const char *name) {
         return str_equal(config_str(config, name), STR("true"));
 }
 
-const ConfigEntry *config_topic_synonym(const Config *config, const ConfigKey *topic_key) {
-        const ConfigKey *synonym = topic_key->synonym ? broker_key(topic_key->synonym) : NULL;
-        const ConfigEntry *entry = synonym ? config_map_find(&config->broker, synonym) : NULL;
+const ConfigEntry *config_topic_entry(const Config *config, const ConfigMap *topic, const ConfigKey *topic_key) {
+        const ConfigEntry *entry = config_map_find(topic, topic_key);
+        if (!entry && topic_key->synonym)
+                entry = config_map_find(&config->broker, broker_key(topic_key->synonym));
         for (size_t i = 0; !entry && i < sizeof(coarse_keys) / sizeof(coarse_keys[0]); i++)
                 if (strcmp(coarse_keys[i].topic_key, topic_key->name) == 0)
                         entry = config_map_find(&config->broker, broker_key(coarse_keys[i].broker_key));
@@ -275,19 +276,10 @@ size_t config_broker_synonyms(const ConfigKey *key, const ConfigKey *ret_keys[st
 Str config_topic_str(const Config *config, const ConfigMap *topic, const char *topic_key, ConfigSource *ret_source) {
         const ConfigKey *key = config_find_key(CONFIG_RESOURCE_TOPIC, str_of(topic_key));
         assert(key);
-        const ConfigEntry *entry = config_map_find(topic, key);
-        ConfigSource source = CONFIG_SOURCE_DEFAULT;
-        Str value = str_of(key->default_value);
-        if (entry) {
-                source = CONFIG_SOURCE_TOPIC;
-                value = str_of(entry->value);
-        } else if ((entry = config_topic_synonym(config, key))) {
-                source = entry->source;
-                value = str_of(entry->value_ms ? entry->value_ms : entry->value);
-        }
+        const ConfigEntry *entry = config_topic_entry(config, topic, key);
         if (ret_source)
-                *ret_source = source;
-        return value;
+                *ret_source = entry ? entry->source : CONFIG_SOURCE_DEFAULT;
+        return str_of(!entry ? key->default_value : entry->value_ms ? entry->value_ms : entry->value);
 }
 
 static int64_t topic_int(const Config *config, const ConfigMap *topic, const char *key) {

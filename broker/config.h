@@ -160,8 +160,9 @@ Str config_str(const Config *config, const char *broker_key);
 /* A topic's value: its own, or its broker synonym's, or the default; *ret_source says which. */
 Str config_topic_str(const Config *config, const ConfigMap *topic, const char *topic_key, ConfigSource *ret_source);
 
-/* The broker's given value that a topic config falls back to (log.retention.ms, .minutes, .hours for retention.ms), or NULL. */
-const ConfigEntry *config_topic_synonym(const Config *config, const ConfigKey *topic_key);
+/* Where that comes from: the topic's own entry, or the one of the broker that it falls back to (log.retention.ms, .minutes, .hours for
+ * retention.ms); NULL for the default. */
+const ConfigEntry *config_topic_entry(const Config *config, const ConfigMap *topic, const ConfigKey *topic_key);
 
 /* The broker keys of the same setting in falling precedence, key among them (log.retention.ms, .minutes, .hours). Returns how many. */
 #define CONFIG_SYNONYMS_MAX 3

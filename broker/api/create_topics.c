@@ -131,15 +131,7 @@ static int compare_configs(const void *a, const void *b) {
         return str_compare(((const CreateTopicsResponseConfig *)a)->name, ((const CreateTopicsResponseConfig *)b)->name);
 }
 
-/* What was given, to the topic or to the broker, is told as it was, blanks and all. */
-static Str given_value(const Config *config, const ConfigMap *own, const ConfigKey *key) {
-        const ConfigEntry *entry = config_map_find(own, key), *synonym = entry ? NULL : config_topic_synonym(config, key);
-        if (synonym)
-                return synonym->value_ms ? str_of(synonym->value_ms) : config_given(synonym);
-        return entry ? config_given(entry) : str_of(key->default_value);
-}
-
-/* v5+: what the new topic's configs are, defaults included. */
+/* v5+: what the new topic's configs are, defaults included. What was given, to the topic or to the broker, is told as it was, blanks and all. */
 static bool fill_configs(Call *call, const ConfigMap *config, CreateTopicsResponseTopic *row) {
         if (call_version(call) < 5)
                 return true;
@@ -149,12 +141,11 @@ static bool fill_configs(Call *call, const ConfigMap *config, CreateTopicsRespon
         row->configs_count = (int32_t)topic_config_key_count;
         for (size_t i = 0; i < topic_config_key_count; i++) {
                 const ConfigKey *key = &topic_config_keys[i];
-                ConfigSource source;
-                config_topic_str(call->state->config, config, key->name, &source);
-                Str value = given_value(call->state->config, config, key);
+                const ConfigEntry *entry = config_topic_entry(call->state->config, config, key);
+                Str value = !entry ? str_of(key->default_value) : entry->value_ms ? str_of(entry->value_ms) : config_given(entry);
                 row->configs[i].name = str_of(key->name);
                 row->configs[i].value = key->sensitive ? STR_NULL : arena_str(&call->arena, value);
-                row->configs[i].config_source = (int8_t)source;
+                row->configs[i].config_source = (int8_t)(entry ? entry->source : CONFIG_SOURCE_DEFAULT);
                 row->configs[i].is_sensitive = key->sensitive;
         }
         qsort(row->configs, topic_config_key_count, sizeof(row->configs[0]), compare_configs);
