@@ -4,7 +4,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -503,18 +502,15 @@ static int take_data_dir(Config *config, char *path) {
         return 2;
 }
 
-__attribute__((format(printf, 1, 2))) static char *format(const char *text, ...) {
-        char *path = NULL;
-        va_list args;
-        va_start(args, text);
-        int n = vasprintf(&path, text, args);
-        va_end(args);
-        return n < 0 ? NULL : path;
+/* To be freed; NULL without memory. */
+static char *join(const char *dir, const char *name) {
+        char *path;
+        return asprintf(&path, "%s/%s", dir, name) < 0 ? NULL : path;
 }
 
 static int make_ephemeral(Config *config) {
         const char *tmp = getenv("TMPDIR");
-        int r = take_data_dir(config, format("%s/odradek-XXXXXX", tmp && *tmp ? tmp : "/tmp"));
+        int r = take_data_dir(config, join(tmp && *tmp ? tmp : "/tmp", "odradek-XXXXXX"));
         if (r || mkdtemp(config->data_dir))
                 return r;
         trace_error("cannot make an ephemeral data directory '%s': %s; set TMPDIR to a directory where this user may write", config->data_dir,
@@ -528,7 +524,7 @@ static int take_named(Config *config, const char *name) {
         if (*name == '/')
                 return take_data_dir(config, strdup(name));
         char *here = getcwd(NULL, 0);
-        int r = here ? take_data_dir(config, format("%s/%s", here, name))
+        int r = here ? take_data_dir(config, join(here, name))
                      : usage_error("the current directory is unknown; name the data directory in full: ", name);
         free(here);
         return r;
@@ -544,9 +540,9 @@ static int parse_data_dir(Config *config) {
         if (*given)
                 return take_named(config, given);
         if (data_home && *data_home == '/')
-                return take_data_dir(config, format("%s/odradek", data_home));
+                return take_data_dir(config, join(data_home, "odradek"));
         if (home && *home == '/')
-                return take_data_dir(config, format("%s/.local/share/odradek", home));
+                return take_data_dir(config, join(home, ".local/share/odradek"));
         return usage_error("HOME is not set", ", so the data directory must be named with --data");
 }
 
