@@ -175,17 +175,9 @@ static void wake_for_results(void *data) {
         ev_async_send(net->loop, &net->results);
 }
 
-static void on_sigterm(struct ev_loop *loop, ev_signal *signal, int events) {
-        container_of(signal, Net, sigterm)->stop = true;
-}
-
-static void on_sigint(struct ev_loop *loop, ev_signal *signal, int events) {
-        container_of(signal, Net, sigint)->stop = true;
-}
-
-/* The end of the terminal, unless it is to outlive that (nohup). */
-static void on_sighup(struct ev_loop *loop, ev_signal *signal, int events) {
-        container_of(signal, Net, sighup)->stop = true;
+static void on_signal(struct ev_loop *loop, ev_signal *signal, int events) {
+        Net *net = signal->data;
+        net->stop = true;
 }
 
 static bool is_ignored(int number) {
@@ -285,6 +277,7 @@ static void on_connect(struct ev_loop *loop, ev_io *io, int events) {
 }
 
 static void start_watchers(Net *net, const NetOptions *options) {
+        static const int numbers[NET_SIGNALS] = { SIGTERM, SIGINT, SIGHUP };
         ev_init(&net->timer, on_timer);
         ev_init(&net->idle_timer, on_idle_timer);
         ev_init(&net->accept_timer, on_accept_timer);
@@ -292,14 +285,11 @@ static void start_watchers(Net *net, const NetOptions *options) {
         ev_async_start(net->loop, &net->wake);
         ev_async_init(&net->results, on_results);
         ev_async_start(net->loop, &net->results);
-        ev_signal_init(&net->sigterm, on_sigterm, SIGTERM);
-        ev_signal_init(&net->sigint, on_sigint, SIGINT);
-        ev_signal_init(&net->sighup, on_sighup, SIGHUP);
-        if (options->handle_signals) {
-                ev_signal_start(net->loop, &net->sigterm);
-                ev_signal_start(net->loop, &net->sigint);
-                if (!is_ignored(SIGHUP))
-                        ev_signal_start(net->loop, &net->sighup);
+        for (int i = 0; i < NET_SIGNALS; i++) {
+                ev_signal_init(&net->signals[i], on_signal, numbers[i]);
+                net->signals[i].data = net;
+                if (options->handle_signals && !(numbers[i] == SIGHUP && is_ignored(SIGHUP))) /* nohup: it outlives the terminal */
+                        ev_signal_start(net->loop, &net->signals[i]);
         }
         ev_io_init(&net->stdin_io, on_stdin, STDIN_FILENO, EV_READ);
         if (net->state->config->exit_with_stdin)

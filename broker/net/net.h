@@ -18,6 +18,7 @@
 #define NET_AREA_BYTES ((size_t)2 << 20)
 #define NET_PIECE_BYTES ((size_t)256 << 10) /* one read */
 #define NET_CALLS_KEPT 512                  /* spare Call structs, each with some 2 KB */
+#define NET_SIGNALS 3
 
 typedef struct Connection Connection;
 typedef struct InBlock InBlock;
@@ -57,7 +58,7 @@ struct Net {
         ev_async wake;    /* net_stop() */
         ev_async results; /* other threads have finished something */
         bool has_results;
-        ev_signal sigterm, sigint, sighup;
+        ev_signal signals[NET_SIGNALS]; /* those that stop it */
         ev_io stdin_io;
 };
 
