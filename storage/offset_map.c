@@ -8,6 +8,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "storage/base/memory.h"
+
 struct OffsetMapSlot {
         XXH128_hash_t hash;
         int64_t next_offset; /* 0: the slot is free */
@@ -36,7 +38,7 @@ int offset_map_init(OffsetMap *map, uint64_t key_count, size_t bytes_max) {
 }
 
 void offset_map_deinit(OffsetMap *map) {
-        free(map->slots);
+        memory_free(map->slots, map->slot_count * sizeof(*map->slots));
         *map = OFFSET_MAP_INIT;
 }
 

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "storage/base/memory.h"
+
 uint8_t *buffer_grow(Buffer *buffer, size_t size) {
         if (buffer->failed || size > SIZE_MAX / 4)
                 return buffer->failed = true, NULL;
@@ -46,6 +48,6 @@ void buffer_printf(Buffer *buffer, const char *format, ...) {
 }
 
 void buffer_deinit(Buffer *buffer) {
-        free(buffer->data);
+        memory_free(buffer->data, buffer->capacity);
         *buffer = BUFFER_INIT;
 }
