@@ -192,7 +192,7 @@ class Odradek(Contender):
     name = 'odradek'
 
     def make(self, **properties):
-        broker = brokers.Odradek(self.directory, offsets_topic_num_partitions='50', **properties)
+        broker = brokers.Odradek(self.directory, offsets_topic_num_partitions='50', odradek_max_groups='1000000', **properties)  # for --growth
         (broker.port,) = brokers.free_ports(1)
         return broker
 

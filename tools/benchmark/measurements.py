@@ -230,7 +230,7 @@ def recovery(bench, kind):
 
 
 def many_partitions(bench, kind):
-    """10,000 partitions, each written to: requests (the first to each apart), memory, and restarts."""
+    """10,000 partitions: requests to one beside them, and to each in turn (the first to each apart), memory, and restarts."""
     count = bench.sized(10_000)
     with kind(bench.scratch) as contender:
         contender.run('produce', topic=contender.create(), requests=1)
@@ -239,13 +239,14 @@ def many_partitions(bench, kind):
         result = contender.run('produce', topic=topic, partitions=count, requests=50 * count, unmeasured=count, **SMALL)
         grown = contender.memory()['Rss'] - before['Rss']
         read_back(contender, topic, result['records'], count)
+        beside = produce(bench, contender, 50 * count, **SMALL)
         contender.stop()
         clean = contender.start_until_acknowledged(topic)
         contender.broker.kill9()
         killed = contender.start_until_acknowledged(topic)
         read_back(contender, topic, result['records'] + 2, count)
         contender.stop()
-    return {'many_cpu_us': cpu_us(result), 'many_first_us': result['unmeasured_cpu_s'] / count * 1e6,
+    return {'many_beside_cpu_us': cpu_us(beside), 'many_cpu_us': cpu_us(result), 'many_first_us': result['unmeasured_cpu_s'] / count * 1e6,
             'many_bytes': grown * 1024 / count, 'many_clean_s': clean / 1000, 'many_killed_s': killed / 1000}
 
 
