@@ -110,6 +110,17 @@ static bool may_handle(const Connection *c) {
                !is_held_up(c);
 }
 
+/* What else than a length the first four bytes on a connection often are. */
+static const char *spoken_length(uint32_t length) {
+        static const char *const methods[] = { "GET ", "POST", "PUT ", "HEAD", "OPTI", "PRI " };
+        if (length >> 8 == 0x160301 || length >> 8 == 0x160303)
+                return " (the first bytes of TLS; this listener is PLAINTEXT)";
+        for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+                if (length == load_be32(methods[i]))
+                        return " (the first bytes of HTTP)";
+        return "";
+}
+
 /* Bytes that the first frame of these lacks; 0: it is complete; -1: not even its length is known. Closes on a length
  * that Kafka refuses, too. */
 static int64_t frame_missing(Connection *c, const uint8_t *bytes, size_t size) {
@@ -118,8 +129,8 @@ static int64_t frame_missing(Connection *c, const uint8_t *bytes, size_t size) {
         int32_t length = (int32_t)load_be32(bytes);
         if (length >= 0 && length <= c->net->frame_bytes_max)
                 return (int64_t)size - 4 >= length ? 0 : length - ((int64_t)size - 4);
-        trace_warn("closing the connection of %s: a request of %d bytes; socket.request.max.bytes is %lld", c->host + 1, length,
-                   (long long)c->net->frame_bytes_max);
+        trace_warn("closing the connection of %s: a request of %d bytes%s; socket.request.max.bytes is %lld", c->host + 1, length,
+                   spoken_length((uint32_t)length), (long long)c->net->frame_bytes_max);
         c->is_closing = true;
         return -1;
 }

@@ -197,6 +197,18 @@ def test_no_memory_for_a_request(tmp_path):
     assert it.stop() == 0
 
 
+@pytest.mark.parametrize('first, spoken', [(bytes.fromhex('1603010200010001fc0303'), 'TLS'), (b'GET / HTTP/1.1\r\n\r\n', 'HTTP'),
+                                           (b'PRI * HTTP/2.0\r\n\r\n', 'HTTP'), (bytes([255] * 8), '')])
+def test_another_protocol_is_named(tmp_path, first, spoken):
+    it = brokers.Odradek(tmp_path).start()
+    with socket.create_connection(('localhost', it.port), 60) as other:
+        other.sendall(first)
+        assert other.recv(1) == b''
+    told = said(tmp_path)
+    assert 'a request of ' in told and [each for each in ('TLS', 'HTTP') if each in told] == [spoken][:bool(spoken)]
+    assert it.stop() == 0
+
+
 @pytest.mark.parametrize('how', ['removed', 'replaced'])
 @pytest.mark.parametrize('when', ['later', 'at the stop'])
 def test_a_directory_that_is_gone(tmp_path, how, when):

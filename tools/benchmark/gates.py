@@ -2,6 +2,8 @@
 import dataclasses
 
 PASSED, MISSED, NOT_MEASURED = 'passed', 'missed', 'not measured'
+REACHED, SHORT = 'reached', 'not reached'
+TARGET = 0.8  # of what the prototype did
 LESS, MORE = 'less', 'more'  # is better
 
 
@@ -14,36 +16,37 @@ class Row:
     times: float = None  # so many times better than Kafka
     limit: float = None  # at most, where less is better; at least, where more is
     floor: tuple = None  # (factor, figure of the machine, what that is): the limit is so many times it
+    prototype: float = None  # so many times better than Kafka was a bare loop that stores and checks: a target, not a gate
 
 
 ROWS = [
-    Row('exec to first acknowledged produce, one topic on disk', 'start_ms', 'ms', LESS, times=150, limit=10),
+    Row('exec to first acknowledged produce, one topic on disk', 'start_ms', 'ms', LESS, times=150, limit=10, prototype=500),
     Row('first start with an empty directory, format included', 'first_start_ms', 'ms', LESS, times=150, limit=10),
-    Row('idle resident memory', 'idle_mb', 'MB', LESS, times=60, limit=6),
+    Row('idle resident memory', 'idle_mb', 'MB', LESS, times=60, limit=6, prototype=185),
     Row('- without what it shares (Pss)', 'idle_pss_mb', 'MB', LESS),
     Row('wake-ups when idle', 'idle_wake_ups', '/s', LESS, limit=0),
-    Row('1 record a request, 16 connections x 20 in flight', 'small1_rate', 'requests/s', MORE, times=10),
-    Row('- broker CPU a request', 'small1_cpu_us', 'us', LESS, times=15),
-    Row('1 record a request, 100 partitions', 'small100_rate', 'requests/s', MORE, times=8),
-    Row('- broker CPU a request', 'small100_cpu_us', 'us', LESS, times=12),
-    Row('16 KiB batches of 100 B records', 'batch16_1_rate', 'MB/s', MORE, times=2.5),
-    Row('- broker CPU a GB', 'batch16_1_cpu_s', 's', LESS, times=4),
-    Row('16 KiB batches of 100 B records, 100 partitions', 'batch16_100_rate', 'MB/s', MORE, times=2.5),
-    Row('- broker CPU a GB', 'batch16_100_cpu_s', 's', LESS, times=4),
-    Row('256 KiB batches', 'batch256_rate', 'MB/s', MORE, times=2),
-    Row('- broker CPU a GB', 'batch256_cpu_s', 's', LESS, times=3.5),
-    Row('catch-up fetch, 1 connection, 1 MiB', 'catch_up_rate', 'MB/s', MORE, times=1.15),
+    Row('1 record a request, 16 connections x 20 in flight', 'small1_rate', 'requests/s', MORE, times=10, prototype=18),
+    Row('- broker CPU a request', 'small1_cpu_us', 'us', LESS, times=15, prototype=31),
+    Row('1 record a request, 100 partitions', 'small100_rate', 'requests/s', MORE, times=8, prototype=16),
+    Row('- broker CPU a request', 'small100_cpu_us', 'us', LESS, times=12, prototype=27),
+    Row('16 KiB batches of 100 B records', 'batch16_1_rate', 'MB/s', MORE, times=2.5, prototype=3.2),
+    Row('- broker CPU a GB', 'batch16_1_cpu_s', 's', LESS, times=4, prototype=5.6),
+    Row('16 KiB batches of 100 B records, 100 partitions', 'batch16_100_rate', 'MB/s', MORE, times=2.5, prototype=3.2),
+    Row('- broker CPU a GB', 'batch16_100_cpu_s', 's', LESS, times=4, prototype=6.6),
+    Row('256 KiB batches', 'batch256_rate', 'MB/s', MORE, times=2, prototype=2.5),
+    Row('- broker CPU a GB', 'batch256_cpu_s', 's', LESS, times=3.5, prototype=4.1),
+    Row('catch-up fetch, 1 connection, 1 MiB', 'catch_up_rate', 'MB/s', MORE, times=1.15, prototype=1.17),
     Row('- broker CPU a GB', 'catch_up_cpu_s', 's', LESS),
-    Row('produce, open loop 2,000/s, p50', 'produce_p50_us', 'us', LESS, times=1.4, floor=(2, 'echo_p50_us', 'the echo server')),
-    Row('- p99', 'produce_p99_us', 'us', LESS, times=3),
+    Row('produce, open loop 2,000/s, p50', 'produce_p50_us', 'us', LESS, times=1.4, floor=(2, 'echo_p50_us', 'the echo server'), prototype=1.5),
+    Row('- p99', 'produce_p99_us', 'us', LESS, times=3, prototype=10),
     Row('- p50 with processors that sleep', 'produce_asleep_p50_us', 'us', LESS),
     Row('- p99 with processors that sleep', 'produce_asleep_p99_us', 'us', LESS),
-    Row('end to end, 2,000/s, p50', 'e2e2000_p50_us', 'us', LESS, times=2.5),
-    Row('- p99', 'e2e2000_p99_us', 'us', LESS),
+    Row('end to end, 2,000/s, p50', 'e2e2000_p50_us', 'us', LESS, times=2.5, prototype=3.1),
+    Row('- p99', 'e2e2000_p99_us', 'us', LESS, prototype=16),
     Row('- p50 with processors that sleep', 'e2e2000_asleep_p50_us', 'us', LESS),
     Row('- p99 with processors that sleep', 'e2e2000_asleep_p99_us', 'us', LESS),
-    Row('end to end, 10,000/s, p50', 'e2e10000_p50_us', 'us', LESS, times=4),
-    Row('- p99', 'e2e10000_p99_us', 'us', LESS),
+    Row('end to end, 10,000/s, p50', 'e2e10000_p50_us', 'us', LESS, times=4, prototype=5),
+    Row('- p99', 'e2e10000_p99_us', 'us', LESS, prototype=6),
     Row('- p50 with processors that sleep', 'e2e10000_asleep_p50_us', 'us', LESS),
     Row('- p99 with processors that sleep', 'e2e10000_asleep_p99_us', 'us', LESS),
     Row('acks=all against acks=1, broker CPU', 'acks_all_percent', '% more', LESS, limit=5),
@@ -115,3 +118,10 @@ def judge(row, ours, theirs, floor):
         text = f'{sign} {factor:g}x {spoken}' + ('' if limit is None else f' ({limit:,.0f})')
         out.append((text, NOT_MEASURED if ours is None or limit is None else PASSED if within(row, ours, limit) else MISSED))
     return out
+
+
+def target(row, ratio):
+    """(what is aimed at, whether it was reached), where there is such a thing and both were measured."""
+    if row.prototype is None or ratio is None:
+        return None
+    return f'target {TARGET * row.prototype:.3g}x', REACHED if ratio >= TARGET * row.prototype else SHORT

@@ -140,7 +140,7 @@ def awake_and_asleep(name, measure):
 
 
 def latency(bench, contender):
-    return awake_and_asleep('produce', lambda: produce(bench, contender, 6_000, rate=2000))
+    return awake_and_asleep('produce', lambda: produce(bench, contender, 20_000, rate=2000))
 
 
 def end_to_end_once(bench, contender, rate):
@@ -255,7 +255,7 @@ def many_partitions(bench, kind):
 def floor_echo(bench, _):
     with Background('echo-server') as server:
         address = dict(port=server.said['port'], pid=server.process.pid, record_bytes=208)
-        slow = awake_and_asleep('echo', lambda: loadgen('echo', rate=2000, requests=bench.sized(6000), **address))
+        slow = awake_and_asleep('echo', lambda: loadgen('echo', rate=2000, requests=bench.sized(20_000), **address))
         quick = loadgen('echo', requests=bench.sized(1_000_000), **SMALL, **address)
     return slow | {'echo_rate': quick['requests'] / quick['seconds'], 'echo_cpu_us': cpu_us(quick)}
 

@@ -63,6 +63,9 @@ class Result:
             ours, theirs = self.values('odradek', row.figure), self.values('kafka', row.figure)
             yield row, ours, theirs, gates.better_by(row, median(ours), median(theirs)), gates.judge(row, median(ours), median(theirs), floor)
 
+    def targets(self):
+        return [aimed[1] for row, _, _, ratio, _ in self.rows() if (aimed := gates.target(row, ratio))]
+
     def verdicts(self):
         return [verdict for *_, judged in self.rows() for _, verdict in judged]
 
@@ -76,8 +79,9 @@ def with_spread(row, values):
 
 def text_rows(result):
     for row, ours, theirs, ratio, judged in result.rows():
+        aimed = gates.target(row, ratio)
         yield (row.title, with_spread(row, ours) or gates.NOT_MEASURED, with_spread(row, theirs), f'{ratio:,.1f}x' if ratio else '',
-               '; '.join(f'{gate}: {verdict}' for gate, verdict in judged))
+               '; '.join(f'{gate}: {verdict}' for gate, verdict in [*judged, *([aimed] if aimed else [])]))
     for row in gates.CLIENT_ROWS:
         ours, theirs = result.values('odradek', row.figure), result.values('kafka', row.figure)
         if ours:
@@ -90,7 +94,9 @@ def text_rows(result):
 def summary(result):
     verdicts = result.verdicts()
     counts = [f'{verdicts.count(each)} {each}' for each in (gates.PASSED, gates.MISSED, gates.NOT_MEASURED)]
-    return 'gates: ' + ', '.join(counts)
+    targets = result.targets()
+    aimed = [f'{targets.count(each)} {each}' for each in (gates.REACHED, gates.SHORT)]
+    return 'gates: ' + ', '.join(counts) + (f'; targets ({gates.TARGET:.0%} of a bare loop that stores and checks): ' + ', '.join(aimed) if targets else '')
 
 
 def print_table(result):
