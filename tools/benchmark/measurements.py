@@ -89,6 +89,7 @@ def idle_connections(bench, contender):
 # Requests and bytes.
 
 def small(bench, contender, partitions):
+    """To each in turn."""
     result = produce(bench, contender, int(1_500_000 * contender.speed), partitions, **SMALL)
     return {f'small{partitions}_rate': result['requests'] / result['seconds'],
             f'small{partitions}_cpu_us': result['broker_cpu_s'] / result['requests'] * 1e6}
@@ -100,6 +101,10 @@ def small_1(bench, contender):
 
 def small_100(bench, contender):
     return small(bench, contender, 100)
+
+
+def small_1000(bench, contender):
+    return small(bench, contender, 1000)
 
 
 def big(bench, contender, name, partitions, records, in_flight, requests):
@@ -307,5 +312,6 @@ MEASUREMENTS = [
     Measurement('idle connections', idle_connections, once=True, alone=True),
     Measurement('parked fetches', parked, once=True, alone=True),
     Measurement('recovery', recovery, own_broker=True, once=True),
+    Measurement('1,000 partitions', small_1000),
     Measurement('10,000 partitions', many_partitions, own_broker=True, once=True, alone=True),
 ]
