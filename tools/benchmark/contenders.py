@@ -1,9 +1,11 @@
 """The brokers that are measured, and what the kernel says of their processes."""
+import contextlib
 import json
 import os
 import pathlib
 import select
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -14,6 +16,7 @@ import wire
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LOADGEN = ROOT / 'build/tools/loadgen/loadgen'
 SECONDS = 600  # only against hanging for ever
+SETTLE_SECONDS = 1  # for what became due while a contender was paused
 brokers.START_SECONDS = SECONDS
 
 # What Kafka's own start script gives the JVM.
@@ -93,6 +96,15 @@ class Contender:
     def stop(self):
         if self.broker.stop() not in self.broker.CLEAN:
             raise Wrong(f'{self.name} did not stop cleanly')
+
+    @contextlib.contextmanager
+    def paused(self):
+        self.broker.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.broker.process.send_signal(signal.SIGCONT)
+            time.sleep(SETTLE_SECONDS)
 
     @property
     def pid(self):
@@ -232,7 +244,8 @@ class Kafka(Contender):
     most = 1_000  # each partition takes three descriptors and two mappings
 
     def make(self, **properties):
-        return KafkaProcess(self.directory, offsets_topic_num_partitions='50', log_segment_delete_delay_ms='1000', **properties)
+        return KafkaProcess(self.directory, offsets_topic_num_partitions='50', log_segment_delete_delay_ms='1000',
+                            broker_session_timeout_ms='3600000', **properties)  # it is not given up while it is paused
 
     def first_start(self, topic):
         """Formatting the directory included."""
