@@ -244,8 +244,7 @@ class Kafka(Contender):
     most = 1_000  # each partition takes three descriptors and two mappings
 
     def make(self, **properties):
-        return KafkaProcess(self.directory, offsets_topic_num_partitions='50', log_segment_delete_delay_ms='1000',
-                            broker_session_timeout_ms='3600000', **properties)  # it is not given up while it is paused
+        return KafkaProcess(self.directory, offsets_topic_num_partitions='50', log_segment_delete_delay_ms='1000', **properties)
 
     def first_start(self, topic):
         """Formatting the directory included."""
