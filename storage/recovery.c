@@ -11,152 +11,10 @@
 #include "storage/base/file.h"
 #include "storage/base/trace.h"
 #include "storage/log_internal.h"
+#include "storage/recovery_walk.h"
 
 #define CHUNK_BYTES (256 << 10)
 #define ASIDE_NAMES_MAX 1000
-
-typedef struct Walk {
-        Log *log;
-        int64_t recovery_point;
-        int64_t expected_offset; /* of the next batch */
-        int64_t producers_offset; /* up to which the producers are known */
-        int32_t epoch;           /* of the last batch */
-        uint8_t *chunk;          /* file content from chunk_position on */
-        size_t chunk_size, chunk_capacity;
-        int64_t chunk_position;
-        bool writes_again;       /* as in LogOpen */
-        int64_t again_position;  /* the next byte that is to be */
-} Walk;
-
-static int grow_chunk(Walk *walk, size_t capacity) {
-        if (capacity <= walk->chunk_capacity)
-                return 0;
-        uint8_t *chunk = realloc(walk->chunk, capacity);
-        if (!chunk)
-                return -ENOMEM;
-        walk->chunk = chunk;
-        walk->chunk_capacity = capacity;
-        return 0;
-}
-
-/* Writes what the chunk holds below position, which is sound, where it was read: a sync that failed left pages that pass for clean, and these
- * are what the next one takes along. */
-static int write_again(Walk *walk, Segment *segment, int64_t position) {
-        if (!walk->writes_again || position <= walk->again_position)
-                return 0;
-        int fd = segment_open(segment);
-        int r = fd < 0 ? fd : file_write(fd, walk->chunk + (walk->again_position - walk->chunk_position),
-                                         (size_t)(position - walk->again_position), walk->again_position);
-        walk->again_position = position;
-        return r;
-}
-
-/* Moves the chunk to position and fills it with size bytes at least; what is there already is not read again. */
-static int fill_chunk(Walk *walk, Segment *segment, int64_t position, size_t size) {
-        int64_t skip = position - walk->chunk_position, left = segment->size - position;
-        size_t kept = skip >= 0 && (uint64_t)skip < walk->chunk_size ? walk->chunk_size - (size_t)skip : 0;
-        size_t want = size > CHUNK_BYTES ? size : CHUNK_BYTES;
-        if ((int64_t)want > left)
-                want = (size_t)left; /* a small log needs little */
-        int r = want < size ? -EUCLEAN : grow_chunk(walk, want);
-        if (!r)
-                r = write_again(walk, segment, position);
-        int fd = r ? r : segment_open(segment);
-        if (fd < 0)
-                return fd;
-        if (kept)
-                memmove(walk->chunk, walk->chunk + skip, kept);
-        walk->chunk_position = position;
-        walk->chunk_size = kept;
-        ssize_t got = file_read(fd, walk->chunk + kept, want - kept, position + (int64_t)kept);
-        if (got < 0)
-                return (int)got;
-        walk->chunk_size += (size_t)got;
-        return walk->chunk_size < size ? -EUCLEAN : 0;
-}
-
-/* Has size bytes at position of the segment in the chunk; *ret_data is the first and *ret_left how many there are in all. 0 or -errno. */
-static int walk_bytes(Walk *walk, Segment *segment, int64_t position, size_t size, const uint8_t **ret_data, size_t *ret_left) {
-        uint64_t skip = (uint64_t)(position - walk->chunk_position);
-        if (skip > walk->chunk_size || walk->chunk_size - skip < size) {
-                int r = fill_chunk(walk, segment, position, size);
-                if (r)
-                        return r;
-                skip = 0;
-        }
-        *ret_data = walk->chunk + skip;
-        *ret_left = walk->chunk_size - skip;
-        return 0;
-}
-
-/* Whether the batch fits what came before it; the CRC does not cover offsets and epoch. */
-static bool fits(const Walk *walk, const Segment *segment, const BatchHeader *header) {
-        bool gaps = walk->log->config.cleanup_compact || header->base_offset < walk->recovery_point;
-        int32_t count = header->record_count, range = header->last_offset_delta;
-        return segment_admits(segment, header) && count >= 0 && count - 1 <= range && (gaps || count - 1 == range) &&
-               (gaps ? header->base_offset >= walk->expected_offset : header->base_offset == walk->expected_offset) &&
-               header->partition_leader_epoch >= walk->epoch;
-}
-
-/* Reads the batch at position; with everything checked when it lies above the recovery point. *ret_data is its bytes, or
- * only its header's. 0, -EUCLEAN, -errno. */
-static int walk_batch(Walk *walk, Segment *segment, int64_t position, BatchHeader *ret_header, const uint8_t **ret_data) {
-        size_t left;
-        int r = walk_bytes(walk, segment, position, BATCH_HEADER_BYTES, ret_data, &left);
-        if (r)
-                return r;
-        r = batch_read_header(*ret_data, left, ret_header);
-        if ((r && r != -EAGAIN) || (int64_t)batch_size(ret_header) > segment->size - position ||
-            !fits(walk, segment, ret_header))
-                return -EUCLEAN;
-        bool known = batch_next_offset(ret_header) <= walk->recovery_point;
-        if (r && (!known || ret_header->attributes & BATCH_CONTROL)) { /* it reaches beyond the chunk */
-                r = walk_bytes(walk, segment, position, batch_size(ret_header), ret_data, &left);
-                if (r)
-                        return r;
-        }
-        return known || batch_check_crc(*ret_data, ret_header) ? 0 : -EUCLEAN;
-}
-
-static int note_batch(Walk *walk, Segment *segment, const BatchHeader *header, const uint8_t *data) {
-        Log *log = walk->log;
-        bool numbered = header->producer_id >= 0 && header->base_offset >= walk->producers_offset;
-        int r = numbered ? producers_update(&log->producers, header, data, false) : 0;
-        if (r)
-                return r;
-        segment_note(segment, header, log->config.index_interval_bytes);
-        walk->expected_offset = batch_next_offset(header);
-        if (header->partition_leader_epoch > walk->epoch) {
-                walk->epoch = header->partition_leader_epoch;
-                epochs_begin(&log->epochs, walk->epoch, header->base_offset);
-        }
-        log->markers_walked |= header->attributes & BATCH_CONTROL && header->producer_id >= 0;
-        return 0;
-}
-
-/* Walks the segment from position on, continuing its indexes in memory; *ret_good is where the last good batch ends. */
-static int walk_segment(Walk *walk, Segment *segment, int64_t position, int64_t *ret_good) {
-        int64_t end = segment->size;
-        int r = 0;
-        walk->chunk_size = 0;
-        walk->again_position = position;
-        while (!r && position < end) {
-                BatchHeader header;
-                const uint8_t *data = NULL;
-                r = walk_batch(walk, segment, position, &header, &data);
-                if (r)
-                        break;
-                segment->size = position;
-                r = note_batch(walk, segment, &header, data);
-                position = segment->size;
-                segment->size = end;
-                if (walk->expected_offset <= walk->recovery_point)
-                        walk->again_position = position;
-        }
-        *ret_good = position;
-        int written = write_again(walk, segment, position);
-        return written ? written : r;
-}
 
 /* Creates NNN.log.torn-POSITION, with a number behind it if need be. */
 static int create_aside(const Log *log, const Segment *segment, int64_t position, char path[static SEGMENT_PATH_MAX]) {
@@ -327,7 +185,7 @@ int log_recover(Log *log, const LogRecovery *recovery, bool writes_again) {
         Walk walk = { .log = log, .recovery_point = recovery->recovery_point, .epoch = -1, .writes_again = writes_again,
                       .expected_offset = recovery->offset, .producers_offset = recovery->producers_offset };
         int r = walk_segments(&walk, recovery->segment_index, recovery->position);
-        free(walk.chunk);
+        walk_deinit(&walk);
         if (!r)
                 r = save_indexes(log, recovery->segment_index, recovery->recovery_point, writes_again);
         if (r)

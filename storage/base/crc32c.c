@@ -34,6 +34,7 @@ uint32_t crc32c_portable(uint32_t crc, const void *data, size_t size) {
 #include <immintrin.h>
 
 #define FOLD_BYTES 256 /* added at a time, as four rows of 64 */
+#define AHEAD_BYTES 4096 /* as far as is asked for before it is needed: memory is slower than the folding, and the processor stops at pages */
 #define BLOCK_BYTES_MAX 1024
 #define BLOCK_BYTES_MIN 32 /* below, joining costs more than it saves */
 
@@ -115,8 +116,10 @@ FOLDING static uint64_t add_folded(uint64_t state, const uint8_t *at, size_t siz
                 rows[i] = _mm512_loadu_si512(at + 64 * i);
         rows[0] = _mm512_xor_si512(rows[0], _mm512_zextsi128_si512(_mm_cvtsi64_si128((long long)state)));
         for (const uint8_t *end = at + size; (at += FOLD_BYTES) < end;)
-                for (int i = 0; i < 4; i++)
+                for (int i = 0; i < 4; i++) {
+                        _mm_prefetch((const char *)at + AHEAD_BYTES + 64 * i, _MM_HINT_T0);
                         rows[i] = fold(rows[i], factors, _mm512_loadu_si512(at + 64 * i));
+                }
         factors = load_factors(fold_row);
         for (int i = 1; i < 4; i++)
                 rows[i] = fold(rows[i - 1], factors, rows[i]);

@@ -13,6 +13,10 @@
 
 #include "storage/base/descriptors.h"
 
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22 /* since Linux 5.14; an older kernel refuses it */
+#endif
+
 static int system_open(const char *path, int flags, mode_t mode) {
         return open(path, flags, mode);
 }
@@ -37,6 +41,7 @@ static int system_open(const char *path, int flags, mode_t mode) {
         .opendir = opendir, \
         .readdir = readdir, \
         .mmap = mmap, \
+        .madvise = madvise, \
 }
 
 const FileOps FILE_OPS_SYSTEM = SYSTEM_CALLS;
@@ -278,9 +283,17 @@ int file_each_entry(const char *path, int (*each)(const struct dirent *entry, vo
         return r;
 }
 
-void *file_map_shared(int fd, size_t size) {
-        void *data = file_ops.mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+void *file_map_part(int fd, int64_t position, size_t size) {
+        void *data = file_ops.mmap(NULL, size, PROT_READ, MAP_SHARED, fd, position);
         return data == MAP_FAILED ? NULL : data;
+}
+
+void *file_map_shared(int fd, size_t size) {
+        return file_map_part(fd, 0, size);
+}
+
+bool file_populate(void *data, size_t size) {
+        return file_ops.madvise(data, size, MADV_POPULATE_READ) == 0;
 }
 
 int file_map(const char *path, FileMap *ret_map) {

@@ -33,6 +33,7 @@ typedef struct FileOps {
         DIR *(*opendir)(const char *path);
         struct dirent *(*readdir)(DIR *dir);
         void *(*mmap)(void *address, size_t size, int protection, int flags, int fd, off_t position);
+        int (*madvise)(void *address, size_t size, int advice);
 } FileOps;
 
 extern const FileOps FILE_OPS_SYSTEM;
@@ -114,6 +115,12 @@ typedef struct FileMap {
 
 /* size bytes from the file's beginning, read-only, or NULL. */
 void *file_map_shared(int fd, size_t size);
+
+/* size bytes from position on, a multiple of the page size, read-only, or NULL. */
+void *file_map_part(int fd, int64_t position, size_t size);
+/* Has a part of a mapping in memory, so that an error of the disk is none of a later access: for what is used at once. False when that is not
+ * possible. */
+bool file_populate(void *data, size_t size);
 
 /* 0 or -errno. */
 int file_map(const char *path, FileMap *ret_map);

@@ -200,6 +200,10 @@ static void *fault_mmap(void *address, size_t size, int protection, int flags, i
         return fails(false) ? MAP_FAILED : mmap(address, size, protection, flags, fd, position);
 }
 
+static int fault_madvise(void *address, size_t size, int advice) {
+        return fails(false) ? -1 : madvise(address, size, advice);
+}
+
 void faults_arm(FaultMode how, int n, int with) {
         mode = how;
         countdown = n - 1;
@@ -209,7 +213,7 @@ void faults_arm(FaultMode how, int n, int with) {
         is_armed = true;
         file_ops = (FileOps){ fault_open, close, fault_pread, fault_pwritev, fault_fsync, fault_fsync, fault_ftruncate,
                               fault_fallocate, fault_rename, fault_unlink, fault_mkdir, fault_rmdir, fault_stat, fault_lstat,
-                              fault_fstat, fault_futimens, fault_opendir, fault_readdir, fault_mmap };
+                              fault_fstat, fault_futimens, fault_opendir, fault_readdir, fault_mmap, fault_madvise };
 }
 
 bool faults_disarm(void) {

@@ -1,6 +1,8 @@
 /* What a crash leaves, and what the log makes of it. */
 #include "tests/storage/support.h"
 
+#include <sys/mman.h>
+
 #include "storage/log_internal.h"
 
 TestSuite(recovery, .init = test_setup, .fini = test_teardown);
@@ -334,6 +336,12 @@ static ssize_t counting_pread(int fd, void *data, size_t size, off_t position) {
         return got;
 }
 
+static int counting_madvise(void *data, size_t size, int advice) {
+        int r = madvise(data, size, advice);
+        bytes_read += r == 0 ? (int64_t)size : 0;
+        return r;
+}
+
 Test(recovery, reads_what_is_unflushed_and_little_more) {
         LogOpen how = how_to_open();
         how.config.index_interval_bytes = 512;
@@ -347,6 +355,7 @@ Test(recovery, reads_what_is_unflushed_and_little_more) {
         how.recovery_point = log_recovery_point(log);
         log_abandon(log);
         file_ops.pread = counting_pread;
+        file_ops.madvise = counting_madvise;
         log = open_log(how);
         cr_assert_eq(log_end_offset(log), 8010);
         cr_assert_gt(size, 1000000);
@@ -425,7 +434,7 @@ Test(recovery, death_at_every_operation_loses_nothing_acknowledged, .timeout = 1
 
 /* ---- after a failed sync: what is read may not be on the disk ---- */
 
-static int64_t again_from, again_end, again_bytes, again_max; /* of segments' bytes that were written */
+static int64_t again_from, again_end, again_bytes; /* of segments' bytes that were written */
 
 /* Each segment's come in order, and are what is there. */
 static ssize_t noting_pwritev(int fd, const struct iovec *parts, int count, off_t position) {
@@ -441,14 +450,13 @@ static ssize_t noting_pwritev(int fd, const struct iovec *parts, int count, off_
                 cr_assert(again_bytes == 0 || position == again_end || position == 0);
                 again_end = position + size;
                 again_bytes += size;
-                again_max = size > again_max ? size : again_max;
         }
         return pwritev(fd, parts, count, position);
 }
 
 /* Opens and abandons. */
 static void note_what_is_written(LogOpen how, int64_t end_offset) {
-        again_bytes = again_max = 0;
+        again_bytes = 0;
         file_ops.pwritev = noting_pwritev;
         Log *log = open_log(how);
         file_ops.pwritev = pwritev;
@@ -465,7 +473,7 @@ Test(recovery, what_a_failed_sync_left_is_written_again_from_the_recovery_point_
         assert_ok(log_sync(log));
         int64_t synced = log_size_bytes(log);
         append_many(log, 4000);
-        append(log, TEST_BATCH(.value_bytes = 700000)); /* more than is read at once */
+        append(log, TEST_BATCH(.value_bytes = 700000));
         append_many(log, 3000);
         int64_t size = log_size_bytes(log);
         cr_assert_gt(log->segment_count, 2);
@@ -478,7 +486,6 @@ Test(recovery, what_a_failed_sync_left_is_written_again_from_the_recovery_point_
                 note_what_is_written(how, 8001);
                 cr_assert_eq(again_from, synced);
                 cr_assert_eq(again_bytes, size - synced);
-                cr_assert_lt(again_max, 800000);
         }
         log = open_log(how);
         cr_assert(log->segments[0]->unsynced && log_active(log)->unsynced, "the sync passes over it");
