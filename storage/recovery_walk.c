@@ -8,7 +8,7 @@
 #include "storage/base/both.h"
 #include "storage/base/file.h"
 
-#define STRETCH_BATCHES 2048
+#define STRETCH_BATCHES 4096
 #define SHARED_BYTES (1 << 20) /* less isn't worth a thread */
 
 struct WalkedBatch {

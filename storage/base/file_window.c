@@ -8,7 +8,7 @@
 #include "storage/base/file.h"
 
 #define READ_BYTES ((size_t)256 << 10) /* they stay in the processor's cache */
-#define MAP_BYTES ((size_t)32 << 20)
+#define MAP_BYTES ((size_t)64 << 20)
 #define SHARED_BYTES ((size_t)2 << 20) /* less isn't worth a thread */
 #define ALIGNMENT 0xffff /* no page of any machine is larger */
 

@@ -9,8 +9,8 @@
 
 TestSuite(recovery_walk, .init = test_setup, .fini = test_teardown);
 
-#define BATCHES 2600
-#define LARGE_BYTES 4000000
+#define BATCHES 9000
+#define LARGE_BYTES 5000000
 
 static int64_t positions[BATCHES + 1];
 static atomic_int refusals;
@@ -43,7 +43,7 @@ static void fill(LogOpen how) {
         Log *log = open_log(how);
         for (int i = 0; i < BATCHES; i++) {
                 positions[i] = log_size_bytes(log);
-                append(log, TEST_BATCH(.timestamp_ms = NOW + i, .value_bytes = i % 400 == 399 ? LARGE_BYTES : i % 3 ? 100 : 60000));
+                append(log, TEST_BATCH(.timestamp_ms = NOW + i, .value_bytes = i % 1000 == 999 ? LARGE_BYTES : i % 20 ? 100 : 60000));
         }
         positions[BATCHES] = log_size_bytes(log);
         log_abandon(log);
@@ -56,7 +56,7 @@ static void shell(const char *command) {
 }
 
 Test(recovery_walk, the_first_damage_ends_the_log_whichever_way_it_is_read) {
-        static const int damaged[] = { 0, 1, 399, 1000, 1599, 1600, 2047, 2598, BATCHES - 1 };
+        static const int damaged[] = { 0, 1, 999, 1000, 4095, 4096, 5999, 6001, 8500, BATCHES - 1 };
         LogOpen how = how_to_open();
         fill(how);
         cr_assert_gt(positions[BATCHES], 64 << 20);
