@@ -5,11 +5,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "storage/base/both.h"
 #include "storage/base/file.h"
+#include "storage/base/parallel.h"
 
 #define STRETCH_BATCHES 4096
-#define SHARED_BYTES (1 << 20) /* less isn't worth a thread */
 
 struct WalkedBatch {
         BatchHeader header;
@@ -40,11 +39,11 @@ static const WalkedBatch *find_middle(const WalkedBatch *first, const WalkedBatc
 /* How many batches of the stretch come before the first one whose checksum is wrong. */
 static int32_t count_sound(const Walk *walk) {
         const WalkedBatch *first = walk->batches + walk->known_count, *end = walk->batches + walk->batch_count;
-        bool shared = end - first > 1 && end[-1].data - first->data > SHARED_BYTES;
+        bool shared = end - first > 1 && (size_t)(end[-1].data - first->data) >= PARALLEL_BYTES_MIN;
         const WalkedBatch *middle = shared ? find_middle(first, end) : end;
         Summing mine = { .first = first, .end = middle }, other = { .first = middle, .end = end };
         if (shared)
-                both(sum_batches, &mine, &other);
+                parallel_pair(sum_batches, &mine, &other);
         else
                 sum_batches(&mine);
         return (int32_t)((shared && mine.bad == middle ? other.bad : mine.bad) - walk->batches);

@@ -116,7 +116,7 @@ typedef struct FileMap {
 /* size bytes from the file's beginning, read-only, or NULL. */
 void *file_map_shared(int fd, size_t size);
 
-/* size bytes from position on, a multiple of the page size, read-only, or NULL. */
+/* size bytes from position on, read-only, or NULL; position is a multiple of the page size. */
 void *file_map_part(int fd, int64_t position, size_t size);
 /* Has a part of a mapping in memory, so that an error of the disk is none of a later access: for what is used at once. False when that is not
  * possible. */

@@ -4,13 +4,12 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "storage/base/both.h"
 #include "storage/base/file.h"
+#include "storage/base/parallel.h"
 
 #define READ_BYTES ((size_t)256 << 10) /* they stay in the processor's cache */
 #define MAP_BYTES ((size_t)64 << 20)
-#define SHARED_BYTES ((size_t)2 << 20) /* less isn't worth a thread */
-#define ALIGNMENT 0xffff /* no page of any machine is larger */
+#define PAGE_BYTES_MAX 65536
 
 /* Pages that were used, and pages that are next. */
 typedef struct Exchange {
@@ -23,38 +22,50 @@ static void exchange(void *data) {
         Exchange *pages = data;
         if (pages->used_bytes)
                 (void)madvise(pages->used, pages->used_bytes, MADV_DONTNEED);
-        pages->failed = pages->next_bytes && !file_populate(pages->next, pages->next_bytes);
+        pages->failed = !file_populate(pages->next, pages->next_bytes);
 }
 
-/* The kernel takes as long for the pages as is needed to read them, so that two threads share this, too. */
-static bool exchange_pages(uint8_t *used, uint8_t *next, size_t size) {
-        size_t used_bytes = (size_t)(next - used), used_half = used_bytes / 2 & ~(size_t)ALIGNMENT, half = size / 2 & ~(size_t)ALIGNMENT;
-        Exchange mine = { .used = used, .used_bytes = used_half, .next = next, .next_bytes = half };
-        Exchange other = { .used = used + used_half, .used_bytes = used_bytes - used_half, .next = next + half, .next_bytes = size - half };
-        if (size < SHARED_BYTES) {
-                mine.next_bytes = size;
-                mine.used_bytes = used_bytes;
-                exchange(&mine);
-        } else {
-                both(exchange, &mine, &other);
+static size_t half_of(size_t size) {
+        return size / 2 / PAGE_BYTES_MAX * PAGE_BYTES_MAX;
+}
+
+/* Pages take the kernel nearly as long as their bytes take whoever reads them, so that two threads share this, too. */
+static bool exchange_pages(Exchange pages) {
+        if (pages.next_bytes < PARALLEL_BYTES_MIN) {
+                exchange(&pages);
+                return !pages.failed;
         }
+        Exchange mine = pages, other = pages;
+        mine.used_bytes = half_of(pages.used_bytes);
+        mine.next_bytes = half_of(pages.next_bytes);
+        other.used += mine.used_bytes;
+        other.used_bytes -= mine.used_bytes;
+        other.next += mine.next_bytes;
+        other.next_bytes -= mine.next_bytes;
+        parallel_pair(exchange, &mine, &other);
         return !mine.failed && !other.failed;
+}
+
+static int64_t page_begin(int64_t position) {
+        return position / PAGE_BYTES_MAX * PAGE_BYTES_MAX;
 }
 
 /* size bytes at position of the file, by way of the mapping. */
 static bool map(FileWindow *window, int fd, int64_t position, size_t size, int64_t end) {
         if (!window->map) {
-                window->map_position = window->position = position & ~(int64_t)ALIGNMENT;
+                window->map_position = window->position = page_begin(position);
                 window->map_end = end;
                 window->map = file_map_part(fd, window->map_position, (size_t)(end - window->map_position));
         }
         if (!window->map || position < window->position || end > window->map_end)
                 return false;
-        uint8_t *used = window->map + ((window->position & ~(int64_t)ALIGNMENT) - window->map_position);
-        uint8_t *next = window->map + ((position & ~(int64_t)ALIGNMENT) - window->map_position);
+        Exchange pages = { .used = window->map + (page_begin(window->position) - window->map_position),
+                           .next = window->map + (page_begin(position) - window->map_position) };
         window->data = window->map + (position - window->map_position);
         window->position = position;
-        bool there = exchange_pages(used, next, (size_t)(window->data - next) + size);
+        pages.used_bytes = (size_t)(pages.next - pages.used);
+        pages.next_bytes = (size_t)(window->data - pages.next) + size;
+        bool there = exchange_pages(pages);
         window->size = there ? size : 0;
         return there;
 }

@@ -55,7 +55,7 @@ ROWS = [
     Row('synced acknowledgements (flush.messages=1)', 'durable_rate', '/s', MORE, floor=(25, 'sync_rate', 'a sync each')),
     Row('an idle connection, of 1,000: private memory', 'connection_bytes', 'bytes', LESS, limit=1024),
     Row('8,000 parked fetches: cost to a producer', 'parked_percent', '% more', LESS, limit=5),
-    Row('recovery of an unflushed GiB', 'recovery_s', 's', LESS, times=10),
+    Row('recovery of an unflushed GiB (Kafka: by its own log)', 'recovery_s', 's', LESS, times=10),
     Row('10,000 partitions: broker CPU a request to one beside them', 'many_beside_cpu_us', 'us', LESS, limit=2),
     Row('- to each of them in turn, with few of their files open', 'many_cpu_us', 'us', LESS),
     Row('- the first request to each', 'many_first_us', 'us', LESS),

@@ -12,7 +12,7 @@ import time
 from contenders import Background, loadgen
 
 GIB = 1 << 30
-RECOVERIES = 3
+RECOVERIES = 3  # of which the median counts
 SMALL = dict(connections=16, in_flight=20)  # of one record of 100 bytes
 
 
@@ -220,7 +220,8 @@ def durable(bench, contender):
 
 
 def recovery(bench, kind):
-    """Seconds a GiB that a start after a kill takes longer with a log of which nothing is known to be on disk than with an empty one."""
+    """Seconds a GiB that a start after a kill takes longer with a log of which nothing is known to be on disk than with an empty one. Sessions
+    are short because Kafka refuses itself until that of the broker that was killed is over."""
     with kind(bench.scratch, broker_session_timeout_ms='1000', broker_heartbeat_interval_ms='200') as contender:
         topic = contender.create()
         contender.run('produce', topic=topic, requests=1)

@@ -1,4 +1,4 @@
-#include "storage/base/both.h"
+#include "storage/base/parallel.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -14,7 +14,7 @@ static void *run(void *data) {
         return NULL;
 }
 
-void both(void (*work)(void *data), void *mine, void *other) {
+void parallel_pair(void (*work)(void *data), void *mine, void *other) {
         Other call = { .work = work, .data = other };
         pthread_t thread;
         bool beside = pthread_create(&thread, NULL, run, &call) == 0;

@@ -1,4 +1,4 @@
-#include "storage/base/both.h"
+#include "storage/base/parallel.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>
@@ -15,10 +15,10 @@ static void work(void *data) {
         piece->times++;
 }
 
-Test(both, pieces_are_done_once_each_when_it_returns) {
+Test(parallel, pieces_are_done_once_each_when_it_returns) {
         for (int i = 1; i <= 100; i++) {
                 Piece mine = { 0 }, other = { 0 };
-                both(work, &mine, &other);
+                parallel_pair(work, &mine, &other);
                 cr_assert(mine.times == 1 && other.times == 1);
                 cr_assert(pthread_equal(mine.thread, pthread_self()));
         }
