@@ -13,6 +13,8 @@ from contenders import Background, loadgen
 
 GIB = 1 << 30
 RECOVERIES = 3  # of which the median counts
+STOLEN_MOST = 0.004  # of the processors' time, by the host: in a quiet minute it is a tenth to a fifth of a percent
+DISTURBED_RUNS = 5
 SMALL = dict(connections=16, in_flight=20)  # of one record of 100 bytes
 
 
@@ -138,17 +140,37 @@ def catch_up(bench, contender):
 
 # Latencies.
 
-def awake_and_asleep(name, measure):
+def stolen_seconds():
+    """That this machine's processors worked for others of the same host, since it was booted."""
+    with open('/proc/stat') as rows:
+        return int(rows.readline().split()[8]) / os.sysconf('SC_CLK_TCK')
+
+
+def undisturbed(bench, measure):
+    """Measures again where the host took the processors away for so long that a p99 would show little else. Of runs that were all
+    disturbed, the one that was it least."""
+    runs = []
+    for _ in range(1 if bench.smoke else DISTURBED_RUNS):
+        stolen, begun = stolen_seconds(), time.monotonic()
+        result = measure()
+        runs.append(((stolen_seconds() - stolen) / (time.monotonic() - begun) / os.cpu_count(), len(runs), result))
+        if runs[-1][0] <= STOLEN_MOST:
+            break
+    bench.note_disturbed(len(runs) - 1, min(runs)[0] > STOLEN_MOST)
+    return min(runs)[-1]
+
+
+def awake_and_asleep(bench, name, measure):
     """The quantiles of an open loop with processors that are kept awake, and with such as may sleep between the requests."""
     with Background('awake'):
-        awake = measure()
-    asleep = measure()
+        awake = undisturbed(bench, measure)
+    asleep = undisturbed(bench, measure)
     return {f'{name}{kind}_{quantile}_us': result[f'{quantile}_us']
             for kind, result in (('', awake), ('_asleep', asleep)) for quantile in ('p50', 'p99', 'p999')}
 
 
 def latency(bench, contender):
-    return awake_and_asleep('produce', lambda: produce(bench, contender, 20_000, rate=2000))
+    return awake_and_asleep(bench, 'produce', lambda: produce(bench, contender, 20_000, rate=2000))
 
 
 def end_to_end_once(bench, contender, rate):
@@ -159,7 +181,7 @@ def end_to_end_once(bench, contender, rate):
 
 
 def end_to_end(bench, contender, rate):
-    return awake_and_asleep(f'e2e{rate}', lambda: end_to_end_once(bench, contender, rate))
+    return awake_and_asleep(bench, f'e2e{rate}', lambda: end_to_end_once(bench, contender, rate))
 
 
 def end_to_end_2000(bench, contender):
@@ -262,7 +284,7 @@ def many_partitions(bench, kind):
 def floor_echo(bench, _):
     with Background('echo-server') as server:
         address = dict(port=server.said['port'], pid=server.process.pid, record_bytes=208)
-        slow = awake_and_asleep('echo', lambda: loadgen('echo', rate=2000, requests=bench.sized(20_000), **address))
+        slow = awake_and_asleep(bench, 'echo', lambda: loadgen('echo', rate=2000, requests=bench.sized(20_000), **address))
         quick = loadgen('echo', requests=bench.sized(1_000_000), **SMALL, **address)
     return slow | {'echo_rate': quick['requests'] / quick['seconds'], 'echo_cpu_us': cpu_us(quick)}
 
