@@ -18,6 +18,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 LOADGEN = ROOT / 'build/tools/loadgen/loadgen'
 SECONDS = 600  # only against hanging for ever
 SETTLE_SECONDS = 1  # for what became due while a contender was paused
+SETTINGS = {'offsets_topic_num_partitions': '50', 'log_segment_delete_delay_ms': '100'}
 brokers.START_SECONDS = SECONDS
 
 # What Kafka's own start script gives the JVM.
@@ -170,10 +171,16 @@ class Contender:
         return name
 
     def delete(self, name, topics=1):
+        """Until its files are gone, too: to unlink a GiB takes processor time, which must not fall into what is measured next."""
         names = [name] if topics == 1 else [f'{name}-{i:05}' for i in range(topics)]
         for i in range(0, len(names), 500):
             self.call('DeleteTopics', 5, {'topic_names': names[i:i + 500], 'timeout_ms': 60000},
                       lambda answer: all(row['error_code'] in (0, 3) for row in answer['responses']))
+        end = time.monotonic() + SECONDS
+        while any(self.data.glob('*-delete')):
+            if time.monotonic() > end:
+                raise Wrong(f'{self.name} does not delete the files of {name}')
+            time.sleep(0.05)
 
     def wait_coordinator(self):
         """Kafka makes its topic of offsets when it is first asked for a coordinator."""
@@ -209,7 +216,8 @@ class Odradek(Contender):
     name = 'odradek'
 
     def make(self, **properties):
-        broker = brokers.Odradek(self.directory, offsets_topic_num_partitions='50', odradek_max_groups='1000000', **properties)  # for --growth
+        more_groups = {'odradek_max_groups': '1000000'}  # for --growth
+        broker = brokers.Odradek(self.directory, **SETTINGS, **more_groups, **properties)
         (broker.port,) = brokers.free_ports(1)
         return broker
 
@@ -255,7 +263,8 @@ class Kafka(Contender):
     most = 1_000  # each partition takes three descriptors and two mappings
 
     def make(self, **properties):
-        return KafkaProcess(self.directory, offsets_topic_num_partitions='50', log_segment_delete_delay_ms='1000', **properties)
+        first_deletion = {'log_initial_task_delay_ms': '100'}  # else it comes after half a minute
+        return KafkaProcess(self.directory, **SETTINGS, **first_deletion, **properties)
 
     def first_start(self, topic):
         """Formatting the directory included."""
