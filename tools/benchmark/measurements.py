@@ -3,6 +3,7 @@
 Each function gets the bench (sizes, scratch directory) and a contender that runs and is warm, or its class where it needs a broker of its
 own. Every produce is read back.
 """
+import contextlib
 import dataclasses
 import os
 import statistics
@@ -12,7 +13,6 @@ import time
 from contenders import Background, loadgen
 
 GIB = 1 << 30
-RECOVERIES = 3  # of which the median counts
 STOLEN_MOST = 0.004  # of the processors' time, by the host: in a quiet minute it is a tenth to a fifth of a percent
 DISTURBED_RUNS = 5
 SMALL = dict(connections=16, in_flight=20)  # of one record of 100 bytes
@@ -170,7 +170,7 @@ def awake_and_asleep(bench, name, measure):
 
 
 def latency(bench, contender):
-    return awake_and_asleep(bench, 'produce', lambda: produce(bench, contender, 20_000, rate=2000))
+    return awake_and_asleep(bench, 'produce', lambda: produce(bench, contender, 2000 * bench.times(10, 3), rate=2000))
 
 
 def end_to_end_once(bench, contender, rate):
@@ -198,39 +198,54 @@ def cpu_us(result):
     return result['broker_cpu_s'] / result['requests'] * 1e6
 
 
-def percent_more(bench, name, this, than, pairs=11):
-    """How much more this costs than that: the median over pairs. What they cost is now one figure, now another half as large again, as the
-    machine's processors share something or not: the smallest of each, or the medians, differ by 5 to 30 % where both are the same, those of
-    pairs by 1, rarely by 5. No figure where runs are too short for the kernel to see any processor time, as in a smoke."""
-    def cost(of):
-        os.sync()  # what the run before left to be written
-        return of()
-    figures = [(cost(than), cost(this)) for _ in range(1 if bench.smoke else pairs)]
-    ratios = [this_us / than_us for than_us, this_us in figures if than_us]
+@contextlib.contextmanager
+def short_runs(bench, contender, count):
+    """A function for so many runs of a tenth of a second, each to a topic of its own, that returns the broker's CPU time a request."""
+    topic, requests = contender.create(topics=count), bench.sized(int(60_000 * contender.speed))
+    names = iter([topic] if count == 1 else [f'{topic}-{i:05}' for i in range(count)])
+    bench.touch(count * requests * 310)
+
+    def cost(**options):
+        result = contender.run('produce', topic=next(names), requests=requests, **SMALL, **options)
+        bench.note_generator(result)
+        return cpu_us(result)
+    yield cost
+    read_back(contender, topic, count * requests, topics=count)
+    contender.delete(topic, topics=count)
+
+
+def percent_more(name, this, than, pairs):
+    """How much more this costs than that: the median over pairs, which take turns in being first. What a request costs is now one figure, now
+    another half as large again, as the machine's processors share something or not; that changes within a second, so that many short runs
+    tell 1 % where a few long ones are off by 10. No figure where runs are too short for the kernel to see any time, as in a smoke."""
+    ratios = []
+    for i in range(pairs):
+        us = {which: which() for which in ((this, than) if i % 2 else (than, this))}
+        ratios += [us[this] / us[than]] if us[than] else []
     return {name: (statistics.median(ratios) - 1) * 100} if ratios else {}
 
 
 def parked(bench, contender):
     """A producer's cost beside fetches that wait on other partitions, once their coming, or their going, is over."""
-    count = bench.sized(8000)
+    waiting, pairs, runs = bench.sized(8000), bench.times(11, 5), bench.times(3, 3)
     idle_topic = contender.create(100)
+    with short_runs(bench, contender, 2 * pairs * runs) as cost:
+        def alone():
+            time.sleep(bench.seconds(0.5))
+            return statistics.median(cost() for _ in range(runs))
 
-    def alone():
-        time.sleep(bench.seconds(0.5))
-        return cpu_us(produce(bench, contender, int(300_000 * contender.speed), **SMALL))
-
-    def beside():
-        with contender.hold('parked', topic=idle_topic, partitions=100, connections=count, wait_ms=600_000):
-            return alone()
-    figures = percent_more(bench, 'parked_percent', beside, alone)
+        def beside():
+            with contender.hold('parked', topic=idle_topic, partitions=100, connections=waiting, wait_ms=600_000):
+                return alone()
+        figures = percent_more('parked_percent', beside, alone, pairs)
     contender.delete(idle_topic)
     return figures
 
 
 def acks_all(bench, contender):
-    def cost(acks):
-        return cpu_us(produce(bench, contender, int(300_000 * contender.speed), acks=acks, **SMALL))
-    return percent_more(bench, 'acks_all_percent', lambda: cost(-1), lambda: cost(1))
+    pairs = bench.times(50, 20)
+    with short_runs(bench, contender, 2 * pairs) as cost:
+        return percent_more('acks_all_percent', lambda: cost(acks=-1), lambda: cost(acks=1), pairs)
 
 
 # Durability.
@@ -244,13 +259,14 @@ def durable(bench, contender):
 def recovery(bench, kind):
     """Seconds a GiB that a start after a kill takes longer with a log of which nothing is known to be on disk than with an empty one. Sessions
     are short because Kafka refuses itself until that of the broker that was killed is over."""
+    times = bench.times(3, 1)
     with kind(bench.scratch, broker_session_timeout_ms='1000', broker_heartbeat_interval_ms='200') as contender:
         topic = contender.create()
         contender.run('produce', topic=topic, requests=1)
-        nothing_ms = statistics.median(contender.recover(topic) for _ in range(RECOVERIES))
+        nothing_ms = statistics.median(contender.recover(topic) for _ in range(times))
         result, topic = produce(bench, contender, 64_000, records=150, connections=4, in_flight=8, keep=True)
-        recovering_ms = statistics.median(contender.recover(topic) for _ in range(RECOVERIES))
-        read_back(contender, topic, result['records'] + RECOVERIES)
+        recovering_ms = statistics.median(contender.recover(topic) for _ in range(times))
+        read_back(contender, topic, result['records'] + times)
         log = max((contender.data / f'{topic}-0').glob('*.log'), key=lambda path: path.stat().st_size)
         plain = loadgen('checksum', file=log)
         contender.stop()
@@ -284,7 +300,7 @@ def many_partitions(bench, kind):
 def floor_echo(bench, _):
     with Background('echo-server') as server:
         address = dict(port=server.said['port'], pid=server.process.pid, record_bytes=208)
-        slow = awake_and_asleep(bench, 'echo', lambda: loadgen('echo', rate=2000, requests=bench.sized(20_000), **address))
+        slow = awake_and_asleep(bench, 'echo', lambda: loadgen('echo', rate=2000, requests=bench.sized(2000 * bench.times(10, 3)), **address))
         quick = loadgen('echo', requests=bench.sized(1_000_000), **SMALL, **address)
     return slow | {'echo_rate': quick['requests'] / quick['seconds'], 'echo_cpu_us': cpu_us(quick)}
 
