@@ -41,6 +41,11 @@ def loadgen(mode, **options):
     return json.loads(done.stdout)
 
 
+def topic_names(name, count):
+    """What several topics are called, as in tools/loadgen."""
+    return [name] if count == 1 else [f'{name}-{i:05}' for i in range(count)]
+
+
 class Background:
     """A load generator that goes on until it is closed; its first object is in .said."""
 
@@ -158,7 +163,7 @@ class Contender:
         """Makes a topic (or several, NAME-00000 ...) and waits until all can be written to; returns its name."""
         self.topics += 1
         name = f'bench{self.topics}'
-        names = [name] if topics == 1 else [f'{name}-{i:05}' for i in range(topics)]
+        names = topic_names(name, topics)
         configs = [{'name': key.replace('_', '.'), 'value': value} for key, value in configs.items()]
         for i in range(0, len(names), 500):
             self.call('CreateTopics', 5, {'timeout_ms': 60000, 'topics': [
@@ -172,7 +177,7 @@ class Contender:
 
     def delete(self, name, topics=1):
         """Until its files are gone, too: to unlink a GiB takes processor time, which must not fall into what is measured next."""
-        names = [name] if topics == 1 else [f'{name}-{i:05}' for i in range(topics)]
+        names = topic_names(name, topics)
         for i in range(0, len(names), 500):
             self.call('DeleteTopics', 5, {'topic_names': names[i:i + 500], 'timeout_ms': 60000},
                       lambda answer: all(row['error_code'] in (0, 3) for row in answer['responses']))

@@ -10,7 +10,7 @@ import statistics
 import tempfile
 import time
 
-from contenders import Background, loadgen
+from contenders import Background, loadgen, topic_names
 
 GIB = 1 << 30
 STOLEN_MOST = 0.004  # of the processors' time, by the host: in a quiet minute it is a tenth to a fifth of a percent
@@ -202,7 +202,7 @@ def cpu_us(result):
 def short_runs(bench, contender, count):
     """A function for so many runs of a tenth of a second, each to a topic of its own, that returns the broker's CPU time a request."""
     topic, requests = contender.create(topics=count), bench.sized(int(60_000 * contender.speed))
-    names = iter([topic] if count == 1 else [f'{topic}-{i:05}' for i in range(count)])
+    names = iter(topic_names(topic, count))
     bench.touch(count * requests * 310)
 
     def cost(**options):
@@ -227,7 +227,7 @@ def percent_more(name, this, than, pairs):
 
 def parked(bench, contender):
     """A producer's cost beside fetches that wait on other partitions, once their coming, or their going, is over."""
-    waiting, pairs, runs = bench.sized(8000), bench.times(11, 5), bench.times(3, 3)
+    waiting, pairs, runs = bench.sized(8000), bench.times(11, 5), 3
     idle_topic = contender.create(100)
     with short_runs(bench, contender, 2 * pairs * runs) as cost:
         def alone():
