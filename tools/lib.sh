@@ -1,7 +1,8 @@
 # Functions that tools/run and tools/test share; sourced, with ROOT set to the project's root.
 # shellcheck shell=bash
 
-BUILD_PACKAGES=(gcc binutils libc6-dev meson ninja-build pkg-config python3 libev-dev libxxhash-dev zlib1g-dev
+# g++ for the archive of snappy's C++ library.
+BUILD_PACKAGES=(gcc g++ libc6-dev meson ninja-build pkg-config python3 libev-dev libxxhash-dev zlib1g-dev
   liblz4-dev libzstd-dev libsnappy-dev libpcre2-dev)
 
 say() { printf '%s\n' "$*" >&2; }
@@ -47,11 +48,6 @@ build_tree() {
   ninja -C "$dir" broker/odradek >"$dir/build.log" 2>&1 || { cat "$dir/build.log" >&2; return 1; }
 }
 
-build_release() {
-  build_tree "$ROOT/build" --buildtype=release
-  local program=$ROOT/build/broker/odradek
-  strip -o "$program.stripped" "$program" # meson strips only what it installs
-  mv -f "$program.stripped" "$program"    # a broker may be running from the old one
-}
+build_release() { build_tree "$ROOT/build" --buildtype=release -Dprefer_static=true; }
 build_debug() { build_tree "$ROOT/build-debug" --buildtype=debug; }
 build_sanitized() { build_tree "$ROOT/build-asan" --buildtype=debug -Doptimization=1 -Db_sanitize=address,undefined; }

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Cuts the power of a broker at any moment, as far as its files can tell, and looks whether it kept its word.
 
-usage: power_cut.py --shadow LIBRARY [--mutants DIRECTORY] [--images N] [--mutant-images N] [--steps N] [--seed N]
+usage: power_cut.py --built DIRECTORY [--images N] [--mutant-images N] [--steps N] [--seed N]
 
-A broker runs under load with shadow.c preloaded. Every prefix of the journal that this leaves is a moment at which the power may have failed;
-images.py makes directories of it, and a broker is started on each. With --durable everything acknowledged before has to be there; without,
-what is there has to be whole, in order and served, and the topics as acknowledged. Then the same with brokers that were built to break a rule: each has to be found out."""
+A broker runs under load with shadow.c preloaded, both from the directory where they were built. Every prefix of the journal that
+this leaves is a moment at which the power may have failed; images.py makes directories of it, and a broker is started on each. With
+--durable everything acknowledged before has to be there; without, what is there has to be whole, in order and served, and the topics as
+acknowledged. Then the same with brokers that were built to break a rule: each has to be found out."""
 import argparse
 import os
 import pathlib
@@ -33,6 +34,7 @@ ASIDE = 1 << 30  # correlation ids of what is no part of the load
 MUTANTS = {  # whether it breaks its word with --durable, or damages what is there without
     'no sync': True, 'no directory sync': True, 'acknowledgement before sync': True, 'answer before sync': True,
     'checkpoint before data': False, 'memory taken for disk': True}
+UNBROKEN = 'unbroken'
 FORGETFUL = 'memory taken for disk'  # what a failed sync left in it
 
 
@@ -233,8 +235,8 @@ def read_batches(connection, topic, index):
 class Run:
     """A load, and the journal that it left."""
 
-    def __init__(self, directory, options, name, durable, binary=None, fails=False):
-        self.directory, self.options, self.durable, self.binary = directory, options, durable, binary
+    def __init__(self, directory, options, name, durable, program=UNBROKEN, fails=False):
+        self.directory, self.options, self.durable, self.program = directory, options, durable, program
         home, journals = directory / name, [directory / f'{name}.journal']
         home.mkdir()
         self.root = home / 'data'
@@ -262,8 +264,8 @@ class Run:
         assert answers >= self.load.correlation - 1 - fails, 'answers are not in the journal'
 
     def start(self, broker, journal, failing_sync):
-        os.environ.update(LD_PRELOAD=str(self.options.shadow), SHADOW_ROOT=str(self.root), SHADOW_JOURNAL=str(journal),
-                          SHADOW_FAILS=str(failing_sync), SHADOW_FAILS_IN=f'/{TOPIC}-' if self.binary else '')
+        os.environ.update(LD_PRELOAD=str(self.options.built / 'shadow.so'), SHADOW_ROOT=str(self.root), SHADOW_JOURNAL=str(journal),
+                          SHADOW_FAILS=str(failing_sync), SHADOW_FAILS_IN='' if self.program == UNBROKEN else f'/{TOPIC}-')
         try:
             broker.start()
         finally:
@@ -273,7 +275,7 @@ class Run:
     def broker(self, home):
         broker = Broker(home, **PROPERTIES)
         broker.FLAGS = ('--durable',) if self.durable else ()
-        broker.BINARY = self.binary
+        broker.BINARY = self.options.built / self.program
         return broker
 
     def look(self, count):
@@ -319,10 +321,9 @@ def main():
     parser.add_argument('--steps', type=int, default=1500)
     parser.add_argument('--mutant-steps', type=int, default=500)
     parser.add_argument('--seed', type=int, default=random.randrange(1 << 30))
-    parser.add_argument('--shadow', type=pathlib.Path, required=True, help='shadow.c as a library')
-    parser.add_argument('--mutants', type=pathlib.Path, help='where the mutants were built; without, none is looked at')
+    parser.add_argument('--built', type=pathlib.Path, required=True, help='where shadow.so and the brokers are')
     options = parser.parse_args()
-    options.shadow = options.shadow.resolve(strict=True)
+    options.built = options.built.resolve(strict=True)
     place = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
     failed = 0
     with tempfile.TemporaryDirectory(dir=place) as directory:
@@ -334,11 +335,11 @@ def main():
             print(f'{name}: {looked} power cuts of {len(run.entries)} operations: {broken or "it kept its word"} (seed {options.seed})')
             failed += broken is not None
         options.steps = options.mutant_steps
-        for name, durable in MUTANTS.items() if options.mutants else ():
-            fails, name = name == FORGETFUL, name.replace(' ', '_')
-            run = Run(directory, options, name, durable, (options.mutants / f'mutant_{name}').resolve(strict=True), fails)
+        for name, durable in MUTANTS.items():
+            fails, name = name == FORGETFUL, f"mutant_{name.replace(' ', '_')}"
+            run = Run(directory, options, name, durable, name, fails)
             broken, looked = run.look(options.mutant_images)
-            print(f'mutant {name}: {"found out at image " + str(looked) + ": " + broken if broken else "NOT FOUND OUT"}')
+            print(f'{name}: {"found out at image " + str(looked) + ": " + broken if broken else "NOT FOUND OUT"}')
             failed += broken is None
     sys.exit(failed > 0)
 
