@@ -74,9 +74,9 @@ def idle(bench, kind):
     with kind(bench.scratch) as contender:
         topic = contender.create()
         contender.run('produce', topic=topic, requests=1)
-        time.sleep(bench.seconds(3))
+        time.sleep(bench.seconds(bench.times(3, 1)))
         before, begun = contender.wake_ups(), time.monotonic()
-        time.sleep(bench.seconds(5))
+        time.sleep(bench.seconds(bench.times(5, 3)))
         wake_ups = (contender.wake_ups() - before) / (time.monotonic() - begun)
         memory = contender.memory()
         contender.stop()
@@ -95,7 +95,7 @@ def idle_connections(bench, contender):
 
 def small(bench, contender, partitions):
     """To each in turn."""
-    result = produce(bench, contender, int(1_500_000 * contender.speed), partitions, **SMALL)
+    result = produce(bench, contender, int(bench.work(1_500_000) * contender.speed), partitions, **SMALL)
     return {f'small{partitions}_rate': result['requests'] / result['seconds'],
             f'small{partitions}_cpu_us': result['broker_cpu_s'] / result['requests'] * 1e6}
 
@@ -113,7 +113,7 @@ def small_1000(bench, contender):
 
 
 def big(bench, contender, name, partitions, records, in_flight, requests):
-    result = produce(bench, contender, requests, partitions, records, connections=4, in_flight=in_flight)
+    result = produce(bench, contender, bench.work(requests), partitions, records, connections=4, in_flight=in_flight)
     gigabytes = result['bytes_out'] / 1e9
     return {f'{name}_rate': gigabytes * 1000 / result['seconds'], f'{name}_cpu_s': result['broker_cpu_s'] / gigabytes}
 
@@ -131,7 +131,7 @@ def batch256(bench, contender):
 
 
 def catch_up(bench, contender):
-    result, topic = produce(bench, contender, 60_000, records=150, connections=4, in_flight=8, keep=True)
+    result, topic = produce(bench, contender, bench.work(60_000), records=150, connections=4, in_flight=8, keep=True)
     fetched = read_back(contender, topic, result['records'], rounds=3, bytes=1 << 20)
     contender.delete(topic)
     gigabytes = fetched['bytes_in'] / 1e9
@@ -170,12 +170,12 @@ def awake_and_asleep(bench, name, measure):
 
 
 def latency(bench, contender):
-    return awake_and_asleep(bench, 'produce', lambda: produce(bench, contender, 2000 * bench.times(10, 3), rate=2000))
+    return awake_and_asleep(bench, 'produce', lambda: produce(bench, contender, 2000 * bench.times(10, 2), rate=2000))
 
 
 def end_to_end_once(bench, contender, rate):
     topic = contender.create()
-    result = contender.run('end-to-end', topic=topic, rate=rate, requests=bench.sized(rate * 3))
+    result = contender.run('end-to-end', topic=topic, rate=rate, requests=bench.sized(rate * bench.times(3, 2)))
     contender.delete(topic)
     return result
 
@@ -225,20 +225,16 @@ def percent_more(name, this, than, pairs):
     return {name: (statistics.median(ratios) - 1) * 100} if ratios else {}
 
 
-def parked(bench, contender):
-    """A producer's cost beside fetches that wait on other partitions, once their coming, or their going, is over."""
-    waiting, pairs, runs = bench.sized(8000), bench.times(11, 5), 3
-    idle_topic = contender.create(100)
-    with short_runs(bench, contender, 2 * pairs * runs) as cost:
-        def alone():
+def parked(bench, kind):
+    """What a producer costs a broker with fetches that wait on other partitions, and another without, once their coming is over."""
+    waiting, pairs = bench.sized(8000), bench.times(120, 30)
+    with kind(bench.scratch) as busy, kind(bench.scratch) as free:
+        with short_runs(bench, busy, pairs) as beside, short_runs(bench, free, pairs) as alone, \
+                busy.hold('parked', topic=busy.create(100), partitions=100, connections=waiting, wait_ms=600_000):
             time.sleep(bench.seconds(0.5))
-            return statistics.median(cost() for _ in range(runs))
-
-        def beside():
-            with contender.hold('parked', topic=idle_topic, partitions=100, connections=waiting, wait_ms=600_000):
-                return alone()
-        figures = percent_more('parked_percent', beside, alone, pairs)
-    contender.delete(idle_topic)
+            figures = percent_more('parked_percent', beside, alone, pairs)
+        busy.stop()
+        free.stop()
     return figures
 
 
@@ -278,6 +274,7 @@ def many_partitions(bench, kind):
     """10,000 partitions: requests to one beside them, and to each in turn (the first to each apart), memory, and restarts."""
     count = bench.sized(10_000)
     with kind(bench.scratch) as contender:
+        contender.keeps_directory = True
         contender.run('produce', topic=contender.create(), requests=1)
         before = contender.memory()
         topic = contender.create(count)
@@ -300,7 +297,7 @@ def many_partitions(bench, kind):
 def floor_echo(bench, _):
     with Background('echo-server') as server:
         address = dict(port=server.said['port'], pid=server.process.pid, record_bytes=208)
-        slow = awake_and_asleep(bench, 'echo', lambda: loadgen('echo', rate=2000, requests=bench.sized(2000 * bench.times(10, 3)), **address))
+        slow = awake_and_asleep(bench, 'echo', lambda: loadgen('echo', rate=2000, requests=bench.sized(2000 * bench.times(10, 2)), **address))
         quick = loadgen('echo', requests=bench.sized(1_000_000), **SMALL, **address)
     return slow | {'echo_rate': quick['requests'] / quick['seconds'], 'echo_cpu_us': cpu_us(quick)}
 
@@ -326,8 +323,8 @@ def floor_sync(bench, _):
 def floor_files(bench, _):
     """As many files as there are partitions in many_partitions(), and requests of the same size."""
     count = bench.sized(10_000)
-    with tempfile.TemporaryDirectory(dir=bench.scratch) as directory:
-        wrote = loadgen('files', partitions=count, requests=50 * count, record_bytes=170, directory=directory)
+    directory = tempfile.mkdtemp(dir=bench.scratch)  # it stays, as Contender.keeps_directory says why
+    wrote = loadgen('files', partitions=count, requests=50 * count, record_bytes=170, directory=directory)
     return {'files_cpu_us': wrote['own_cpu_s'] / wrote['requests'] * 1e6}
 
 
@@ -338,6 +335,7 @@ MEASUREMENTS = [
     Measurement('start', start, own_broker=True),
     Measurement('first start', first_start, own_broker=True),
     Measurement('at rest', idle, own_broker=True, once=True),
+    Measurement('10,000 partitions', many_partitions, own_broker=True, once=True, alone=True),
     Measurement('1 record a request', small_1),
     Measurement('100 partitions', small_100),
     Measurement('16 KiB batches', batch16_1),
@@ -350,8 +348,7 @@ MEASUREMENTS = [
     Measurement('acks=all', acks_all, once=True, alone=True),
     Measurement('durable', durable, once=True),
     Measurement('idle connections', idle_connections, once=True, alone=True),
-    Measurement('parked fetches', parked, once=True, alone=True),
+    Measurement('parked fetches', parked, own_broker=True, once=True, alone=True),
     Measurement('recovery', recovery, own_broker=True, once=True),
     Measurement('1,000 partitions', small_1000),
-    Measurement('10,000 partitions', many_partitions, own_broker=True, once=True, alone=True),
 ]

@@ -93,7 +93,7 @@ def summary(result):
     def counts(*kinds):
         return ', '.join(f'{verdicts.count(each)} {each}' for each in kinds)
     return (f'gates: {counts(gates.PASSED, gates.MISSED, gates.NOT_MEASURED)}; '
-            f'targets ({gates.TARGET:.0%} of what a bare loop that stores and checks did on another machine): {counts(gates.REACHED, gates.SHORT)}')
+            f'targets ({gates.TARGET:.0%} of what a bare loop that stores and checks did on another machine): {counts(gates.REACHED, gates.SHORT, gates.BEYOND)}')
 
 
 def print_table(result):
