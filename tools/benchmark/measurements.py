@@ -25,6 +25,7 @@ class Measurement:
     own_broker: bool = False  # it starts brokers itself
     once: bool = False        # in one round where odradek is measured alone
     alone: bool = False       # of odradek only: its gates are not against Kafka
+    turns: int = 1            # of each contender in a round, against another: processors are quick now and slow then, by a third
 
 
 def read_back(contender, topic, records, partitions=1, rounds=1, **more):
@@ -170,7 +171,7 @@ def awake_and_asleep(bench, name, measure):
 
 
 def latency(bench, contender):
-    return awake_and_asleep(bench, 'produce', lambda: produce(bench, contender, 2000 * bench.times(10, 2), rate=2000))
+    return awake_and_asleep(bench, 'produce', lambda: produce(bench, contender, 2000 * bench.times(5, 2), rate=2000))
 
 
 def end_to_end_once(bench, contender, rate):
@@ -336,14 +337,14 @@ MEASUREMENTS = [
     Measurement('first start', first_start, own_broker=True),
     Measurement('at rest', idle, own_broker=True, once=True),
     Measurement('10,000 partitions', many_partitions, own_broker=True, once=True, alone=True),
-    Measurement('1 record a request', small_1),
-    Measurement('100 partitions', small_100),
-    Measurement('16 KiB batches', batch16_1),
-    Measurement('16 KiB batches, 100 partitions', batch16_100),
-    Measurement('256 KiB batches', batch256),
-    Measurement('catch-up', catch_up),
-    Measurement('latency', latency),
-    Measurement('end to end, 2,000/s', end_to_end_2000),
+    Measurement('1 record a request', small_1, turns=3),
+    Measurement('100 partitions', small_100, turns=3),
+    Measurement('16 KiB batches', batch16_1, turns=3),
+    Measurement('16 KiB batches, 100 partitions', batch16_100, turns=3),
+    Measurement('256 KiB batches', batch256, turns=3),
+    Measurement('catch-up', catch_up, turns=3),
+    Measurement('latency', latency, turns=3),
+    Measurement('end to end, 2,000/s', end_to_end_2000, turns=3),
     Measurement('end to end, 10,000/s', end_to_end_10000),
     Measurement('acks=all', acks_all, once=True, alone=True),
     Measurement('durable', durable, once=True),

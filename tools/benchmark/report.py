@@ -42,7 +42,8 @@ def machine():
 class Result:
     """All figures of a run: {contender: {figure: [a value a round]}}, with the machine's own under 'machine'."""
 
-    def __init__(self):
+    def __init__(self, rounds):
+        self.rounds = rounds
         self.figures = {}
         self.notes = []
         self.growth = {}  # contender: rows of growth.measure()
@@ -137,8 +138,9 @@ def write_readme(result):
 
 
 def spoken_rounds(result):
-    rounds = max((len(values) for values in result.figures.get('odradek', {}).values()), default=0)
-    return f'Medians of {rounds} rounds, ± half their range.' if rounds > 1 else 'One round.'
+    if result.rounds == 1:
+        return 'One round.'
+    return f'Medians of {result.rounds} rounds, in each of which throughputs and latencies are measured in several turns, ± half their range.'
 
 
 def write_plot(result, path):
