@@ -87,8 +87,9 @@ class Contender:
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix=f'{self.name}-', dir=scratch))
         self.broker = self.make(**properties)
         self.topics = 0
-        self.keeps_directory = False  # until the whole bench is over, where it has many files: for minutes ext4 looks at each that is deleted
-                                      # whenever it makes another, which takes ten times as long then
+        # Until the whole bench is over, where there are many files: for minutes ext4 looks at each that was deleted whenever it makes
+        # another, which takes ten times as long then.
+        self.keeps_directory = False
 
     def __enter__(self):
         return self.start()

@@ -218,7 +218,7 @@ def short_runs(bench, contender, count):
 def percent_more(name, this, than, pairs):
     """How much more this costs than that: the median over pairs, which take turns in being first. What a request costs is now one figure, now
     another half as large again, as the machine's processors share something or not; that changes within a second, so that many short runs
-    tell 1 % where a few long ones are off by 10. No figure where runs are too short for the kernel to see any time, as in a smoke."""
+    agree to 1 to 3 % where a few long ones are off by 10. No figure where runs are too short for the kernel to see any time, as in a smoke."""
     ratios = []
     for i in range(pairs):
         us = {which: which() for which in ((this, than) if i % 2 else (than, this))}

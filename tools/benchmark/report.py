@@ -40,7 +40,7 @@ def machine():
 
 
 class Result:
-    """All figures of a run: {contender: {figure: [a value a round]}}, with the machine's own under 'machine'."""
+    """All figures of a run: {contender: {figure: [a value a turn]}}, with the machine's own under 'machine'."""
 
     def __init__(self, rounds):
         self.rounds = rounds
