@@ -11,6 +11,7 @@
 #include "storage/base/trace.h"
 
 #define GROW_BYTES_MIN ((size_t)64 << 10)
+#define FRAME_BYTES_LARGE ((size_t)64 << 10) /* what follows it is likely to be as large */
 #define FRAME_BYTES_USUAL ((size_t)1 << 20)
 #define AREA_TRIES 8 /* reads in a row that complete a frame in place */
 
@@ -246,7 +247,13 @@ static void read_area(Connection *c) {
                 net->area_used += used;
 }
 
-/* The rest of a large frame goes where its beginning is; what follows it into the area. */
+/* How much to read behind a frame that is in the block. What is half a frame is copied, so behind a large one that is no more than what
+ * read_area() moves to the area. */
+static size_t room_behind(size_t frame) {
+        return frame < FRAME_BYTES_LARGE ? NET_PIECE_BYTES : CONNECTION_TAIL_BYTES;
+}
+
+/* The rest of a frame goes where its beginning is; what follows it into the area. */
 static void read_block(Connection *c, int64_t missing) {
         Net *net = c->net;
         size_t room = in_size(c) > GROW_BYTES_MIN ? in_size(c) : GROW_BYTES_MIN;
@@ -261,7 +268,7 @@ static void read_block(Connection *c, int64_t missing) {
         uint8_t *behind = net->area + net->area_used;
         bool completes = (int64_t)room == missing;
         struct iovec iov[2] = { { .iov_base = c->in->data + c->in_end, .iov_len = room },
-                                { .iov_base = behind, .iov_len = NET_PIECE_BYTES } };
+                                { .iov_base = behind, .iov_len = room_behind(in_size(c) + (size_t)missing) } };
         ssize_t n = readv(c->io.fd, iov, completes ? 2 : 1);
         if (n <= 0) {
                 read_ended(c, n);
