@@ -78,24 +78,53 @@ Buffer make_batch(int count, bool with_keys) {
         return bytes;
 }
 
-ProduceResponsePartitionResponse request_produce(TestClient *client, int16_t version, const char *name, Uuid id, Str records) {
-        ProduceRequestPartitionData partition = ProduceRequestPartitionData_INIT;
-        partition.records.bytes = records;
+/* The only row of a Produce. */
+static ProduceRequestTopicData produce_row(const char *name, Uuid id, Str records, ProduceRequestPartitionData *partition) {
+        *partition = ProduceRequestPartitionData_INIT;
+        partition->records.bytes = records;
         ProduceRequestTopicData topic = ProduceRequestTopicData_INIT;
         topic.name = str_of(name);
         topic.topic_id = id;
-        topic.partition_data = &partition;
+        topic.partition_data = partition;
         topic.partition_data_count = 1;
+        return topic;
+}
+
+static ProduceRequest produce_of(ProduceRequestTopicData *topic) {
         ProduceRequest request = ProduceRequest_INIT;
         request.acks = -1;
         request.timeout_ms = 1000;
-        request.topic_data = &topic;
+        request.topic_data = topic;
         request.topic_data_count = 1;
+        return request;
+}
+
+static ProduceResponsePartitionResponse produced(const ProduceResponse *response) {
+        cr_assert_eq(response->responses_count, 1);
+        cr_assert_eq(response->responses[0].partition_responses_count, 1);
+        return response->responses[0].partition_responses[0];
+}
+
+ProduceResponsePartitionResponse request_produce(TestClient *client, int16_t version, const char *name, Uuid id, Str records) {
+        ProduceRequestPartitionData partition;
+        ProduceRequestTopicData topic = produce_row(name, id, records, &partition);
+        ProduceRequest request = produce_of(&topic);
         ProduceResponse response;
         CLIENT_CALL(client, Produce, version, &request, &response);
-        cr_assert_eq(response.responses_count, 1);
-        cr_assert_eq(response.responses[0].partition_responses_count, 1);
-        return response.responses[0].partition_responses[0];
+        return produced(&response);
+}
+
+Buffer request_produce_frame(int16_t version, const char *name, Uuid id, Str records, int32_t correlation_id) {
+        ProduceRequestPartitionData partition;
+        ProduceRequestTopicData topic = produce_row(name, id, records, &partition);
+        ProduceRequest request = produce_of(&topic);
+        return client_frame(&ProduceRequest_message, version, correlation_id, &request);
+}
+
+ProduceResponsePartitionResponse request_produce_receive(TestClient *client, int16_t version, int32_t correlation_id) {
+        ProduceResponse response;
+        client_receive(client, &ProduceResponse_message, version, correlation_id, &response);
+        return produced(&response);
 }
 
 int64_t request_append(TestClient *client, const char *name, int count) {

@@ -19,6 +19,9 @@ Buffer make_batch(int count, bool with_keys);
 
 /* Produce of those bytes to partition 0, acks=-1. Names the topic as the version does: by name, from 13 by id. */
 ProduceResponsePartitionResponse request_produce(TestClient *client, int16_t version, const char *name, Uuid id, Str records);
+/* The same as a frame, which is the caller's, and the row of its answer. */
+Buffer request_produce_frame(int16_t version, const char *name, Uuid id, Str records, int32_t correlation_id);
+ProduceResponsePartitionResponse request_produce_receive(TestClient *client, int16_t version, int32_t correlation_id);
 /* The same with request_metadata() and make_batch(); expects success. The base offset. */
 int64_t request_append(TestClient *client, const char *name, int count);
 

@@ -1,8 +1,10 @@
 /* Framing and hostile bytes: what a client sends costs itself its connection, never another client theirs. */
 #include <criterion/criterion.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "storage/base/endian.h"
+#include "storage/batch.h"
 #include "tests/lib/requests.h"
 
 static BrokerFixture broker;
@@ -184,6 +186,52 @@ Test(connections, pipelined_requests_are_answered_in_order) {
         for (int32_t i = 0; i < COUNT; i++) {
                 MetadataResponse response;
                 client_receive(&client, &MetadataResponse_message, (int16_t)(i % 9), i, &response);
+        }
+        cr_expect(client_is_silent(&client, 20));
+        buffer_deinit(&all);
+        client_close(&client);
+}
+
+/* One record, whose value has that size. */
+static Buffer large_frame(const char *name, size_t size, int32_t correlation_id) {
+        char *value = malloc(size);
+        for (size_t i = 0; i < size; i++)
+                value[i] = (char)(i * 7 + (size_t)correlation_id);
+        BatchBuilder builder;
+        batch_builder_init(&builder, 0, -1, -1, -1);
+        batch_builder_add(&builder, 1700000000000, STR_NULL, (Str){ value, size }, NULL, 0);
+        cr_assert_eq(batch_builder_finish(&builder, 0), 0);
+        Buffer frame = request_produce_frame(9, name, UUID_ZERO, (Str){ (char *)builder.out.data, builder.out.size }, correlation_id);
+        batch_builder_deinit(&builder);
+        free(value);
+        return frame;
+}
+
+/* Whatever the broker reads of them at a time: sizes and pieces lie around those of its reads. */
+Test(connections, frames_of_all_sizes_come_in_all_pieces) {
+        enum { COUNT = 120 };
+        static const size_t around[] = { 1, 4 << 10, 64 << 10, 128 << 10, 256 << 10, 1000 << 10 };
+        static const size_t pieces[] = { 5 << 20, 262144, 65537, 4097, 300001 };
+        TestClient client = client_connect(&broker);
+        cr_assert_eq(request_create(&client, "large", 1, 1, NULL, NULL).error_code, 0);
+        Buffer all = BUFFER_INIT;
+        for (int32_t i = 0; i < COUNT; i++) {
+                size_t kind = (size_t)i * 5 / 7 % (sizeof(around) / sizeof(around[0])), more = (size_t)i * 37 % 211;
+                Buffer frame = large_frame("large", around[kind] + (i % 2 ? more : around[kind] > more ? -more : 0), i);
+                buffer_append(&all, frame.data, frame.size);
+                buffer_deinit(&frame);
+        }
+        size_t piece;
+        for (size_t at = 0, i = 0; at < all.size; at += piece, i++) {
+                piece = pieces[i % (sizeof(pieces) / sizeof(pieces[0]))];
+                piece = piece < all.size - at ? piece : all.size - at;
+                client_send_bytes(&client, all.data + at, piece);
+                if (i % 3 == 0)
+                        usleep(500); /* what was sent is read alone */
+        }
+        for (int32_t i = 0; i < COUNT; i++) {
+                ProduceResponsePartitionResponse row = request_produce_receive(&client, 9, i);
+                cr_assert(row.error_code == 0 && row.base_offset == i, "frame %d: error %d, offset %lld", i, row.error_code, (long long)row.base_offset);
         }
         cr_expect(client_is_silent(&client, 20));
         buffer_deinit(&all);
