@@ -75,7 +75,7 @@ static void note_end(CheckWait *wait, State *state) {
 Test(batch_checks, many_small_batches_may_not_inflate_to_much_at_once) {
         Buffer batches[8];
         for (int32_t i = 0; i < 8; i++)
-                batches[i] = zeros(400000, CODEC_ZSTD);
+                batches[i] = zeros(100000, CODEC_ZSTD);
         add(batches, 1);
         cr_expect_not(batch_checks_take_long(checks));
         forget();
@@ -119,7 +119,7 @@ Test(batch_checks, the_loop_compresses_no_more_in_a_millisecond_than_it_can) {
         ConfigMap gzip = CONFIG_MAP_INIT;
         cr_assert_eq(config_map_set(&gzip, config_find_key(CONFIG_RESOURCE_TOPIC, STR("compression.type")), STR("gzip"), CONFIG_SOURCE_TOPIC), 0);
         cr_assert_eq(topic_set_config(fixture.state, partition->topic, &gzip), 0);
-        Buffer batch = zeros(1000, CODEC_NONE);
+        Buffer batch = zeros(250, CODEC_NONE);
         int32_t before = 0;
         for (; before < 100 && !batch_checks_take_long(checks); before++) {
                 forget();
