@@ -7,7 +7,7 @@
 #include "storage/batch.h"
 #include "storage/compress.h"
 
-#define AT_ONCE_WORK_MAX ((size_t)128 << 10) /* bytes inflated in a millisecond: gzip takes up to one for what hardly compresses */
+#define AT_ONCE_WORK_MAX ((size_t)128 << 10) /* bytes inflated in a millisecond; gzip takes about as long for what hardly compresses */
 
 struct BatchChecks {
         Job job;

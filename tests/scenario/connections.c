@@ -216,8 +216,8 @@ Test(connections, frames_of_all_sizes_come_in_all_pieces) {
         cr_assert_eq(request_create(&client, "large", 1, 1, NULL, NULL).error_code, 0);
         Buffer all = BUFFER_INIT;
         for (int32_t i = 0; i < COUNT; i++) {
-                size_t kind = (size_t)i * 5 / 7 % (sizeof(around) / sizeof(around[0])), more = (size_t)i * 37 % 211;
-                Buffer frame = large_frame("large", around[kind] + (i % 2 ? more : around[kind] > more ? -more : 0), i);
+                size_t size = around[(size_t)i * 5 / 7 % (sizeof(around) / sizeof(around[0]))], off = (size_t)i * 37 % 211;
+                Buffer frame = large_frame("large", i % 2 || size < off ? size + off : size - off, i);
                 buffer_append(&all, frame.data, frame.size);
                 buffer_deinit(&frame);
         }

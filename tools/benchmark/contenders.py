@@ -41,6 +41,11 @@ def loadgen(mode, **options):
     return json.loads(done.stdout)
 
 
+def store(size, kib, directory):
+    """Writes that many bytes to a file that is deleted, in pieces of so many KiB with a checksum each."""
+    return loadgen('storage', bytes=size, record_bytes=kib << 10, directory=directory)
+
+
 def topic_names(name, count):
     """What several topics are called, as in tools/loadgen."""
     return [name] if count == 1 else [f'{name}-{i:05}' for i in range(count)]

@@ -10,7 +10,7 @@ import statistics
 import tempfile
 import time
 
-from contenders import Background, loadgen, topic_names
+from contenders import Background, loadgen, store, topic_names
 
 GIB = 1 << 30
 STOLEN_MOST = 0.004  # of the processors' time, by the host: in a quiet minute it is a tenth to a fifth of a percent
@@ -36,7 +36,7 @@ def produce(bench, contender, requests, partitions=1, records=1, configs=None, k
     """Produces to a fresh topic and reads it back. The result, and the topic's name where it is kept."""
     topic = contender.create(partitions, **(configs or {}))
     requests = max(bench.sized(requests), 2 * options.get('unmeasured', 0))
-    bench.touch(requests * (records * 110 + 200))
+    bench.warm_memory(requests * (records * 110 + 200))
     result = contender.run('produce', topic=topic, partitions=partitions, records=records, requests=requests, **options)
     read_back(contender, topic, result['records'], partitions)
     bench.note_generator(result)
@@ -204,7 +204,7 @@ def short_runs(bench, contender, count):
     """A function for so many runs of a tenth of a second, each to a topic of its own, that returns the broker's CPU time a request."""
     topic, requests = contender.create(topics=count), bench.sized(int(60_000 * contender.speed))
     names = iter(topic_names(topic, count))
-    bench.touch(count * requests * 310)
+    bench.warm_memory(count * requests * 310)
 
     def cost(**options):
         result = contender.run('produce', topic=next(names), requests=requests, **SMALL, **options)
@@ -309,8 +309,8 @@ def floor_bytes(bench, _):
     out = {'loopback_rate': gigabytes * 1000 / moved['seconds'], 'receive_cpu_s': moved['receive_cpu_s'] / gigabytes,
            'send_cpu_s': moved['send_cpu_s'] / gigabytes}
     for kib in (16, 256):
-        bench.touch(bench.sized(GIB))
-        stored = loadgen('storage', bytes=bench.sized(GIB), record_bytes=kib << 10, directory=bench.scratch)
+        bench.warm_memory(bench.sized(GIB))
+        stored = store(bench.sized(GIB), kib, bench.scratch)
         out[f'store{kib}_rate'] = stored['bytes'] / 1e6 / stored['seconds']
         out[f'store{kib}_cpu_s'] = stored['own_cpu_s'] / (stored['bytes'] / 1e9)
     return out

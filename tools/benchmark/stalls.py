@@ -18,7 +18,7 @@ from contenders import Odradek, Wrong
 SECONDS = 20  # of load, before and after a kill -9
 LONG_MS = 2.0
 INFLATED_BYTES = 200 << 20
-TOUCHED_BYTES = 2 << 30  # what is in the page cache at a time, with room to spare
+WARMED_BYTES = 2 << 30  # what is in the page cache at a time, with room to spare
 QUICK = dict(log_retention_check_interval_ms='200', log_cleaner_backoff_ms='200', log_roll_ms='3000', offsets_retention_check_interval_ms='500')
 ROLLING = dict(segment_bytes='16777216', retention_bytes='67108864')
 LINE = re.compile(r'a turn took [\d.]+ ms, ([\d.]+) ms of them its own, [\d.]+ ms on a processor; longest step: (.*), ([\d.]+) ms, ([\d.]+) ms on')
@@ -112,7 +112,7 @@ def whose(turn_ms, step_ms, cpu_ms):
 def measure(bench, scratch):
     """{(whose fault, step): the turns' own milliseconds}"""
     bench.current = 'stalls'
-    bench.touch(TOUCHED_BYTES)
+    bench.warm_memory(WARMED_BYTES)
     with Odradek(scratch, **QUICK) as contender:
         contender.stop()
         contender.broker.FLAGS = ('--verbose',)

@@ -5,7 +5,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -231,16 +230,5 @@ void floor_checksum(const Options *options) {
         for (ssize_t got; (got = read(fd, data, sizeof(data))) > 0; bytes += got)
                 crc = crc32c(crc, data, (size_t)got);
         printf("{\"bytes\": %lld, \"crc\": %u, \"seconds\": %.6f}\n", (long long)bytes, crc, (double)(now_ns() - begin) / NS_PER_S);
-        close(fd);
-}
-
-void floor_touch(const Options *options) {
-        static const uint8_t data[PIECE_BYTES];
-        int fd = open_scratch(options);
-        int64_t at = 0;
-        for (ssize_t put = 0; at < options->bytes; at += put)
-                if ((put = write(fd, data, sizeof(data))) <= 0)
-                        die("write: %m");
-        printf("{\"bytes\": %lld}\n", (long long)at);
         close(fd);
 }

@@ -18,7 +18,7 @@ static const Mode modes[] = {
         { "echo-server", floor_echo_server },
         { "echo", floor_echo },              { "receive", floor_receive },  { "storage", floor_storage },
         { "fdatasync", floor_fdatasync },    { "files", floor_files },
-        { "checksum", floor_checksum },      { "touch", floor_touch },
+        { "checksum", floor_checksum },
 };
 
 static void raise_descriptor_limit(void) {

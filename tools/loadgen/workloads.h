@@ -34,8 +34,6 @@ void floor_storage(const Options *options);
 void floor_fdatasync(const Options *options);
 void floor_files(const Options *options);
 void floor_checksum(const Options *options);
-/* Fills --bytes of the page cache and gives them back, so that what is written next gets memory that is warm. */
-void floor_touch(const Options *options);
 
 /* The object of a result, with more pairs ("\"a\": 1, ") before the common ones. */
 void print_result(const char *more, const PumpResult *result);
