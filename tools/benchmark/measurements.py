@@ -161,36 +161,37 @@ def undisturbed(bench, measure):
     return min(runs)[-1]
 
 
-def awake_and_asleep(bench, name, measure):
-    """The quantiles of an open loop with processors that are kept awake, and with such as may sleep between the requests."""
+def awake_and_asleep(bench, name, measure, poll=1):
+    """The quantiles of an open loop whose generator polls for what it is about to send and to get, with processors that are kept awake: what
+    the broker takes. And those where the generator and the processors sleep between the requests: what its users get."""
     with Background('awake'):
-        awake = undisturbed(bench, measure)
-    asleep = undisturbed(bench, measure)
+        awake = undisturbed(bench, lambda: measure(poll=poll))
+    asleep = undisturbed(bench, lambda: measure(poll=0))
     return {f'{name}{kind}_{quantile}_us': result[f'{quantile}_us']
             for kind, result in (('', awake), ('_asleep', asleep)) for quantile in ('p50', 'p99', 'p999')}
 
 
 def latency(bench, contender):
-    return awake_and_asleep(bench, 'produce', lambda: produce(bench, contender, 2000 * bench.times(5, 2), rate=2000))
+    return awake_and_asleep(bench, 'produce', lambda **how: produce(bench, contender, 2000 * bench.times(5, 2), rate=2000, **how))
 
 
-def end_to_end_once(bench, contender, rate):
+def end_to_end_once(bench, contender, rate, **how):
     topic = contender.create()
-    result = contender.run('end-to-end', topic=topic, rate=rate, requests=bench.sized(rate * bench.times(3, 2)))
+    result = contender.run('end-to-end', topic=topic, rate=rate, requests=bench.sized(rate * bench.times(3, 2)), **how)
     contender.delete(topic)
     return result
 
 
-def end_to_end(bench, contender, rate):
-    return awake_and_asleep(bench, f'e2e{rate}', lambda: end_to_end_once(bench, contender, rate))
+def end_to_end(bench, contender, rate, poll):
+    return awake_and_asleep(bench, f'e2e{rate}', lambda **how: end_to_end_once(bench, contender, rate, **how), poll)
 
 
 def end_to_end_2000(bench, contender):
-    return end_to_end(bench, contender, 2000)
+    return end_to_end(bench, contender, 2000, poll=1)
 
 
 def end_to_end_10000(bench, contender):
-    return end_to_end(bench, contender, 10000)
+    return end_to_end(bench, contender, 10000, poll=0)  # a generator that polls would take a processor away from the broker
 
 
 # What must not cost more.
@@ -298,7 +299,7 @@ def many_partitions(bench, kind):
 def floor_echo(bench, _):
     with Background('echo-server') as server:
         address = dict(port=server.said['port'], pid=server.process.pid, record_bytes=208)
-        slow = awake_and_asleep(bench, 'echo', lambda: loadgen('echo', rate=2000, requests=bench.sized(2000 * bench.times(10, 2)), **address))
+        slow = awake_and_asleep(bench, 'echo', lambda **how: loadgen('echo', rate=2000, requests=bench.sized(2000 * bench.times(10, 2)), **how, **address))
         quick = loadgen('echo', requests=bench.sized(1_000_000), **SMALL, **address)
     return slow | {'echo_rate': quick['requests'] / quick['seconds'], 'echo_cpu_us': cpu_us(quick)}
 

@@ -127,8 +127,8 @@ def write_readme(result):
     lines = [f'{where["date"]}, {where["cores"]} cores of {where["cpu"]}, {where["memory_gib"]} GiB, Linux {where["kernel"]}; '
              f'{" and ".join(result.versions.values())}. Load generator and broker share the cores; who is not measured is paused. '
              f'{spoken_rounds(result)} '
-             'Latencies are those with processors that do not fall asleep between two requests, but for the rows that say otherwise: '
-             'to wake one takes longer than a request, and is the same for all.',
+             'Latencies are what the broker takes: processors do not fall asleep between two requests, and at 2,000/s the load generator '
+             'polls around each of them. Where all sleep in between, waking up is most of them, and is the same for all.',
              '', '| what | odradek | ' + result.versions.get('kafka', 'Kafka') + ' | ratio | gates |', '|---|---|---|---|---|']
     lines += ['| ' + ' | '.join(each.replace('|', '\\|') for each in row) + ' |' for row in text_rows(result)]
     lines += ['', f'{summary(result)}.', *[f'{note[0].upper()}{note[1:]}.' for note in result.notes]]

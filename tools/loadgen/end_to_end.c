@@ -57,9 +57,9 @@ static void take_answer(Pump *pump, EndToEnd *run, const uint8_t *frame, size_t 
         }
 }
 
-static bool is_done(void *userdata) {
+static int64_t completed(void *userdata) {
         const EndToEnd *run = userdata;
-        return run->offset == run->options->requests;
+        return run->offset;
 }
 
 static void ready(Pump *pump, void *userdata) {
@@ -76,7 +76,7 @@ static void ready(Pump *pump, void *userdata) {
                 return;
         take_answer(pump, run, run->received.data + 4, run->received.size - 4);
         run->received.size = 0;
-        if (!is_done(run))
+        if (run->offset < run->options->requests)
                 send_fetch(run);
 }
 
@@ -93,7 +93,7 @@ void workload_end_to_end(const Options *options) {
         ring_end(&run.ring);
         run.request = fetch_frame(options, str_of(options->topic), 0, (int32_t)options->wait_ms, &run.offset_at);
         send_fetch(&run);
-        PumpSide side = { .fd = run.fd, .ready = ready, .is_done = is_done };
+        PumpSide side = { .fd = run.fd, .ready = ready, .completed = completed };
         PumpPlan plan = { .options = options, .ring = &run.ring, .check = check, .userdata = &run, .side = &side };
         pump_run(&plan, &result);
         char more[160];

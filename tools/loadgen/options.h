@@ -10,6 +10,7 @@ typedef struct Options {
         int64_t records, record_bytes, acks;        /* of a produce request's one batch */
         int64_t connections, in_flight;             /* in flight on each connection */
         int64_t requests, rate;                     /* in all; a second, 0: closed loop */
+        int64_t poll;                               /* 1: an open loop does not sleep while an answer may come, see pump.c */
         int64_t unmeasured;                         /* the first so many of them: what is done once is not in the figures */
         int64_t bytes, groups, wait_ms, check_every; /* of fetches: every n-th batch has its CRC checked */
         int64_t expect, rounds, create;

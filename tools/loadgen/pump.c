@@ -17,6 +17,10 @@
 #define RECEIVE_BYTES (1 << 20)
 #define EVENTS_MAX 256
 #define PIECES_MAX 64
+/* With --poll an open loop is awake so long before a request is due, and so long after it while it is not completed: what is measured
+ * is then how long the broker takes, not how long the generator takes to wake up. */
+#define POLL_BEFORE_NS (50 * 1000)
+#define POLL_AFTER_NS (250 * 1000)
 #define STALL_NS (60 * NS_PER_S) /* without any answer: the broker hangs */
 
 typedef struct PumpConnection {
@@ -222,12 +226,27 @@ static void queue_due(Pump *pump) {
         }
 }
 
+/* How many requests are completed everywhere. */
+static int64_t completed(const Pump *pump) {
+        const PumpSide *side = pump->plan->side;
+        int64_t beside = side ? side->completed(pump->plan->userdata) : pump->answered;
+        return beside < pump->answered ? beside : pump->answered;
+}
+
+/* How long an open loop may sleep: until the next request is due, but when polling. */
+static int64_t until_due_ns(const Pump *pump) {
+        bool polls = pump->plan->options->poll;
+        int64_t now = now_ns();
+        if (polls && completed(pump) < pump->queued && now < pump_scheduled_ns(pump, pump->queued - 1) + POLL_AFTER_NS)
+                return 0;
+        if (pump->queued == pump->plan->options->requests)
+                return STALL_NS;
+        int64_t wait_ns = pump_scheduled_ns(pump, pump->queued) - now - (polls ? POLL_BEFORE_NS : 0);
+        return wait_ns < 0 ? 0 : wait_ns;
+}
+
 static int wait_events(Pump *pump, struct epoll_event *events) {
-        int64_t wait_ns = STALL_NS;
-        if (pump->plan->options->rate && pump->queued < pump->plan->options->requests) {
-                wait_ns = pump_scheduled_ns(pump, pump->queued) - now_ns();
-                wait_ns = wait_ns < 0 ? 0 : wait_ns;
-        }
+        int64_t wait_ns = pump->plan->options->rate ? until_due_ns(pump) : STALL_NS;
         struct timespec timeout = { .tv_sec = wait_ns / NS_PER_S, .tv_nsec = wait_ns % NS_PER_S };
         int count = epoll_pwait2(pump->epoll, events, EVENTS_MAX, &timeout, NULL);
         if (count < 0 && errno != EINTR)
@@ -237,18 +256,12 @@ static int wait_events(Pump *pump, struct epoll_event *events) {
         return count;
 }
 
-static bool is_done(const Pump *pump) {
-        const PumpSide *side = pump->plan->side;
-        return pump->answered == pump->plan->options->requests && (!side || side->is_done(pump->plan->userdata));
-}
-
 static void run(Pump *pump) {
-        const PumpSide *side = pump->plan->side;
         struct epoll_event events[EVENTS_MAX];
         bool closed_loop = pump->plan->options->rate == 0;
         for (int32_t i = 0; closed_loop && i < pump->count; i++)
                 connection_refill(pump, &pump->connections[i]);
-        while (!is_done(pump)) {
+        while (completed(pump) < pump->plan->options->requests) {
                 if (!closed_loop)
                         queue_due(pump);
                 int count = wait_events(pump, events);
@@ -256,7 +269,7 @@ static void run(Pump *pump) {
                         PumpConnection *connection = events[i].data.ptr;
                         if (!connection) {
                                 pump->now_ns = now_ns();
-                                side->ready(pump, pump->plan->userdata);
+                                pump->plan->side->ready(pump, pump->plan->userdata);
                                 continue;
                         }
                         if (events[i].events & ~(uint32_t)EPOLLOUT)

@@ -30,11 +30,11 @@ typedef struct Pump Pump;
 typedef struct PumpSide {
         int fd;
         void (*ready)(Pump *pump, void *userdata); /* something came */
-        bool (*is_done)(void *userdata);           /* the pump ends when it is, too */
+        int64_t (*completed)(void *userdata);      /* how many of the requests are done on its side, too */
 } PumpSide;
 
 typedef struct PumpPlan {
-        const Options *options; /* connections, in_flight, requests, rate */
+        const Options *options; /* connections, in_flight, requests, rate, poll */
         const Ring *ring;
         /* Judges an answer, a frame without its length; ends the program when it is wrong. */
         void (*check)(void *userdata, int32_t slot, const uint8_t *answer, size_t size);
