@@ -161,11 +161,11 @@ def undisturbed(bench, measure):
     return min(runs)[-1]
 
 
-def awake_and_asleep(bench, name, measure, poll=1):
+def awake_and_asleep(bench, name, measure):
     """The quantiles of an open loop whose generator polls for what it is about to send and to get, with processors that are kept awake: what
     the broker takes. And those where the generator and the processors sleep between the requests: what its users get."""
     with Background('awake'):
-        awake = undisturbed(bench, lambda: measure(poll=poll))
+        awake = undisturbed(bench, lambda: measure(poll=1))
     asleep = undisturbed(bench, lambda: measure(poll=0))
     return {f'{name}{kind}_{quantile}_us': result[f'{quantile}_us']
             for kind, result in (('', awake), ('_asleep', asleep)) for quantile in ('p50', 'p99', 'p999')}
@@ -182,16 +182,16 @@ def end_to_end_once(bench, contender, rate, **how):
     return result
 
 
-def end_to_end(bench, contender, rate, poll):
-    return awake_and_asleep(bench, f'e2e{rate}', lambda **how: end_to_end_once(bench, contender, rate, **how), poll)
+def end_to_end(bench, contender, rate):
+    return awake_and_asleep(bench, f'e2e{rate}', lambda **how: end_to_end_once(bench, contender, rate, **how))
 
 
 def end_to_end_2000(bench, contender):
-    return end_to_end(bench, contender, 2000, poll=1)
+    return end_to_end(bench, contender, 2000)
 
 
 def end_to_end_10000(bench, contender):
-    return end_to_end(bench, contender, 10000, poll=0)  # a generator that polls would take a processor away from the broker
+    return end_to_end(bench, contender, 10000)
 
 
 # What must not cost more.
