@@ -158,8 +158,6 @@ int log_append(Log *log, uint8_t *records, size_t size, LogOrigin origin, int32_
 /* Whether a client's bytes begin with one whole batch v2, and no other follows: 0 or the error of log_append(). */
 int log_check_frame(const uint8_t *records, size_t size);
 
-#define LOG_DEFLATE_WORK 64 /* compressing a byte takes about as long as inflating so many */
-
 /* The same in two steps, the first of which needs no log and may take long: it inflates what is compressed. */
 typedef struct LogCheck {
         const LogConfig *config; /* the log's, or a copy for another thread */
@@ -167,10 +165,10 @@ typedef struct LogCheck {
         uint8_t *data;           /* to be appended; the check may change it, and put other bytes in its place */
         size_t size;
         int64_t now_ms;
-        size_t work_max;         /* give up with -E2BIG, nothing changed, where work_bytes would become more; 0: no limit */
+        size_t work_max;         /* give up with -E2BIG, nothing changed, where work would become more; 0: no limit */
         LogAppend *append;       /* filled in by both steps */
         int result;              /* of the first step */
-        size_t work_bytes;       /* what it has walked, out of its compression, and LOG_DEFLATE_WORK times what it compressed anew */
+        size_t work;             /* bytes walked, out of their compression; one of gzip, or compressed anew, counts for several */
         Buffer owned;            /* data, where it belongs to the check: the log takes it over when it is queued */
 } LogCheck;
 

@@ -6,6 +6,10 @@
 #include "storage/compress.h"
 #include "storage/log_internal.h"
 
+/* How long a byte takes at the worst, in bytes of another codec's: one of gzip that hardly compresses, and one that is compressed anew. */
+#define GZIP_WORK 2
+#define RECOMPRESS_WORK (64 * GZIP_WORK)
+
 static int check_record(const LogConfig *config, const Record *record, LogOrigin origin, int64_t now_ms) {
         if (origin != LOG_ORIGIN_CLIENT)
                 return 0;
@@ -33,16 +37,20 @@ static bool has_to_recompress(const LogCheck *check, const BatchHeader *header) 
         return check->origin == LOG_ORIGIN_CLIENT && codec != LOG_COMPRESSION_PRODUCER && codec != batch_compression(header);
 }
 
+static size_t work_of_byte(const LogCheck *check, const BatchHeader *header) {
+        if (has_to_recompress(check, header))
+                return RECOMPRESS_WORK;
+        return batch_compression(header) == CODEC_GZIP ? GZIP_WORK : 1;
+}
+
 /* Records may inflate to that. */
 static size_t inflate_bytes_max(const LogCheck *check, const BatchHeader *header) {
-        if (!check->work_max)
-                return LOG_INFLATE_BYTES_MAX;
-        return has_to_recompress(check, header) ? check->work_max / LOG_DEFLATE_WORK : check->work_max;
+        return check->work_max ? check->work_max / work_of_byte(check, header) : LOG_INFLATE_BYTES_MAX;
 }
 
 /* It was tried up to there. */
 static int give_up(LogCheck *check) {
-        check->work_bytes = check->work_max;
+        check->work = check->work_max;
         return -E2BIG;
 }
 
@@ -67,7 +75,7 @@ static int check_records(LogCheck *check, const uint8_t *data, const BatchHeader
         if (r > 0)
                 r = r == KAFKA_MESSAGE_TOO_LARGE && check->work_max ? give_up(check) : -EBADMSG;
         else if (!r)
-                check->work_bytes += (size_t)(reader.end - reader.at) * (has_to_recompress(check, header) ? LOG_DEFLATE_WORK : 1);
+                check->work += (size_t)(reader.end - reader.at) * work_of_byte(check, header);
         while (!r && !(walks && batch_reader_walk(&reader, check->config->cleanup_compact, &max))) {
                 step = batch_reader_next(&reader, &record);
                 if (step != 1)
@@ -174,7 +182,7 @@ static int check_client_batch(LogCheck *check, BatchHeader *header) {
         int64_t max;
         int r = check_header(check, check->data, header);
         bool recompresses = !r && has_to_recompress(check, header);
-        if (recompresses && check->work_max && check->size > check->work_max / LOG_DEFLATE_WORK)
+        if (recompresses && check->work_max && check->size > check->work_max / RECOMPRESS_WORK)
                 r = -E2BIG;
         if (!r)
                 r = check_records(check, check->data, header, &max);

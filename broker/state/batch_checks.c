@@ -7,7 +7,7 @@
 #include "storage/batch.h"
 #include "storage/compress.h"
 
-#define AT_ONCE_WORK_MAX ((size_t)128 << 10) /* bytes inflated in a millisecond; gzip takes about as long for what hardly compresses */
+#define AT_ONCE_WORK_MAX ((size_t)256 << 10) /* LogCheck.work in a millisecond, which it takes at the worst */
 
 struct BatchChecks {
         Job job;
@@ -60,7 +60,7 @@ int batch_checks_add(BatchChecks **checks, State *state, const Partition *partit
                 row->log.result = -E2BIG;
         else
                 log_check(&row->log);
-        *work += row->log.work_bytes;
+        *work += row->log.work;
         (*checks)->takes_long |= row->log.result == -E2BIG;
         list_append(&(*checks)->rows, &row->node);
         return 0;

@@ -95,6 +95,21 @@ Test(batch_checks, many_small_batches_may_not_inflate_to_much_at_once) {
         free_all(batches, 8);
 }
 
+/* A byte of gzip takes longest. */
+Test(batch_checks, what_inflates_quickly_may_inflate_to_more_at_once) {
+        static const int most[CODEC_COUNT] = { [CODEC_GZIP] = 128, [CODEC_SNAPPY] = 256, [CODEC_LZ4] = 256, [CODEC_ZSTD] = 256 };
+        for (int codec = CODEC_GZIP; codec < CODEC_COUNT; codec++) {
+                for (int more = 0; more < 2; more++) {
+                        Buffer batch = zeros(((size_t)most[codec] << 10) - 100 + 100 * (size_t)more, codec);
+                        fixture.state->mono_ms++;
+                        add(&batch, 1);
+                        cr_expect_eq(batch_checks_take_long(checks), more, "codec %d", codec);
+                        forget();
+                        buffer_deinit(&batch);
+                }
+        }
+}
+
 Test(batch_checks, what_was_inflated_in_vain_counts) {
         Buffer batches[] = { zeros(1000000, CODEC_ZSTD), zeros(100, CODEC_ZSTD) };
         for (int i = 0; i < 2; i++) { /* the second while the first has used up this millisecond */
