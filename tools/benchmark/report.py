@@ -128,7 +128,7 @@ def write_readme(result):
              f'{" and ".join(result.versions.values())}. Load generator and broker share the cores; who is not measured is paused. '
              f'{spoken_rounds(result)} '
              'Latencies are what the broker takes: processors do not fall asleep between two requests, and the load generator polls '
-             'around each of them, which takes a fifth of one processor at 2,000/s and most of it at 10,000/s, from whoever is measured. Where all '
+             'around each of them, which takes from whoever is measured a part of one processor, at 10,000/s most of it. Where all '
              'sleep in between, waking up is most of a latency, and is the same for all.',
              '', '| what | odradek | ' + result.versions.get('kafka', 'Kafka') + ' | ratio | gates |', '|---|---|---|---|---|']
     lines += ['| ' + ' | '.join(each.replace('|', '\\|') for each in row) + ' |' for row in text_rows(result)]

@@ -23,7 +23,8 @@ static const OptionRow rows[] = {
         NUMBER("--port", port), NUMBER("--pid", pid), NUMBER("--topics", topics), NUMBER("--partitions", partitions),
         NUMBER("--records", records), NUMBER("--record-bytes", record_bytes), NUMBER("--acks", acks),
         NUMBER("--connections", connections), NUMBER("--in-flight", in_flight), NUMBER("--requests", requests),
-        NUMBER("--rate", rate), NUMBER("--poll", poll), NUMBER("--unmeasured", unmeasured), NUMBER("--bytes", bytes), NUMBER("--groups", groups), NUMBER("--wait-ms", wait_ms),
+        NUMBER("--rate", rate), NUMBER("--poll", poll), NUMBER("--unmeasured", unmeasured),
+        NUMBER("--bytes", bytes), NUMBER("--groups", groups), NUMBER("--wait-ms", wait_ms),
         NUMBER("--check-every", check_every), NUMBER("--expect", expect), NUMBER("--rounds", rounds), NUMBER("--create", create),
 };
 
