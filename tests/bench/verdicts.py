@@ -22,12 +22,16 @@ def check_verdicts():
     assert verdicts(fast, 9, 4) == [gates.PASSED, gates.MISSED]
     assert verdicts(fast, 20, None) == [gates.NOT_MEASURED, gates.PASSED]
     assert verdicts(fast, None, 10) == [gates.NOT_MEASURED, gates.NOT_MEASURED]
-    late = gates.Row('', 'p99', 'us', gates.LESS, times=3, floor=(2, 'echo', 'the echo server'), echo='echo', prototype=10)
+    late = gates.Row('', 'p99', 'us', gates.LESS, times=3, floor=(2, 'echo', 'the echo server'), prototype=(10, 8))
     assert verdicts(late, 10, 80, echo=5) == [gates.PASSED, gates.PASSED, gates.REACHED]
     assert verdicts(late, 11, 80, echo=5) == [gates.PASSED, gates.MISSED, gates.SHORT]
-    assert verdicts(late, 30, 80, echo=20) == [gates.MISSED, gates.PASSED, gates.BEYOND]
+    assert verdicts(late, 10, 20, echo=5) == [gates.MISSED, gates.PASSED, gates.REACHED]
     assert verdicts(late, 30, 80) == [gates.MISSED, gates.NOT_MEASURED, gates.SHORT]
     assert verdicts(late, 30, None, echo=20) == [gates.NOT_MEASURED, gates.PASSED]
+    much = gates.Row('', 'rate', '/s', gates.MORE, prototype=(5, 100))
+    assert verdicts(much, 80, 40) == [gates.REACHED]
+    assert verdicts(much, 79, 20) == [gates.SHORT]
+    assert verdicts(much, 79, 19) == [gates.REACHED]
     nothing = report.Result(1).verdicts()
     assert nothing and set(nothing) == {gates.NOT_MEASURED}
 
