@@ -9,6 +9,7 @@
 #include "storage/base/parallel.h"
 
 #define STRETCH_BATCHES 4096
+#define BATCHES_AHEAD 8
 
 struct WalkedBatch {
         BatchHeader header;
@@ -73,6 +74,14 @@ static int read_batch(const Walk *walk, const Segment *segment, int64_t position
         return r && (!known || header->attributes & BATCH_CONTROL) ? r : 0;
 }
 
+/* Batches tend to be as large as those before them: while headers are read one after the other, memory already gets the one that may come
+ * some batches later. */
+static void read_ahead(const Walk *walk, int64_t position, size_t size) {
+        int64_t ahead = position + BATCHES_AHEAD * (int64_t)size;
+        if (file_window_holds(&walk->window, ahead, BATCH_HEADER_BYTES))
+                __builtin_prefetch(file_window_at(&walk->window, ahead));
+}
+
 /* Collects the batches that lie in the window from position on, and fit. 0; -EUCLEAN when one that does not follows them; -errno. */
 static int collect(Walk *walk, Segment *segment, int64_t position) {
         int64_t expected_offset = walk->expected_offset;
@@ -97,6 +106,7 @@ static int collect(Walk *walk, Segment *segment, int64_t position) {
                 expected_offset = batch_next_offset(&batch->header);
                 epoch = batch->header.partition_leader_epoch;
                 position += (int64_t)batch_size(&batch->header);
+                read_ahead(walk, position, batch_size(&batch->header));
                 walk->batch_count++;
                 walk->known_count += expected_offset <= walk->recovery_point;
         }
