@@ -175,8 +175,8 @@ static void reserve(Segment *segment, int64_t position, int64_t end, int64_t byt
         int64_t until = end + step;
         if (until > bytes_expected)
                 until = bytes_expected > end ? bytes_expected : end;
-        file_reserve(segment->fd, position, until - position);
-        segment->reserved_end = until; /* a failure is not tried again at once */
+        if (file_reserve(segment->fd, position, until - position))
+                segment->reserved_end = until; /* a failure is not tried again at once */
 }
 
 int segment_write(Segment *segment, struct iovec *parts, int count, int64_t position, int64_t bytes,

@@ -12,6 +12,10 @@
 #include <unistd.h>
 
 #include "storage/base/descriptors.h"
+#include "storage/base/time.h"
+
+#define RESERVE_MOST_NS ((int64_t)2000000)
+#define RESERVE_PAUSE_NS ((int64_t)10000000000)
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22 /* since Linux 5.14; an older kernel refuses it */
@@ -205,8 +209,16 @@ int file_truncate(int fd, int64_t size) {
         return r < 0 ? -errno : 0;
 }
 
-void file_reserve(int fd, int64_t position, int64_t size) {
+bool file_reserve(int fd, int64_t position, int64_t size) {
+        static _Atomic int64_t not_before_ns;
+        int64_t begun_ns = time_monotonic_ns();
+        if (begun_ns < not_before_ns)
+                return false;
         (void)!file_ops.fallocate(fd, FALLOC_FL_KEEP_SIZE, position, size);
+        int64_t ended_ns = time_monotonic_ns();
+        if (ended_ns - begun_ns > RESERVE_MOST_NS)
+                not_before_ns = ended_ns + RESERVE_PAUSE_NS;
+        return true;
 }
 
 int file_allocate(int fd, int64_t size) {

@@ -1,4 +1,4 @@
-/* Clocks. Only main and net read them: below broker/ time is a parameter, now_ms. */
+/* Clocks. Only main and net read them: below broker/ time is a parameter, now_ms. But file.c measures how long the disk takes. */
 #pragma once
 
 #include <stdint.h>

@@ -109,6 +109,24 @@ Test(segment, deleted_one_stays_readable_while_referenced) {
         segment_unref(segment);
 }
 
+static int reservations;
+
+static int reserve_slowly(int fd, int mode, off_t position, off_t size) {
+        reservations++;
+        usleep(5000);
+        return fallocate(fd, mode, position, size);
+}
+
+Test(segment, nothing_more_is_reserved_where_that_takes_the_disk_s_time) {
+        reservations = 0;
+        file_ops.fallocate = reserve_slowly;
+        Segment *segment = segment_of(500, 10000);
+        file_ops = FILE_OPS_SYSTEM;
+        cr_assert_eq(reservations, 1);
+        cr_assert_lt(segment->reserved_end, segment->size);
+        segment_unref(segment);
+}
+
 Test(segment, reserved_extents_are_given_back) {
         Segment *segment = segment_of(100, 10000);
         struct stat st;
