@@ -14,8 +14,8 @@
 #include "storage/base/descriptors.h"
 #include "storage/base/time.h"
 
-#define RESERVE_MOST_NS ((int64_t)2000000)
-#define RESERVE_PAUSE_NS ((int64_t)10000000000)
+#define RESERVE_MOST_NS ((int64_t)2000000)       /* that one may take */
+#define RESERVE_PAUSE_NS ((int64_t)10000000000) /* after one that took longer */
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22 /* since Linux 5.14; an older kernel refuses it */

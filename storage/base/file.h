@@ -87,7 +87,7 @@ void file_start_write_back(int fd);
 int file_sync_data(int fd); /* fdatasync */
 int file_truncate(int fd, int64_t size);
 /* Reserves extents without changing the size; failure is harmless. False when it was not tried: a file system that has to read first which
- * blocks are free takes the disk's time for it, and after one that did, it is left for ten seconds to write-back, for which nobody waits. */
+ * blocks are free takes the disk's time for it. After 2 ms or more of that, it is left to write-back, for which nobody waits, for ten seconds. */
 bool file_reserve(int fd, int64_t position, int64_t size);
 /* Makes the file at least size bytes long, with all of them on the disk. 0 or -errno. */
 int file_allocate(int fd, int64_t size);

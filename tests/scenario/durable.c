@@ -193,7 +193,7 @@ Test(durable, deleting_the_topic_answers_who_waits) {
         is_gated = true;
         send_produce(&producer, 1, 1000);
         expect_sync_at_gate();
-        cr_assert(client_is_silent(&producer, 0));
+        cr_assert(client_is_silent(&producer, 100));
         Str name = STR("t");
         DeleteTopicsRequest request = DeleteTopicsRequest_INIT;
         DeleteTopicsResponse response;
@@ -261,6 +261,7 @@ Test(durable, a_held_answer_may_lose_its_client) {
         is_gated = true;
         send_commit(&consumer, 7);
         expect_sync_at_gate();
+        cr_assert(client_is_silent(&consumer, 100));
         client_close(&consumer);
         ApiVersionsResponse versions;
         CLIENT_CALL(&client, ApiVersions, 0, &ApiVersionsRequest_INIT, &versions);
@@ -286,6 +287,7 @@ Test(durable, a_topic_is_told_of_when_it_is_on_disk_and_nobody_else_waits) {
         is_gated = true;
         request_create_send(&creator, "new");
         expect_sync_at_gate();
+        cr_assert(client_is_silent(&creator, 100));
         send_metadata(&other, "new");
         cr_assert_eq(fetch(&client, 0, 0).error_code, 0);
         cr_assert(client_is_silent(&other, 100) && client_is_silent(&creator, 0));
@@ -345,7 +347,7 @@ Test(durable, a_stop_while_a_sync_is_under_way_is_clean) {
         is_gated = true;
         send_produce(&producer, 1, 1000);
         expect_sync_at_gate();
-        cr_assert(client_is_silent(&producer, 0));
+        cr_assert(client_is_silent(&producer, 100));
         open_gate();
         cr_assert_eq(fixture_stop(&broker), BROKER_EXIT_CLEAN);
         client_close(&producer);
